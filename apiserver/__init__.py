@@ -1,0 +1,1 @@
+"""The storage API. Imports store, agent and certs, never ca."""

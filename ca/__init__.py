@@ -1,0 +1,1 @@
+"""Who may have what: the authority, its policy, its edges."""

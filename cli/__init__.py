@@ -1,0 +1,1 @@
+"""The only entry point: composes every process and alone reads environment, clock and entropy."""

@@ -1,0 +1,1 @@
+"""The registrar in the cluster. Imports ca.client and agent; holds no CA key."""

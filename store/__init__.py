@@ -1,0 +1,1 @@
+"""What the authority remembers: engines, transactions and the records kept in them."""
