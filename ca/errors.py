@@ -1,0 +1,217 @@
+"""What can go wrong in the authority, split by whose fault it is.
+
+    CaError
+    ├── Unauthenticated            the caller has not shown who it is
+    │   ├── CertificateRequired    CallerRevoked    CallerExpired    CallerUnknown
+    │   └── TokenRefused
+    ├── PermissionDenied           policy, or the lack of it, says no
+    │   ├── PolicyDenied
+    │   └── NotTheOwner
+    ├── InvalidArgument            the caller asked for something that cannot be
+    │   └── RequestInvalid    RequestIdReused    UnknownProfile
+    ├── NotFound
+    │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
+    ├── FailedPrecondition         right request, wrong moment
+    │   └── AlreadyRevoked    RenewalRefused    NoActiveIssuer
+    ├── Unavailable                try again
+    │   └── Overloaded    ShuttingDown
+    ├── Misconfigured              the operator's: the process does not start
+    │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
+    │   └── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
+    └── Internal                   ours; the text is withheld at the edges
+
+- Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.errors` and `ca.web.problems` map classes to them.
+- Errors of `certs` and `store` pass through unwrapped: the same tables map them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class CaError(Exception):
+    """The root. `reason` is stable (AIP-193); `metadata` holds what a program may want to read, never a secret."""
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return {}
+
+
+class Unauthenticated(CaError):
+    reason = "UNAUTHENTICATED"
+
+
+class CertificateRequired(Unauthenticated):
+    reason = "CERTIFICATE_REQUIRED"
+
+
+class CallerRevoked(Unauthenticated):
+    reason = "CALLER_REVOKED"
+
+
+class CallerExpired(Unauthenticated):
+    reason = "CALLER_EXPIRED"
+
+
+class CallerUnknown(Unauthenticated):
+    reason = "CALLER_UNKNOWN"
+
+
+class TokenRefused(Unauthenticated):
+    """One error for unknown, wrong, spent, withdrawn and expired: whoever tries tokens learns nothing from the answer."""
+
+    reason = "TOKEN_REFUSED"
+
+
+class PermissionDenied(CaError):
+    reason = "PERMISSION_DENIED"
+
+
+class PolicyDenied(PermissionDenied):
+    reason = "POLICY_DENIED"
+
+    def __init__(self, message: str, *, rule: str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return {"rule": self.rule} if self.rule else {}
+
+
+class NotTheOwner(PermissionDenied):
+    reason = "NOT_THE_OWNER"
+
+
+class InvalidArgument(CaError):
+    reason = "INVALID_ARGUMENT"
+
+
+class RequestInvalid(InvalidArgument):
+    reason = "REQUEST_INVALID"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return {"field": self.field}
+
+
+class RequestIdReused(InvalidArgument):
+    """The request_id was used before, for something else."""
+
+    reason = "REQUEST_ID_REUSED"
+
+
+class NotFound(CaError):
+    reason = "NOT_FOUND"
+
+
+class CertificateNotFound(NotFound):
+    reason = "CERTIFICATE_NOT_FOUND"
+
+
+class KeyNotFound(NotFound):
+    reason = "KEY_NOT_FOUND"
+
+
+class IssuerNotFound(NotFound):
+    reason = "ISSUER_NOT_FOUND"
+
+
+class TokenNotFound(NotFound):
+    reason = "TOKEN_NOT_FOUND"
+
+
+class CrlNotFound(NotFound):
+    reason = "CRL_NOT_FOUND"
+
+
+class FailedPrecondition(CaError):
+    reason = "FAILED_PRECONDITION"
+
+
+class AlreadyRevoked(FailedPrecondition):
+    reason = "ALREADY_REVOKED"
+
+
+class RenewalRefused(FailedPrecondition):
+    reason = "RENEWAL_REFUSED"
+
+
+class NoActiveIssuer(FailedPrecondition):
+    reason = "NO_ACTIVE_ISSUER"
+
+
+class Unavailable(CaError):
+    reason = "UNAVAILABLE"
+
+
+class Overloaded(Unavailable):
+    reason = "OVERLOADED"
+
+
+class ShuttingDown(Unavailable):
+    reason = "SHUTTING_DOWN"
+
+
+class Misconfigured(CaError):
+    reason = "MISCONFIGURED"
+
+
+class SettingsInvalid(Misconfigured):
+    """Holds every fault found, not only the first."""
+
+    reason = "SETTINGS_INVALID"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class PolicyInvalid(Misconfigured):
+    """Holds every fault found, not only the first."""
+
+    reason = "POLICY_INVALID"
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+class NotInitialised(Misconfigured):
+    reason = "NOT_INITIALISED"
+
+
+class AlreadyInitialised(Misconfigured):
+    reason = "ALREADY_INITIALISED"
+
+
+class DataDirectoryInUse(Misconfigured):
+    reason = "DATA_DIRECTORY_IN_USE"
+
+
+class LooseFileMode(Misconfigured):
+    reason = "LOOSE_FILE_MODE"
+
+    def __init__(self, path: Path, mode: int, expected: int) -> None:
+        super().__init__(f"{path} has mode {mode:04o}, which lets others in; run: chmod {expected:04o} {path}")
+        self.path = path
+
+
+class KeyFileMissing(Misconfigured):
+    reason = "KEY_FILE_MISSING"
+
+
+class AuthorityMismatch(Misconfigured):
+    """What stands in the store and what stands in the data directory do not belong together."""
+
+    reason = "AUTHORITY_MISMATCH"
+
+
+class Internal(CaError):
+    reason = "INTERNAL"
