@@ -1,0 +1,48 @@
+# Two stages: the first builds the environment, the second carries it. No compiler, no pip cache and no shell script reach the
+# second; every file that pip takes is checked against the locks by hash.
+FROM python:3.13-slim-bookworm AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+
+WORKDIR /source
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/build \
+    && /opt/build/bin/pip install --only-binary :all: --require-hashes -r requirements-build.lock \
+    && python -m venv /opt/chancery \
+    && /opt/chancery/bin/pip install --only-binary :all: --require-hashes -r requirements.lock
+
+COPY . .
+RUN /opt/build/bin/python -m hatchling build -t wheel -d /wheel \
+    && /opt/chancery/bin/pip install --no-deps --no-index /wheel/*.whl \
+    && /opt/chancery/bin/pip uninstall --yes pip \
+    && /opt/chancery/bin/ca-cli --version
+
+FROM python:3.13-slim-bookworm
+
+LABEL org.opencontainers.image.title="chancery" \
+      org.opencontainers.image.description="A certificate authority and mTLS service for Kubernetes" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+RUN groupadd --gid 65532 chancery \
+    && useradd --uid 65532 --gid 65532 --no-create-home --home-dir /var/lib/chancery --shell /usr/sbin/nologin chancery \
+    && install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/chancery
+
+COPY --from=build /opt/chancery /opt/chancery
+
+ENV PATH=/opt/chancery/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    CHANCERY_HOME=/var/lib/chancery
+
+# Everything that is written lies here: the root file system may be read-only.
+VOLUME /var/lib/chancery
+WORKDIR /var/lib/chancery
+USER 65532:65532
+
+EXPOSE 8111 8112 8113
+
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["ca-cli", "status", "--quiet"]
+
+ENTRYPOINT ["ca-cli"]
+CMD ["serve"]
