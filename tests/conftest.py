@@ -1,0 +1,70 @@
+"""What holds for every test: a scrubbed environment, a network that ends at loopback, repeatable properties.
+
+- Only the variables named here reach a test or a process that it starts; HOME is an empty directory.
+- Python code cannot look up a foreign host or connect to one. Processes that a test starts are not held by this.
+- Hypothesis tries the same examples in each run; HYPOTHESIS_PROFILE=wide tries more, and other ones each time.
+"""
+
+import ipaddress
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+KEPT_VARIABLES = frozenset({"PATH", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PGBIN"})
+KEPT_PREFIXES = ("PYTEST", "PYTHON", "COV", "COVERAGE", "HYPOTHESIS")
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("wide", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+    home = tempfile.TemporaryDirectory(prefix="chancery-home-")
+    config.add_cleanup(home.cleanup)
+    kept = scrubbed(os.environ)
+    os.environ.clear()
+    os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
+    sys.addaudithook(refuse_foreign_hosts)
+
+
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment a test may see."""
+    return {
+        name: value for name, value in environment.items() if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)
+    }
+
+
+def refuse_foreign_hosts(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook (PEP 578): lets Python code reach loopback addresses and Unix sockets alone."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and arguments[0].family in {socket.AF_INET, socket.AF_INET6}:
+        host = arguments[1][0]
+    else:
+        return
+    if not is_local(host):
+        raise PermissionError(f"a test may not reach {host!r}; use a server on 127.0.0.1")
+
+
+def is_local(host: str | bytes | None) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if not name or name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
