@@ -1,0 +1,129 @@
+"""How a service is told that its certificate has changed: by a signal or by a command.
+
+- A hook that fails raises ReloadFailed; the certificate is in place by then and stays.
+- A command is an argument list and never passes a shell. It has a time limit, no input, and a process group of its
+  own, so that what it started ends with it.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Protocol
+
+from agent.errors import CommandFailed, CommandTimedOut, SignalNotSent
+
+DEFAULT_COMMAND_TIMEOUT = timedelta(seconds=30)
+_OUTPUT_SHOWN = 4096
+_LARGEST_PID = 2**22
+
+
+class ReloadHook(Protocol):
+    """Tells one user of the files to read them again."""
+
+    @property
+    def description(self) -> str:
+        """What the hook does, for a log line."""
+        ...
+
+    def run(self) -> None:
+        """Returns once told. Raises ReloadFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalHook:
+    """Sends a signal to the process `pid`, or to the one that `pid_file` names at the time."""
+
+    signal_number: signal.Signals = signal.SIGHUP
+    pid: int | None = None
+    pid_file: Path | None = None
+
+    @property
+    def description(self) -> str:
+        return f"{self.signal_number.name} to {self.pid if self.pid_file is None else self.pid_file}"
+
+    def run(self) -> None:
+        """Raises SignalNotSent when there is no such process, it is not ours to signal, or the file names none."""
+        pid = self._read_pid() if self.pid_file is not None else self.pid
+        if pid is None or not 1 < pid <= _LARGEST_PID:
+            raise SignalNotSent(f"{pid} is not the id of a process to reload; name one by id or by pid file")
+        try:
+            os.kill(pid, self.signal_number)
+        except OSError as err:
+            raise SignalNotSent(
+                f"cannot send {self.signal_number.name} to process {pid}: {err.strerror}; is it running?"
+            ) from err
+
+    def _read_pid(self) -> int:
+        path = self.pid_file or Path()
+        try:
+            with path.open("rb") as stream:
+                return int(stream.read(32))
+        except OSError as err:
+            raise SignalNotSent(f"cannot read the pid file {path}: {err.strerror}; is the service running?") from err
+        except ValueError as err:
+            raise SignalNotSent(f"{path} does not hold a process id; is it the right file?") from err
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandHook:
+    """Runs `arguments` (program first) and waits for exit code 0."""
+
+    arguments: Sequence[str]
+    timeout: timedelta = DEFAULT_COMMAND_TIMEOUT
+
+    @property
+    def description(self) -> str:
+        return f"command {' '.join(self.arguments)}"
+
+    def run(self) -> None:
+        """Raises CommandFailed with the last 4 KiB of the output, CommandTimedOut after the whole group was killed."""
+        if not self.arguments:
+            raise CommandFailed("the reload command is empty; name a program")
+        with tempfile.TemporaryFile() as output:
+            code = self._wait(output)
+            if code != 0:
+                raise CommandFailed(
+                    f"{self.arguments[0]} ended with code {code}; {_shown(output)}", output=_tail(output)
+                )
+
+    def _wait(self, output: IO[bytes]) -> int:
+        try:
+            process = subprocess.Popen(  # noqa: S603  an argument list that the operator wrote, without a shell
+                list(self.arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as err:
+            raise CommandFailed(f"cannot start {self.arguments[0]}: {err}; give its full path") from err
+        with process:
+            try:
+                return process.wait(self.timeout.total_seconds())
+            except BaseException as err:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                if not isinstance(err, subprocess.TimeoutExpired):
+                    raise
+                raise CommandTimedOut(
+                    f"{self.arguments[0]} did not end within {self.timeout.total_seconds():g} s and was killed",
+                    output=_tail(output),
+                ) from err
+
+
+def _tail(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(size - _OUTPUT_SHOWN, 0))
+    return output.read().decode("utf-8", "replace")
+
+
+def _shown(output: IO[bytes]) -> str:
+    lines = _tail(output).strip().splitlines()
+    return f"it wrote: {lines[-1][:200]}" if lines else "it wrote nothing"
