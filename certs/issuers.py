@@ -1,0 +1,112 @@
+"""Issuers: a CA certificate, its private key and the certificates above it, known to belong together.
+
+- An instance can sign: the key is the certificate's, the certificate is a CA with a subject key identifier, and each
+  certificate of the chain signed the one below it, within its path length.
+- Whether the issuer is valid at an instant is a question of the instant; see `templates.validity`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from certs.errors import NotAnIssuer, SignatureMismatch
+from certs.keys import KeyType, PrivateKey, key_type_of, verify_key_pair
+from certs.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Issuer:
+    """Who signs: `chain` holds the certificates above `certificate`, root last, and is empty for a root.
+
+    Raises KeyMismatch, NotAnIssuer, SignatureMismatch.
+    """
+
+    certificate: x509.Certificate
+    private_key: PrivateKey = field(repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+    subject_key_identifier: bytes = field(init=False)
+    key_type: KeyType = field(init=False)
+    not_before: datetime = field(init=False)
+    not_after: datetime = field(init=False)
+    path_length: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        verify_key_pair(self.private_key, self.certificate)
+        verify_links(self.full_chain)
+        path_length = _remaining_path_length(self.full_chain)
+        if path_length is not None and path_length < 0:
+            raise NotAnIssuer("a certificate above the issuer has a path length too short for it; use another chain")
+        derived: dict[str, object] = {
+            "subject_key_identifier": _subject_key_identifier(self.certificate),
+            "key_type": key_type_of(self.certificate.public_key()),
+            "not_before": max(certificate.not_valid_before_utc for certificate in self.full_chain),
+            "not_after": min(certificate.not_valid_after_utc for certificate in self.full_chain),
+            "path_length": path_length,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def full_chain(self) -> tuple[x509.Certificate, ...]:
+        """The issuer's certificate and those above it, root last."""
+        return (self.certificate, *self.chain)
+
+    def verify_may_issue(self, profile: Profile) -> None:
+        """Raises NotAnIssuer where the path lengths above forbid a CA of this profile (RFC 5280 §4.2.1.9)."""
+        if not profile.is_ca or self.path_length is None:
+            return
+        if profile.path_length is None or profile.path_length >= self.path_length:
+            raise NotAnIssuer(
+                f"the issuer's path length of {self.path_length} leaves no room for profile {profile.name}"
+            )
+
+
+def verify_links(chain: tuple[x509.Certificate, ...]) -> None:
+    """Each certificate is a CA and is signed by the next one. Raises NotAnIssuer, SignatureMismatch."""
+    for certificate in chain:
+        _verify_is_ca(certificate)
+    for certificate, above in pairwise(chain):
+        try:
+            certificate.verify_directly_issued_by(above)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError) as err:
+            name = certificate.subject.rfc4514_string()
+            raise SignatureMismatch(
+                f"{name!r} is not signed by the next certificate of its chain; order it root last"
+            ) from err
+
+
+def _verify_is_ca(certificate: x509.Certificate) -> None:
+    name = certificate.subject.rfc4514_string()
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        key_usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound as err:
+        raise NotAnIssuer(f"{name!r} lacks basicConstraints or keyUsage; use a CA certificate") from err
+    except ValueError as err:
+        raise NotAnIssuer(f"{name!r} has extensions that cannot be read; use another CA certificate") from err
+    if not (constraints.value.ca and constraints.critical and key_usage.key_cert_sign):
+        raise NotAnIssuer(f"{name!r} may not sign certificates; use a CA certificate")
+
+
+def _subject_key_identifier(certificate: x509.Certificate) -> bytes:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound as err:
+        raise NotAnIssuer(
+            "the CA certificate has no subjectKeyIdentifier (RFC 5280 §4.2.1.2); have it issued again"
+        ) from err
+
+
+def _remaining_path_length(chain: tuple[x509.Certificate, ...]) -> int | None:
+    """How many CA certificates may stand below the first of `chain`; None for any number (RFC 5280 §6.1.4 l, m)."""
+    remaining: int | None = None
+    for certificate in reversed(chain):
+        if remaining is not None and certificate.subject != certificate.issuer:
+            remaining -= 1
+        limit = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        if limit is not None and (remaining is None or limit < remaining):
+            remaining = limit
+    return remaining

@@ -1,0 +1,177 @@
+"""Templates: all that a certificate will say, decided before anything is encoded or signed.
+
+- A template names its profile; what the profile fixes (usages, basicConstraints) cannot be overridden in it.
+- `verify_template` holds a template against its profile. `Signer` calls it: nothing is signed that the profile forbids.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from certs.errors import (
+    IssuerExpired,
+    KeyTypeNotAllowed,
+    LifetimeOutOfRange,
+    MalformedName,
+    NameNotAllowed,
+    NameRequired,
+)
+from certs.keys import KeyType, PublicKey, key_type_of
+from certs.lifetimes import format_lifetime
+from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
+from certs.profiles import BACKDATE, NameKind, Profile
+from certs.serials import Serial
+
+_SPIFFE_SCHEME = "spiffe://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateTemplate:
+    """One certificate to be.
+
+    `not_before` and `not_after` are aware UTC in whole seconds, both inclusive (RFC 5280 §4.1.2.5). `public_key_info` is
+    the DER SubjectPublicKeyInfo of `public_key`. The three URLs are HTTP URLs of the CRL shard, the OCSP responder and
+    the issuer's certificate; each is left out of the certificate where it is None.
+    """
+
+    profile: Profile
+    serial: Serial
+    subject: SubjectName
+    names: SubjectAlternativeNames
+    public_key: PublicKey
+    public_key_info: bytes
+    not_before: datetime
+    not_after: datetime
+    crl_distribution_point: str | None = None
+    ocsp_url: str | None = None
+    ca_issuers_url: str | None = None
+
+    @property
+    def key_type(self) -> KeyType:
+        """The type of the subject's key."""
+        return key_type_of(self.public_key)
+
+
+def validity(
+    profile: Profile,
+    now: datetime,
+    lifetime: timedelta | None = None,
+    issuer_not_after: datetime | None = None,
+    *,
+    issuer_not_before: datetime | None = None,
+) -> tuple[datetime, datetime]:
+    """`(not_before, not_after)` of a certificate issued at `now` for `lifetime`, or the profile's default where it is None.
+
+    `issuer_not_after` is the earliest end and `issuer_not_before` the latest start in the issuer's chain; None for a root.
+    The default is shortened to end with the issuer; a lifetime that was asked for is never shortened silently.
+    Raises LifetimeOutOfRange, naming the longest possible lifetime, and IssuerExpired.
+    """
+    now = now.replace(microsecond=0)
+    _verify_lifetime(profile, lifetime)
+    not_before = now - BACKDATE if issuer_not_before is None else max(now - BACKDATE, issuer_not_before)
+    not_after = now + (profile.default_lifetime if lifetime is None else lifetime)
+    if issuer_not_after is None or not_after <= issuer_not_after:
+        return not_before, not_after
+    remaining = issuer_not_after - now
+    if remaining < profile.minimum_lifetime:
+        raise IssuerExpired(f"the issuer's chain ends at {issuer_not_after:%Y-%m-%dT%H:%M:%SZ}; rotate the issuer")
+    if lifetime is not None:
+        longest = format_lifetime(remaining)
+        problem = f"a lifetime of {format_lifetime(lifetime)} outlives the issuer; ask for {longest} or less"
+        raise LifetimeOutOfRange(problem, profile=profile.name, field="lifetime")
+    return not_before, issuer_not_after
+
+
+def verify_template(template: CertificateTemplate) -> None:
+    """Raises a ProfileViolation where the template leaves its profile: key type, lifetime or names."""
+    profile = template.profile
+    key_type = template.key_type
+    if key_type not in profile.key_types:
+        allowed = ", ".join(sorted(profile.key_types))
+        raise KeyTypeNotAllowed(
+            f"profile {profile.name} does not allow {key_type} keys; use one of {allowed}",
+            profile=profile.name,
+            field="key_type",
+        )
+    span = template.not_after - template.not_before
+    if not profile.minimum_lifetime <= span <= profile.maximum_lifetime + BACKDATE:
+        raise LifetimeOutOfRange(
+            f"profile {profile.name} does not allow a validity of {format_lifetime(span)}",
+            profile=profile.name,
+            field="validity",
+        )
+    _verify_subject(template)
+    verify_names(profile, template.names)
+
+
+def verify_names(profile: Profile, names: SubjectAlternativeNames) -> None:
+    """Raises NameNotAllowed or NameRequired where the profile forbids these alternative names."""
+    given = {
+        NameKind.DNS: names.dns,
+        NameKind.IP: names.ips,
+        NameKind.URI: names.uris,
+        NameKind.EMAIL: names.emails,
+    }
+    for kind, values in given.items():
+        if values and kind not in profile.name_kinds:
+            raise NameNotAllowed(
+                f"profile {profile.name} does not allow {kind} names such as {str(values[0])!r}",
+                profile=profile.name,
+                field=kind,
+            )
+    if profile.required_names and not any(given[kind] for kind in profile.required_names):
+        kinds = " or ".join(sorted(profile.required_names))
+        raise NameRequired(
+            f"profile {profile.name} needs a {kinds} name; ask for one", profile=profile.name, field="names"
+        )
+    if names.uris or profile.spiffe_id_required:
+        _verify_uris(profile, names.uris)
+
+
+def _verify_lifetime(profile: Profile, lifetime: timedelta | None) -> None:
+    if lifetime is not None and not profile.minimum_lifetime <= lifetime <= profile.maximum_lifetime:
+        raise LifetimeOutOfRange(
+            f"profile {profile.name} allows {format_lifetime(profile.minimum_lifetime)} to "
+            f"{format_lifetime(profile.maximum_lifetime)}; ask for a lifetime in between",
+            profile=profile.name,
+            field="lifetime",
+        )
+
+
+def _verify_subject(template: CertificateTemplate) -> None:
+    profile, subject = template.profile, template.subject
+    if profile.common_name_required and subject.common_name is None:
+        raise NameRequired(
+            f"profile {profile.name} needs a common name; give one", profile=profile.name, field="common_name"
+        )
+    if subject.is_empty and template.names.is_empty:
+        raise NameRequired(
+            "the certificate would name nobody; give a subject or a name", profile=profile.name, field="subject"
+        )
+
+
+def _verify_uris(profile: Profile, uris: tuple[str, ...]) -> None:
+    identities = [uri for uri in uris if uri.lower().startswith(_SPIFFE_SCHEME)]
+    if not identities and not profile.spiffe_id_required:
+        return
+    # X509-SVID §2 and §5.2: validators refuse a second URI, whatever it is
+    if len(uris) != 1 or len(identities) != 1:
+        raise NameNotAllowed(
+            f"profile {profile.name} needs exactly one URI, a SPIFFE ID, and found {len(uris)}",
+            profile=profile.name,
+            field="uri",
+        )
+    # X509-SVID §4.4: an SVID that states extended key usages states both
+    if len(profile.extended_key_usages) != 2:
+        raise NameNotAllowed(
+            f"a SPIFFE ID needs profile workload or peer, not {profile.name}", profile=profile.name, field="uri"
+        )
+    try:
+        path = SpiffeId.parse(identities[0]).path
+    except MalformedName as err:
+        raise NameNotAllowed(f"the SPIFFE ID is malformed: {err}", profile=profile.name, field="uri") from err
+    if not path:
+        raise NameNotAllowed(
+            "a SPIFFE ID without a path names a whole trust domain; add the workload's path",
+            profile=profile.name,
+            field="uri",
+        )
