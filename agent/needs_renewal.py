@@ -16,7 +16,7 @@ from agent.errors import ThresholdInvalid
 from certs.errors import MalformedInput
 from certs.lifetimes import parse_lifetime
 
-_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%")
+_PERCENTAGE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,117 @@
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.errors import CommandFailed, CommandTimedOut, ReloadFailed, SignalNotSent
+from agent.reload import CommandHook, SignalHook
+
+WAITER = (
+    "import signal, sys; signal.signal(signal.SIGHUP, lambda *_: sys.exit(7)); print('up', flush=True); signal.pause()"
+)
+
+
+@pytest.fixture
+def service():
+    """A process that ends with code 7 when it is told to reload."""
+    process = subprocess.Popen([sys.executable, "-c", WAITER], stdout=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_signal_reaches_the_process(service):
+    SignalHook(pid=service.pid).run()
+
+    assert service.wait(10) == 7
+
+
+def test_the_pid_file_is_read_at_the_time(service, tmp_path):
+    hook = SignalHook(pid_file=tmp_path / "pid")
+    (tmp_path / "pid").write_text(f"{service.pid}\n")
+
+    hook.run()
+
+    assert service.wait(10) == 7
+
+
+@pytest.mark.parametrize("pid", [None, -1, 0, 1, 2**22 + 1])
+def test_a_group_init_or_nothing_is_never_signalled(pid):
+    with pytest.raises(SignalNotSent, match="not the id"):
+        SignalHook(pid=pid).run()
+
+
+@pytest.mark.parametrize("content", ["", "-1", "0", "nginx", "99999999999999999999999999999999999999"])
+def test_a_pid_file_with_anything_else_is_refused(tmp_path, content):
+    (tmp_path / "pid").write_text(content)
+
+    with pytest.raises(SignalNotSent):
+        SignalHook(pid_file=tmp_path / "pid").run()
+
+
+def test_a_missing_pid_file_or_process_is_reported(tmp_path):
+    finished = subprocess.Popen([sys.executable, "-c", ""])
+    finished.wait(10)
+
+    with pytest.raises(SignalNotSent, match="pid file"):
+        SignalHook(pid_file=tmp_path / "absent").run()
+    with pytest.raises(SignalNotSent, match="is it running"):
+        SignalHook(pid=finished.pid).run()
+
+
+def test_a_command_gets_its_arguments_as_they_are(tmp_path):
+    target = tmp_path / "seen; $(touch x)"
+
+    CommandHook(
+        arguments=[sys.executable, "-c", "import sys, pathlib; pathlib.Path(sys.argv[1]).touch()", str(target)]
+    ).run()
+
+    assert target.exists()
+
+
+def test_a_failing_command_shows_its_code_and_last_line():
+    hook = CommandHook(
+        arguments=[sys.executable, "-c", "print('x' * 9000); print('no such pool'); raise SystemExit(3)"]
+    )
+
+    with pytest.raises(CommandFailed, match=r"ended with code 3; it wrote: no such pool") as caught:
+        hook.run()
+
+    assert len(caught.value.output) <= 4096
+
+
+def test_a_command_that_cannot_start_is_reported():
+    with pytest.raises(CommandFailed, match="full path"):
+        CommandHook(arguments=["/nonexistent/reload"]).run()
+    with pytest.raises(CommandFailed, match="empty"):
+        CommandHook(arguments=[]).run()
+
+
+def test_a_command_that_hangs_is_killed_with_its_children(tmp_path):
+    script = "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+
+    with pytest.raises(CommandTimedOut, match="was killed") as caught:
+        CommandHook(arguments=[sys.executable, "-c", script], timeout=timedelta(seconds=1)).run()
+
+    with pytest.raises(ProcessLookupError):
+        _wait_until_gone(int(caught.value.output))
+
+
+def test_descriptions_say_what_a_hook_does():
+    assert SignalHook(pid=42, signal_number=signal.SIGUSR1).description == "SIGUSR1 to 42"
+    assert CommandHook(arguments=["nginx", "-s", "reload"]).description == "command nginx -s reload"
+    assert issubclass(CommandTimedOut, ReloadFailed)
+
+
+def _wait_until_gone(pid: int) -> None:
+    """Raises ProcessLookupError once the process is gone; a zombie that init has not reaped yet counts."""
+    for _ in range(200):
+        os.kill(pid, 0)
+        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            raise ProcessLookupError
+        signal.sigtimedwait([], 0.05)
