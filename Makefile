@@ -53,7 +53,7 @@ protos: $(INSTALLED) ## generate the Python code of protos/
 
 docs: $(INSTALLED) ## generate docs/cli.md and docs/configuration.md
 	$(BIN)/python -m cli.reference > docs/cli.md
-	$(BIN)/python -m docs.configuration > docs/configuration.md
+	$(BIN)/python scripts/document_settings.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(UPGRADE)

@@ -1,0 +1,29 @@
+"""docs/configuration.md says what the settings say, and its example is one."""
+
+import re
+
+import yaml
+
+from ca.settings import ServeSettings, describe_settings
+from scripts.document_settings import PAGE, with_settings
+
+
+def test_tables_match_the_settings():
+    page = PAGE.read_text()
+
+    assert with_settings(page) == page, "run: make docs"
+
+
+def test_every_setting_says_what_follows_from_it():
+    silent = [setting.name for setting in describe_settings() if len(setting.help.split()) < 3]
+
+    assert silent == []
+
+
+def test_example_is_a_valid_configuration():
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+    settings = ServeSettings.from_mapping(yaml.safe_load(example))
+
+    assert settings.hierarchy.trust_domain == "example.com"
+    assert settings.database_url.startswith("postgresql://")
