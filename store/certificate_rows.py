@@ -1,0 +1,52 @@
+"""Certificate records as rows, and back."""
+
+import orjson
+from sqlalchemy import RowMapping, exists, select
+
+from store.bulk import Row
+from store.records import CertificateRecord
+from store.schema import certificates, private_keys
+
+_COLUMNS = certificates.c
+_HAS_PRIVATE_KEY = exists().where(private_keys.c.certificate_id == _COLUMNS.id).label("has_private_key")
+
+SELECT_CERTIFICATE = select(*(column for column in _COLUMNS if column.name != "revocation_sequence"), _HAS_PRIVATE_KEY)
+
+
+def certificate_row(record: CertificateRecord, sequence: int) -> Row:
+    """In the order of the table's columns. Raises ValueError where the id is not hexadecimal."""
+    return (
+        sequence,
+        bytes.fromhex(record.id),
+        record.serial,
+        record.issuer_id,
+        record.profile,
+        record.subject,
+        orjson.dumps(record.names).decode(),
+        record.not_before,
+        record.not_after,
+        record.key_fingerprint,
+        record.fingerprint,
+        record.requester,
+        record.request_id,
+        record.token_id,
+        record.issued_at,
+        record.crl_shard,
+        record.renewed_from,
+        record.revoked_at,
+        record.revocation_reason,
+        None,
+        record.der,
+    )
+
+
+def name_rows(record: CertificateRecord, sequence: int) -> list[Row]:
+    return [(value, sequence) for value in {value.lower() for _kind, value in record.names}]
+
+
+def certificate_record(row: RowMapping) -> CertificateRecord:
+    """From a row of `SELECT_CERTIFICATE`."""
+    fields = dict(row)
+    fields["names"] = tuple((kind, value) for kind, value in orjson.loads(fields["names"]))
+    fields["has_private_key"] = bool(fields["has_private_key"])
+    return CertificateRecord(**fields)

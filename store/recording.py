@@ -1,0 +1,159 @@
+"""Records a batch of issued certificates in one transaction.
+
+- A batch of fresh certificates takes the short way: they are added, and the count shows that none was there before.
+- Where one was, or where tokens are to be spent, each issuance is judged first, in the order of the batch.
+- What an issuance brings (certificate, names, sealed key, spent token, audit event) is recorded together or not at all.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, func, or_, select, tuple_, update
+
+from store.audit import append_events
+from store.bulk import insert_rows
+from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows
+from store.errors import DuplicateSerial, StoreError, TokenExpired, TokenSpent
+from store.locks import Lock, take_lock
+from store.records import CertificateRecord, Issuance
+from store.schema import certificate_names, certificates, private_keys, tokens
+
+Outcome = CertificateRecord | StoreError
+
+_LAST = select(func.coalesce(func.max(certificates.c.sequence), 0))
+
+
+def record_batch(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+    """An operation for `Database.write`: one outcome for each issuance, in their order."""
+    take_lock(connection, Lock.APPEND)
+    if not any(issuance.certificate.token_id for issuance in issuances):
+        with connection.begin_nested() as savepoint:
+            records = _add(connection, issuances)
+            if records is not None:
+                return records
+            savepoint.rollback()
+    return _record_judged(connection, issuances)
+
+
+def _record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+    judgement = _Judgement.of(connection, [issuance.certificate for issuance in issuances])
+    verdicts = [judgement.judge(issuance.certificate) for issuance in issuances]
+    accepted = [issuance for issuance, verdict in zip(issuances, verdicts, strict=True) if verdict is None]
+    added = _add(connection, accepted)
+    if added is None:
+        raise RuntimeError("a judged certificate was there already: the append lock does not hold")
+    _spend_tokens(connection, accepted)
+    recorded = {record.id: record for record in added}
+    return tuple(
+        recorded[issuance.certificate.id]
+        if verdict is None
+        else recorded.get(verdict.id, verdict)
+        if isinstance(verdict, CertificateRecord)
+        else verdict
+        for issuance, verdict in zip(issuances, verdicts, strict=True)
+    )
+
+
+def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[CertificateRecord, ...] | None:
+    """Adds all of them; None, with some of them added, where one was there already."""
+    if not issuances:
+        return ()
+    last: int = connection.execute(_LAST).scalar_one()
+    numbered = list(enumerate((issuance.certificate for issuance in issuances), last + 1))
+    added = insert_rows(connection, certificates, [certificate_row(record, number) for number, record in numbered])
+    if added != len(numbered):
+        return None
+    names = [row for number, record in numbered for row in name_rows(record, number)]
+    insert_rows(connection, certificate_names, names)
+    insert_rows(connection, private_keys, list(_key_rows(issuances)))
+    append_events(connection, [issuance.event for issuance in issuances])
+    return tuple(
+        replace(issuance.certificate, sequence=number, has_private_key=issuance.sealed_key is not None)
+        for number, issuance in enumerate(issuances, last + 1)
+    )
+
+
+def _key_rows(issuances: Iterable[Issuance]) -> Iterable[tuple[object, ...]]:
+    for issuance in issuances:
+        key = issuance.sealed_key
+        if key is not None:
+            yield bytes.fromhex(key.certificate_id), key.sealed, key.owner, key.expires_at
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What was there before the batch, and what the batch has used up so far."""
+
+    by_request: dict[tuple[str, str], CertificateRecord]
+    taken: set[bytes | str]
+    """Serials and ids."""
+    token_expiries: dict[str, int]
+    """Of tokens that can still be spent."""
+    spent: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, connection: Connection, records: Sequence[CertificateRecord]) -> "_Judgement":
+        earlier = _earlier(connection, records)
+        return cls(
+            by_request={
+                (record.requester, record.request_id): record for record in earlier if record.request_id is not None
+            },
+            taken={mark for record in earlier for mark in (record.serial, record.id)},
+            token_expiries=_spendable(connection, {record.token_id for record in records if record.token_id}),
+        )
+
+    def judge(self, record: CertificateRecord) -> Outcome | None:
+        """None to accept. A retry comes before everything else: it is answered even though its token is spent."""
+        if record.request_id is not None:
+            earlier = self.by_request.get((record.requester, record.request_id))
+            if earlier is not None:
+                return earlier
+        if record.serial in self.taken or record.id in self.taken:
+            return DuplicateSerial(serial=record.serial)
+        if record.token_id is not None:
+            refusal = self._spend(record.token_id, record.issued_at)
+            if refusal is not None:
+                return refusal
+        self.taken |= {record.serial, record.id}
+        if record.request_id is not None:
+            self.by_request[record.requester, record.request_id] = record
+        return None
+
+    def _spend(self, token_id: str, at: int) -> StoreError | None:
+        expires_at = self.token_expiries.get(token_id)
+        if expires_at is None or token_id in self.spent:
+            return TokenSpent(token_id)
+        if at >= expires_at:
+            return TokenExpired(token_id)
+        self.spent.add(token_id)
+        return None
+
+
+def _earlier(connection: Connection, records: Sequence[CertificateRecord]) -> list[CertificateRecord]:
+    columns = certificates.c
+    requests = [(record.requester, record.request_id) for record in records if record.request_id is not None]
+    query = SELECT_CERTIFICATE.where(
+        or_(
+            columns.serial.in_([record.serial for record in records]),
+            columns.id.in_([record.id for record in records]),
+            tuple_(columns.requester, columns.request_id).in_(requests),
+        )
+    )
+    return [certificate_record(row) for row in connection.execute(query).mappings()]
+
+
+def _spendable(connection: Connection, token_ids: set[str]) -> dict[str, int]:
+    if not token_ids:
+        return {}
+    query = select(tokens.c.id, tokens.c.expires_at).where(
+        tokens.c.id.in_(token_ids), tokens.c.spent_at.is_(None), tokens.c.deleted_at.is_(None)
+    )
+    return {row.id: row.expires_at for row in connection.execute(query)}
+
+
+def _spend_tokens(connection: Connection, accepted: Sequence[Issuance]) -> None:
+    for issuance in accepted:
+        record = issuance.certificate
+        if record.token_id is not None:
+            spend = update(tokens).where(tokens.c.id == record.token_id)
+            connection.execute(spend.values(spent_at=record.issued_at, certificate_id=record.id))

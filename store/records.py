@@ -1,0 +1,166 @@
+"""The records kept in the store, as plain values.
+
+- Times are whole seconds since 1970-01-01T00:00:00Z.
+- An id is 32 lower-case hexadecimal digits; a serial is 16 octets.
+- `sequence` is given by the store, in the order of commits, without gaps; None until then.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+Item = TypeVar("Item")
+
+CertificateState = Literal["valid", "expired", "revoked"]
+"""Exclusive: a revoked certificate stays `revoked` after it has expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRecord:
+    """One issued certificate."""
+
+    sequence: int | None
+    id: str
+    serial: bytes
+    issuer_id: str
+    profile: str
+    subject: str
+    """RFC 4514 string."""
+    names: tuple[tuple[str, str], ...]
+    """(kind, value) pairs; kind is dns, ip, uri, email or cn."""
+    not_before: int
+    not_after: int
+    key_fingerprint: bytes
+    """SHA-256 of the SubjectPublicKeyInfo."""
+    fingerprint: bytes
+    """SHA-256 of the certificate."""
+    der: bytes
+    requester: str
+    request_id: str | None
+    token_id: str | None
+    issued_at: int
+    crl_shard: int
+    renewed_from: str | None
+    """Id of the certificate that this one follows."""
+    revoked_at: int | None = None
+    revocation_reason: int | None = None
+    """CRLReason of RFC 5280 section 5.3.1."""
+    has_private_key: bool = False
+    """Whether the store holds the sealed private key now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedKey:
+    """A private key that the CA made, encrypted by the caller of the store. Gone once taken, or after `expires_at`."""
+
+    certificate_id: str
+    sealed: bytes
+    owner: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """What somebody did. `chain_hash` is given by the store and covers this event and all before it."""
+
+    sequence: int | None
+    at: int
+    action: str
+    actor: str
+    subject_id: str
+    """Id of what was acted on; empty where there is none."""
+    request_id: str | None
+    details: str
+    """JSON text."""
+    chain_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuance:
+    """What is recorded together when a certificate is issued."""
+
+    certificate: CertificateRecord
+    event: AuditEvent
+    sealed_key: SealedKey | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """A one-time token, known only by the hash of its secret."""
+
+    id: str
+    secret_hash: bytes
+    profile: str
+    bindings: str
+    """JSON text."""
+    created_at: int
+    expires_at: int
+    """The first second in which the token is not accepted."""
+    creator: str
+    spent_at: int | None = None
+    certificate_id: str | None = None
+    """What it was spent on."""
+    deleted_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityRecord:
+    """A root or an issuing CA. Its private key is kept elsewhere."""
+
+    id: str
+    profile: Literal["root", "intermediate"]
+    subject: str
+    certificate: bytes
+    """DER."""
+    state: Literal["active", "passive"]
+    created_at: int
+    generation: int = 0
+    """Of the trust bundle, when this root last joined or left it; 0 for an intermediate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFilter:
+    """What to search for; every condition given must hold."""
+
+    name: str | None = None
+    """A whole name of any kind, in any letter case."""
+    profile: str | None = None
+    issuer_id: str | None = None
+    requester: str | None = None
+    state: CertificateState | None = None
+    expires_before: int | None = None
+    """not_after < this."""
+    expires_after: int | None = None
+    """not_after >= this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """A part of a listing, newest first. `next_token` is None on the last page."""
+
+    items: tuple[Item, ...]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryCounts:
+    """How many certificates there are. `next_expiry` is the earliest not_after among the valid ones."""
+
+    total: int
+    valid: int
+    revoked: int
+    next_expiry: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """One revocation. `sequence` counts revocations in the order of their commits, from 1."""
+
+    sequence: int
+    certificate_id: str
+    issuer_id: str
+    crl_shard: int
+    serial: bytes
+    key_fingerprint: bytes
+    not_after: int
+    revoked_at: int
+    reason: int
