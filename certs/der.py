@@ -135,6 +135,22 @@ def read(data: bytes, tag: int = SEQUENCE) -> Element:
     return element
 
 
+def split(octets: bytes) -> list[bytes]:
+    """The encodings of the elements that `octets` is a row of. Raises MalformedInput."""
+    elements = []
+    offset, limit = 0, len(octets)
+    while offset < limit:
+        end = _read_at(octets, offset, limit).end
+        elements.append(octets[offset:end])
+        offset = end
+    return elements
+
+
+def content(element: bytes, tag: int = SEQUENCE) -> bytes:
+    """The value of the one element that `element` is. Raises MalformedInput."""
+    return read(element, tag).content
+
+
 def _read_at(source: bytes, offset: int, limit: int) -> Element:
     if limit - offset < 2:
         raise MalformedInput("the DER value is cut short")

@@ -11,7 +11,9 @@ from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from certs import der
 from certs.errors import NotAnIssuer, SignatureMismatch
 from certs.keys import KeyType, PrivateKey, key_type_of, verify_key_pair
 from certs.profiles import Profile
@@ -21,13 +23,14 @@ from certs.profiles import Profile
 class Issuer:
     """Who signs: `chain` holds the certificates above `certificate`, root last, and is empty for a root.
 
-    Raises KeyMismatch, NotAnIssuer, SignatureMismatch.
+    `not_before` and `not_after` are when the whole chain holds. Raises KeyMismatch, NotAnIssuer, SignatureMismatch.
     """
 
     certificate: x509.Certificate
     private_key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
     subject_key_identifier: bytes = field(init=False)
+    subject_octets: bytes = field(init=False)
     key_type: KeyType = field(init=False)
     not_before: datetime = field(init=False)
     not_after: datetime = field(init=False)
@@ -41,6 +44,7 @@ class Issuer:
             raise NotAnIssuer("a certificate above the issuer has a path length too short for it; use another chain")
         derived: dict[str, object] = {
             "subject_key_identifier": _subject_key_identifier(self.certificate),
+            "subject_octets": subject_octets(self.certificate),
             "key_type": key_type_of(self.certificate.public_key()),
             "not_before": max(certificate.not_valid_before_utc for certificate in self.full_chain),
             "not_after": min(certificate.not_valid_after_utc for certificate in self.full_chain),
@@ -76,6 +80,12 @@ def verify_links(chain: tuple[x509.Certificate, ...]) -> None:
             raise SignatureMismatch(
                 f"{name!r} is not signed by the next certificate of its chain; order it root last"
             ) from err
+
+
+def subject_octets(certificate: x509.Certificate) -> bytes:
+    """The subject's DER exactly as it stands in the certificate; path building compares names octet by octet."""
+    tbs = next(der.read(certificate.public_bytes(Encoding.DER)).children())
+    return list(tbs.children())[5].encoded
 
 
 def _verify_is_ca(certificate: x509.Certificate) -> None:

@@ -30,7 +30,7 @@ class TbsEncoder:
 
     def __init__(self, issuer: Issuer) -> None:
         self.algorithm_identifier = signature_algorithm_identifier(issuer.key_type)
-        self._algorithm_and_issuer = self.algorithm_identifier + issuer.certificate.subject.public_bytes()
+        self._algorithm_and_issuer = self.algorithm_identifier + issuer.subject_octets
         key_id = der.encode(der.context(0, constructed=False), issuer.subject_key_identifier)
         self._authority_key_identifier = extension(ExtensionOID.AUTHORITY_KEY_IDENTIFIER, der.sequence(key_id))
         self._by_profile: dict[str, tuple[Profile, bytes]] = {}
@@ -88,17 +88,17 @@ def distribution_point_name(url: str) -> bytes:
 
 def subject_name(subject: SubjectName) -> bytes:
     """Name with one attribute in each RDN, in the order of `SubjectName.to_x509`."""
-    attributes = b"".join(
-        [
-            *(_attribute(_COUNTRY, value, der.PRINTABLE_STRING) for value in subject.countries),
-            *(_attribute(_PROVINCE, value) for value in subject.provinces),
-            *(_attribute(_LOCALITY, value) for value in subject.localities),
-            *(_attribute(_STREET, value) for value in subject.street_addresses),
-            *(_attribute(_POSTAL_CODE, value) for value in subject.postal_codes),
-            *(_attribute(_ORGANIZATION, value) for value in subject.organizations),
-            *(_attribute(_UNIT, value) for value in subject.organizational_units),
-        ]
-    )
+    attributes = b"".join([_attribute(_COUNTRY, value, der.PRINTABLE_STRING) for value in subject.countries])
+    for oid, values in (
+        (_PROVINCE, subject.provinces),
+        (_LOCALITY, subject.localities),
+        (_STREET, subject.street_addresses),
+        (_POSTAL_CODE, subject.postal_codes),
+        (_ORGANIZATION, subject.organizations),
+        (_UNIT, subject.organizational_units),
+    ):
+        for value in values:
+            attributes += _attribute(oid, value)
     if subject.serial_number is not None:
         attributes += _attribute(_SERIAL_NUMBER, subject.serial_number, der.PRINTABLE_STRING)
     if subject.common_name is not None:

@@ -28,9 +28,9 @@ _SPIFFE_SCHEME = "spiffe://"
 class CertificateTemplate:
     """One certificate to be.
 
-    `not_before` and `not_after` are aware UTC in whole seconds, both inclusive (RFC 5280 §4.1.2.5). `public_key_info` is
-    the DER SubjectPublicKeyInfo of `public_key`. The three URLs are HTTP URLs of the CRL shard, the OCSP responder and
-    the issuer's certificate; each is left out of the certificate where it is None.
+    `not_before` and `not_after` are aware UTC in whole seconds, both inclusive (RFC 5280 §4.1.2.5). `public_key_info`
+    is the DER SubjectPublicKeyInfo of `public_key`. The three URLs are HTTP URLs of the CRL shard, the OCSP responder
+    and the issuer's certificate; each is left out of the certificate where it is None.
     """
 
     profile: Profile
@@ -59,9 +59,9 @@ def validity(
     *,
     issuer_not_before: datetime | None = None,
 ) -> tuple[datetime, datetime]:
-    """`(not_before, not_after)` of a certificate issued at `now` for `lifetime`, or the profile's default where it is None.
+    """`(not_before, not_after)` of a certificate issued at `now` for `lifetime`, None meaning the profile's default.
 
-    `issuer_not_after` is the earliest end and `issuer_not_before` the latest start in the issuer's chain; None for a root.
+    `issuer_not_after` is the earliest end, `issuer_not_before` the latest start in the issuer's chain; None for a root.
     The default is shortened to end with the issuer; a lifetime that was asked for is never shortened silently.
     Raises LifetimeOutOfRange, naming the longest possible lifetime, and IssuerExpired.
     """
@@ -105,20 +105,20 @@ def verify_template(template: CertificateTemplate) -> None:
 
 def verify_names(profile: Profile, names: SubjectAlternativeNames) -> None:
     """Raises NameNotAllowed or NameRequired where the profile forbids these alternative names."""
-    given = {
-        NameKind.DNS: names.dns,
-        NameKind.IP: names.ips,
-        NameKind.URI: names.uris,
-        NameKind.EMAIL: names.emails,
-    }
-    for kind, values in given.items():
+    given: tuple[tuple[NameKind, tuple[object, ...]], ...] = (
+        (NameKind.DNS, names.dns),
+        (NameKind.IP, names.ips),
+        (NameKind.URI, names.uris),
+        (NameKind.EMAIL, names.emails),
+    )
+    for kind, values in given:
         if values and kind not in profile.name_kinds:
             raise NameNotAllowed(
                 f"profile {profile.name} does not allow {kind} names such as {str(values[0])!r}",
                 profile=profile.name,
                 field=kind,
             )
-    if profile.required_names and not any(given[kind] for kind in profile.required_names):
+    if profile.required_names and not any(values and kind in profile.required_names for kind, values in given):
         kinds = " or ".join(sorted(profile.required_names))
         raise NameRequired(
             f"profile {profile.name} needs a {kinds} name; ask for one", profile=profile.name, field="names"
