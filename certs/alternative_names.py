@@ -7,7 +7,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Self
+from typing import Self, TypeVar
 
 from cryptography import x509
 
@@ -17,6 +17,9 @@ from certs.name_forms import parse_dns_name, parse_email, parse_uri
 MAX_NAMES = 100
 
 IpAddress = IPv4Address | IPv6Address
+Value = TypeVar("Value")
+
+_ADDRESSES = (IPv4Address, IPv6Address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +35,19 @@ class SubjectAlternativeNames:
         count = len(self)
         if count > MAX_NAMES:
             raise _too_many(count)
-        for kind, values, parse in (
-            ("dns", self.dns, parse_dns_name),
-            ("uri", self.uris, parse_uri),
-            ("email", self.emails, parse_email),
-        ):
-            for value in values:
-                if parse(value) != value:
-                    raise MalformedName("is not in its normal form, read it with parse", field=kind, value=value)
+        for name in self.dns:
+            if parse_dns_name(name) != name:
+                raise _not_normal("dns", name)
         for address in self.ips:
             _verify_address(address)
-        if len(set(self.dns)) + len(set(self.ips)) + len(set(self.uris)) + len(set(self.emails)) != count:
-            raise MalformedName("a name occurs twice, read the names with parse", field="alternative names")
+        for uri in self.uris:
+            if parse_uri(uri) != uri:
+                raise _not_normal("uri", uri)
+        for email in self.emails:
+            if parse_email(email) != email:
+                raise _not_normal("email", email)
+        if count > 1 and len({*self.dns, *self.ips, *self.uris, *self.emails}) != count:
+            raise MalformedName("a name occurs twice, give it once", field="alternative names")
 
     @classmethod
     def parse(
@@ -63,10 +67,10 @@ class SubjectAlternativeNames:
         if count > MAX_NAMES:
             raise _too_many(count)
         return cls(
-            dns=tuple(dict.fromkeys(map(parse_dns_name, dns))),
-            ips=tuple(dict.fromkeys(map(parse_ip_address, ips))),
-            uris=tuple(dict.fromkeys(map(parse_uri, uris))),
-            emails=tuple(dict.fromkeys(map(parse_email, emails))),
+            dns=_once(map(_lower, dns)),
+            ips=_once(map(parse_ip_address, ips)),
+            uris=_once(map(parse_uri, uris)),
+            emails=_once(map(parse_email, emails)),
         )
 
     @classmethod
@@ -74,26 +78,25 @@ class SubjectAlternativeNames:
         """Read a parsed extension. Raises MalformedName also for other kinds of name (otherName, directoryName…)."""
         if len(extension) > MAX_NAMES:
             raise _too_many(len(extension))
-        found: dict[type[x509.GeneralName], list[str]] = {
-            x509.DNSName: [],
-            x509.IPAddress: [],
-            x509.UniformResourceIdentifier: [],
-            x509.RFC822Name: [],
-        }
+        dns: list[str] = []
+        ips: list[IpAddress] = []
+        uris: list[str] = []
+        emails: list[str] = []
         for name in extension:
-            kind = found.get(type(name))
-            if kind is None:
+            if type(name) is x509.DNSName:
+                dns.append(_lower(name.value))
+            elif type(name) is x509.IPAddress and isinstance(name.value, _ADDRESSES):
+                ips.append(name.value)
+            elif type(name) is x509.UniformResourceIdentifier:
+                uris.append(parse_uri(name.value))
+            elif type(name) is x509.RFC822Name:
+                emails.append(parse_email(name.value))
+            else:
                 raise MalformedName(
                     "only DNS names, IP addresses, URIs and email addresses are supported, leave it out",
                     field=type(name).__name__,
                 )
-            kind.append(str(name.value))
-        return cls.parse(
-            dns=found[x509.DNSName],
-            ips=found[x509.IPAddress],
-            uris=found[x509.UniformResourceIdentifier],
-            emails=found[x509.RFC822Name],
-        )
+        return cls(dns=_once(dns), ips=_once(ips), uris=_once(uris), emails=_once(emails))
 
     def to_x509(self) -> x509.SubjectAlternativeName:
         """The extension's value, in the order DNS, IP, URI, email. Raises ValueError when there are no names."""
@@ -140,6 +143,19 @@ def _verify_address(address: IpAddress) -> None:
         raise MalformedName("has a zone, leave out % and what follows", field="ip", value=str(address))
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         raise MalformedName(f"is an IPv4 address, write {address.ipv4_mapped}", field="ip", value=str(address))
+
+
+def _lower(name: str) -> str:
+    """Lower case for ASCII alone: other alphabets have capitals whose small letter is an ASCII one."""
+    return name.lower() if name.isascii() else name
+
+
+def _once(values: Iterable[Value]) -> tuple[Value, ...]:
+    return tuple(dict.fromkeys(values)) if values else ()
+
+
+def _not_normal(kind: str, value: str) -> MalformedName:
+    return MalformedName("is not in its normal form, read it with parse", field=kind, value=value)
 
 
 def _too_many(count: int) -> TooManyNames:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, paddin
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certs.errors import KeyMismatch, MalformedKey, SignatureMismatch, UnsupportedKeyType
+from certs.tlv import read_element
 
 
 class KeyType(StrEnum):
@@ -49,6 +50,7 @@ PublicKey: TypeAlias = (
     | mldsa.MLDSA65PublicKey
     | mldsa.MLDSA87PublicKey
 )
+SignatureHash: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 KeyFactory = Callable[[KeyType], PrivateKey]
 """Makes a fresh private key; `generate_private_key` is the real one."""
 
@@ -58,7 +60,7 @@ _CURVES: dict[KeyType, ec.EllipticCurve] = {
     KeyType.EC_P521: ec.SECP521R1(),
 }
 _CURVE_TYPES = {curve.name: key_type for key_type, curve in _CURVES.items()}
-_CURVE_HASHES: dict[str, hashes.HashAlgorithm] = {
+_CURVE_HASHES: dict[str, SignatureHash] = {
     "secp256r1": hashes.SHA256(),
     "secp384r1": hashes.SHA384(),
     "secp521r1": hashes.SHA512(),
@@ -110,7 +112,7 @@ def key_type_of(public_key: object) -> KeyType:
     raise UnsupportedKeyType(f"this key is none of {', '.join(KeyType)}, make one that is")
 
 
-def signature_hash(key: PrivateKey | PublicKey) -> hashes.HashAlgorithm | None:
+def signature_hash(key: PrivateKey | PublicKey) -> SignatureHash | None:
     """The hash that our signatures use with this key; None where the algorithm brings its own (RFC 8410, RFC 9881)."""
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         return _CURVE_HASHES[key.curve.name]
@@ -161,10 +163,15 @@ def key_identifier(public_key_info: bytes) -> bytes:
 
     The leftmost 160 bits of SHA-256 over the value of the BIT STRING, without tag, length and count of unused bits.
     """
-    inside, _ = _contents(public_key_info, 0)
-    _, after_algorithm = _contents(public_key_info, inside)
-    key_bits, _ = _contents(public_key_info, after_algorithm)
-    return hashlib.sha256(public_key_info[key_bits + 1 :]).digest()[:20]
+    try:
+        _, algorithm, end = read_element(public_key_info, 0)
+        _, _, subject_public_key = read_element(public_key_info, algorithm)
+        _, value, value_end = read_element(public_key_info, subject_public_key)
+    except ValueError as err:
+        raise MalformedKey("this is not a SubjectPublicKeyInfo in DER, export the public key again") from err
+    if not end == value_end == len(public_key_info):
+        raise MalformedKey("octets follow the public key, export it again")
+    return hashlib.sha256(public_key_info[value + 1 : value_end]).digest()[:20]
 
 
 def verify_key_pair(private_key: PrivateKey, public: PublicKey | x509.Certificate) -> None:
@@ -174,15 +181,3 @@ def verify_key_pair(private_key: PrivateKey, public: PublicKey | x509.Certificat
         raise KeyMismatch(
             "the private key does not belong to the certificate, pair each certificate with the key it was made for"
         )
-
-
-def _contents(der: bytes, start: int) -> tuple[int, int]:
-    """Where the value of the DER element at `start` begins and where it ends."""
-    if len(der) < start + 2:
-        raise MalformedKey("the public key is cut short, export it again")
-    length = der[start + 1]
-    begin = start + 2
-    if length & 0x80:
-        begin += length & 0x7F
-        length = int.from_bytes(der[start + 2 : begin], "big")
-    return begin, begin + length

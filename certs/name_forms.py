@@ -5,7 +5,6 @@
 """
 
 import re
-from functools import lru_cache
 from ipaddress import ip_address
 
 from certs.errors import MalformedName
@@ -25,22 +24,19 @@ _AUTHORITY = re.compile(r"//([^/?#]*)(.*)", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 
 
-@lru_cache(maxsize=4096)
 def parse_dns_name(text: str) -> str:
     """The lower-case form of a DNS name (RFC 1034 §3.5, RFC 1123 §2.1); its first label may be a wildcard."""
     name = text.lower()
     if len(name) > MAX_DNS_OCTETS or not text.isascii() or not _DNS_NAME.fullmatch(name):
         raise MalformedName(_what_is_wrong(text), field="dns", value=text)
-    labels = name.split(".")
-    if labels[0] == "*" and len(labels) < 3:
+    if name.startswith("*") and name.count(".") < 2:
         raise MalformedName(
             "a wildcard needs two labels or more after it, as in *.example.com", field="dns", value=text
         )
-    if labels[-1].isdigit():
+    if name[-1].isdigit() and name.rpartition(".")[2].isdigit():
         raise MalformedName("its last label is a number, ask for an address as an IP address", field="dns", value=text)
-    for label in labels:
-        if label.startswith("xn--"):
-            _verify_a_label(label, text)
+    if "xn--" in name:
+        _verify_a_labels(name)
     return name
 
 
@@ -99,13 +95,16 @@ def _normal_host(host: str) -> str:
     return name
 
 
-def _verify_a_label(label: str, text: str) -> None:
-    try:
-        decoded = label[4:].encode("ascii").decode("punycode")
-    except (UnicodeError, OverflowError) as err:
-        raise MalformedName("has a label after xn-- that is not punycode", field="dns", value=text) from err
-    if decoded.isascii():
-        raise MalformedName("has an A-label that stands for plain ASCII, write the ASCII", field="dns", value=text)
+def _verify_a_labels(name: str) -> None:
+    for label in name.split("."):
+        if not label.startswith("xn--"):
+            continue
+        try:
+            decoded = label[4:].encode("ascii").decode("punycode")
+        except (UnicodeError, OverflowError) as err:
+            raise MalformedName("has a label after xn-- that is not punycode", field="dns", value=name) from err
+        if decoded.isascii():
+            raise MalformedName("has an A-label that stands for plain ASCII, write the ASCII", field="dns", value=name)
 
 
 def _what_is_wrong(text: str) -> str:  # noqa: PLR0911 - one answer for each way to be wrong
