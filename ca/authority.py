@@ -1,0 +1,308 @@
+"""Issues certificates: the one path by which anything gets signed.
+
+The order is part of the design. A caller is authenticated at the edge (1); then, for each order,
+
+    2 parse the request, verify proof of possession     6 lint the template, fail closed
+    3 resolve the profile                               7 sign
+    4 ask the policy                                    8 inspect the result with code that did not build it
+    5 make a template with a fresh serial               9 record it: certificate, key, token and audit event in one transaction
+
+and only then (10) does it leave the process. A crash may lose a signature that nobody has seen, never a certificate that nobody
+recorded.
+
+- Steps 2 to 8 touch neither disk nor network; step 9 is one transaction for a whole batch of orders.
+- `request_id` makes a retry return the same certificate, whatever was signed meanwhile.
+- One order's failure is that order's alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ca.ambient import Clock, Entropy, epoch_seconds, random_id
+from ca.audit import Action, audit_event
+from ca.callers import CallerKind
+from ca.calls import Call
+from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid, TokenRefused
+from ca.issuers import ActiveIssuer, Issuers
+from ca.keys import SealingKey
+from ca.policy import Operation, Policy, PolicyRequest
+from ca.revocations import Revocations
+from certs.errors import WeakKey
+from certs.fingerprints import certificate_fingerprint
+from certs.inspection import verify_issued
+from certs.keys import KeyType, PrivateKey, encode_private_key, public_key_fingerprint
+from certs.lifetimes import format_lifetime
+from certs.names import SubjectAlternativeNames, SubjectName
+from certs.profiles import LEAF_PROFILES, Profile
+from certs.requests import CertificateRequest
+from certs.serials import Serial
+from certs.templates import CertificateTemplate, validity
+from store.errors import StoreError, TokenExpired, TokenSpent
+from store.inventory import Inventory
+from store.records import AuditEvent, CertificateRecord, Issuance, SealedKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Subject and names fixed beforehand, by a token or by the certificate that is renewed; the request's own do not count.
+
+    With `exact`, a request that asks for other names is refused rather than overruled.
+    """
+
+    subject: SubjectName
+    names: SubjectAlternativeNames
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One certificate, asked for."""
+
+    call: Call
+    operation: Operation
+    profile: str
+    request: bytes | CertificateRequest
+    """PKCS#10 as it came, or one that this process has put together itself."""
+    lifetime: timedelta | None = None
+    usual_lifetime: timedelta | None = None
+    """Where no lifetime is asked for; the profile's default where this is None too. Unlike `lifetime`, shortened where needed."""
+    maximum_lifetime: timedelta | None = None
+    request_id: str | None = None
+    binding: Binding | None = None
+    token_id: str | None = None
+    renewed_from: str | None = None
+    server_key: PrivateKey | None = None
+    """A key that this server made for the caller, to be kept sealed."""
+
+
+Outcome = CertificateRecord | Exception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what goes with a certificate is kept."""
+
+    private_key: timedelta
+    crl_shards: int
+    crl_base_url: str
+
+
+class Authority:
+    """Prepares and records certificates. Safe to use from several threads; `policy` is asked for at every order."""
+
+    def __init__(
+        self,
+        *,
+        inventory: Inventory,
+        issuers: Issuers,
+        policy: Callable[[], Policy],
+        revocations: Revocations,
+        sealing_key: SealingKey,
+        retention: Retention,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._inventory = inventory
+        self._issuers = issuers
+        self._policy = policy
+        self._revocations = revocations
+        self._sealing_key = sealing_key
+        self._retention = retention
+        self._clock = clock
+        self._entropy = entropy
+
+    def issue(self, order: Order) -> CertificateRecord:
+        """One order, from beginning to end, in the caller's thread. Raises what `prepare` raises, and store errors."""
+        (outcome,) = self.record([order], [self.prepare(order)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def prepare(self, order: Order) -> Issuance:
+        """Steps 2 to 8: returns a signed certificate that has not been recorded, and so must not leave the process.
+
+        Raises errors of `certs` for a request or template that cannot be, PolicyDenied, InvalidArgument, NoActiveIssuer.
+        """
+        request = self._parse(order)  # 2
+        profile = _leaf_profile(order.profile)  # 3
+        longest = self._decide(order, profile, request.key_type, request.subject, request.names)  # 4
+        active = self._issuers.active()
+        now = self._clock()
+        template, shard = self._template(order, request, profile, active, now, longest)  # 5
+        active.linter.verify(template)  # 6
+        der = active.signer.sign(template)  # 7
+        verify_issued(der, template=template, issuer=active.issuer)  # 8
+        return self._issuance(order, template, der, active.id, shard, now)
+
+    def record(self, orders: Sequence[Order], issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+        """Step 9: durable once it returns. Raises StoreError where the whole transaction failed and nothing was recorded."""
+        outcomes = self._inventory.record(issuances)
+        return tuple(map(_settle, orders, issuances, outcomes))
+
+    def verify_permitted(
+        self, order: Order, *, key_type: KeyType, subject: SubjectName, names: SubjectAlternativeNames
+    ) -> None:
+        """Asks the policy ahead of costly work, such as making an RSA key. Raises what step 4 raises."""
+        self._decide(order, _leaf_profile(order.profile), key_type, subject, names)
+
+    def _parse(self, order: Order) -> CertificateRequest:
+        request = order.request
+        if isinstance(request, bytes):
+            request = CertificateRequest.from_bytes(request)
+        if self._revocations.has_key(public_key_fingerprint(request.public_key)):
+            raise WeakKey("this key belonged to a certificate that was revoked; make a new one")
+        binding = order.binding
+        if binding is None:
+            return request
+        if binding.exact:
+            _verify_within(request.names, binding.names)
+        return replace(request, subject=binding.subject, names=binding.names)
+
+    def _decide(
+        self, order: Order, profile: Profile, key_type: KeyType, subject: SubjectName, names: SubjectAlternativeNames
+    ) -> timedelta | None:
+        """Raises PolicyDenied; returns the cap on lifetimes that nobody asked for. A token carries its own decision."""
+        if order.call.caller.kind in {CallerKind.LOCAL, CallerKind.TOKEN}:
+            return order.maximum_lifetime
+        decision = self._policy().verify(
+            PolicyRequest(
+                caller=order.call.caller,
+                operation=order.operation,
+                profile=profile.name,
+                subject=subject,
+                names=names,
+                key_type=key_type,
+                lifetime=order.lifetime,
+            )
+        )
+        return decision.maximum_lifetime
+
+    def _template(
+        self,
+        order: Order,
+        request: CertificateRequest,
+        profile: Profile,
+        active: ActiveIssuer,
+        now: datetime,
+        longest: timedelta | None,
+    ) -> tuple[CertificateTemplate, int]:
+        if order.lifetime is not None and longest is not None and order.lifetime > longest:
+            raise PolicyDenied(f"at most {format_lifetime(longest)} may be asked for; ask for less")
+        usual = min(order.usual_lifetime or profile.default_lifetime, longest or profile.maximum_lifetime)
+        issuer = active.issuer
+        not_before, not_after = validity(
+            profile if usual == profile.default_lifetime else replace(profile, default_lifetime=usual),
+            now,
+            order.lifetime,
+            issuer.not_after,
+            issuer_not_before=issuer.not_before,
+        )
+        serial = Serial.mint(now, self._entropy)
+        shard = int.from_bytes(serial.octets[-2:]) % self._retention.crl_shards
+        template = CertificateTemplate(
+            profile=profile,
+            serial=serial,
+            subject=request.subject,
+            names=request.names,
+            public_key=request.public_key,
+            public_key_info=request.public_key_info,
+            not_before=not_before,
+            not_after=not_after,
+            crl_distribution_point=self._crl_url(active.id, shard),
+        )
+        return template, shard
+
+    def _crl_url(self, issuer_id: str, shard: int) -> str | None:
+        base = self._retention.crl_base_url
+        return f"{base.rstrip('/')}/crl/{issuer_id}/{shard}.crl" if base else None
+
+    def _issuance(
+        self, order: Order, template: CertificateTemplate, der: bytes, issuer_id: str, shard: int, now: datetime
+    ) -> Issuance:
+        certificate_id = random_id(self._entropy)
+        fingerprint = certificate_fingerprint(der)
+        record = CertificateRecord(
+            sequence=None,
+            id=certificate_id,
+            serial=template.serial.octets,
+            issuer_id=issuer_id,
+            profile=template.profile.name,
+            subject=template.subject.rfc4514,
+            names=_indexed_names(template),
+            not_before=epoch_seconds(template.not_before),
+            not_after=epoch_seconds(template.not_after),
+            key_fingerprint=public_key_fingerprint(template.public_key),
+            fingerprint=fingerprint,
+            der=der,
+            requester=order.call.caller.name,
+            request_id=order.request_id,
+            token_id=order.token_id,
+            issued_at=epoch_seconds(now),
+            crl_shard=shard,
+            renewed_from=order.renewed_from,
+            has_private_key=order.server_key is not None,
+        )
+        return Issuance(
+            certificate=record,
+            event=self._event(order, record, now),
+            sealed_key=self._sealed(order, certificate_id, now),
+        )
+
+    def _event(self, order: Order, record: CertificateRecord, now: datetime) -> AuditEvent:
+        return audit_event(
+            Action.CERTIFICATE_RENEW if order.renewed_from else Action.CERTIFICATE_ISSUE,
+            order.call,
+            at=now,
+            subject_id=record.id,
+            serial=record.serial.hex(),
+            profile=record.profile,
+            subject=record.subject,
+            names=[value for _kind, value in record.names],
+            not_after=record.not_after,
+            sha256=record.fingerprint.hex(),
+            renewed_from=order.renewed_from,
+        )
+
+    def _sealed(self, order: Order, certificate_id: str, now: datetime) -> SealedKey | None:
+        if order.server_key is None:
+            return None
+        return SealedKey(
+            certificate_id=certificate_id,
+            sealed=self._sealing_key.seal(encode_private_key(order.server_key), subject_id=certificate_id),
+            owner=order.call.caller.name,
+            expires_at=epoch_seconds(now + self._retention.private_key),
+        )
+
+
+def _leaf_profile(name: str) -> Profile:
+    """Raises InvalidArgument: CA certificates are not to be had over the wire."""
+    profile = LEAF_PROFILES.get(name)
+    if profile is None:
+        raise InvalidArgument(f"there is no leaf profile {name!r}; take one of {', '.join(LEAF_PROFILES)}")
+    return profile
+
+
+def _verify_within(asked: SubjectAlternativeNames, bound: SubjectAlternativeNames) -> None:
+    """Raises RequestInvalid where a request asks for a name that its token is not bound to."""
+    foreign = set(asked.all_names()) - set(bound.all_names())
+    if foreign:
+        names = ", ".join(sorted(value for _kind, value in foreign))
+        raise RequestInvalid(f"the token is not bound to {names}; ask for a token with these names", field="csr")
+
+
+def _indexed_names(template: CertificateTemplate) -> tuple[tuple[str, str], ...]:
+    common_name = template.subject.common_name
+    return (*template.names.all_names(), *((("cn", common_name),) if common_name else ()))
+
+
+def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | StoreError) -> Outcome:
+    """Tells a retry (the same key again, or a key of ours) from another request under a used request_id."""
+    if isinstance(outcome, (TokenSpent, TokenExpired)):
+        return TokenRefused("the token is not valid, or no longer; ask for a new one")
+    if isinstance(outcome, StoreError) or outcome.id == issuance.certificate.id:
+        return outcome
+    same_key = outcome.key_fingerprint == issuance.certificate.key_fingerprint
+    if not same_key and (order.server_key is None or not outcome.has_private_key):
+        return RequestIdReused("this request_id was used for another request; take a fresh one")
+    return outcome

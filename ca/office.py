@@ -1,0 +1,186 @@
+"""The authority without its edges: store, keys, issuers, policy and the path of issuance, composed once for each process.
+
+- Opening it takes the data directory for this process alone, and founds the hierarchy where there is none.
+- `close` undoes it in reverse; nothing is lost by not getting there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography import x509
+
+from ca.ambient import Clock, Entropy
+from ca.authority import Authority, Order, Retention
+from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_passphrase, ensure_policy
+from ca.callers import Caller
+from ca.calls import Call
+from ca.data_directory import DataDirectory
+from ca.issuers import Issuers
+from ca.keys import KeyFiles, SealingKey
+from ca.policy import Operation
+from ca.policy_file import PolicyFile
+from ca.revocations import Revocations
+from ca.settings import ServeSettings
+from certs.keys import KeyFactory, KeyType, encode_private_key, subject_public_key_info
+from certs.names import SubjectAlternativeNames, SubjectName
+from certs.pem import join_certificates
+from certs.profiles import LEAF_PROFILES
+from certs.requests import CertificateRequest
+from store.audit import AuditTrail
+from store.authorities import Authorities
+from store.database import Database, open_database
+from store.inventory import Inventory
+from store.private_keys import PrivateKeys
+from store.tokens import Tokens
+
+ADMINISTRATORS = "chancery:administrators"
+"""The organization to which the default policy gives everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What the edges work with."""
+
+    settings: ServeSettings
+    database: Database
+    inventory: Inventory
+    private_keys: PrivateKeys
+    tokens: Tokens
+    audit: AuditTrail
+    authorities: Authorities
+    issuers: Issuers
+    policy: PolicyFile
+    revocations: Revocations
+    sealing_key: SealingKey
+    authority: Authority
+    clock: Clock
+    entropy: Entropy
+    key_factory: KeyFactory
+    founded: bool
+    """Whether this opening made or imported the hierarchy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministratorIdentity:
+    """A client identity with its key, for a directory on the administrator's machine. PEM throughout."""
+
+    private_key: bytes
+    chain: bytes
+    roots: bytes
+    certificate_id: str
+
+
+@contextmanager
+def open_office(
+    settings: ServeSettings,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    key_factory: KeyFactory,
+    brought: BroughtHierarchy | None = None,
+) -> Iterator[Office]:
+    """Raises Misconfigured leaves, StorageFault leaves, WrongPassphrase."""
+    with DataDirectory.open(settings.data_directory, create=True):
+        database = open_database(settings.database_url)
+        try:
+            yield _compose(settings, database, clock=clock, entropy=entropy, key_factory=key_factory, brought=brought)
+        finally:
+            database.close()
+
+
+def issue_administrator(
+    office: Office, *, common_name: str, lifetime: timedelta | None = None
+) -> AdministratorIdentity:
+    """Makes the identity that may do everything under the default policy; recorded like any other."""
+    key = office.key_factory(KeyType.EC_P256)
+    asked = CertificateRequest(
+        public_key=key.public_key(),
+        public_key_info=subject_public_key_info(key.public_key()),
+        key_type=KeyType.EC_P256,
+        subject=SubjectName(common_name=common_name, organizations=(ADMINISTRATORS,)),
+        names=SubjectAlternativeNames(),
+    )
+    record = office.authority.issue(
+        Order(
+            call=Call(caller=Caller.local(), id="init"),
+            operation=Operation.ISSUE,
+            profile="client",
+            request=asked,
+            usual_lifetime=lifetime or LEAF_PROFILES["client"].maximum_lifetime,
+        )
+    )
+    leaf = join_certificates([x509.load_der_x509_certificate(record.der)])
+    return AdministratorIdentity(
+        private_key=encode_private_key(key),
+        chain=leaf + office.issuers.chain_pem(record.issuer_id),
+        roots=office.issuers.bundle.pem,
+        certificate_id=record.id,
+    )
+
+
+def _compose(
+    settings: ServeSettings,
+    database: Database,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    key_factory: KeyFactory,
+    brought: BroughtHierarchy | None,
+) -> Office:
+    passphrase = ensure_passphrase(settings, entropy)
+    ensure_policy(settings)
+    policy = PolicyFile(settings.policy_file)
+    keys = KeyFiles(settings.data_directory / "keys", passphrase, entropy)
+    authorities = Authorities(database)
+    sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase, entropy)
+    founder = HierarchyFounder(
+        authorities=authorities, keys=keys, settings=settings, clock=clock, entropy=entropy, key_factory=key_factory
+    )
+    founded = founder.ensure(brought)
+    issuers = _load_issuers(authorities, keys, key_factory)
+    inventory = Inventory(database)
+    revocations = Revocations(inventory)
+    issuance = settings.issuance
+    authority = Authority(
+        inventory=inventory,
+        issuers=issuers,
+        policy=policy,
+        revocations=revocations,
+        sealing_key=sealing_key,
+        retention=Retention(
+            private_key=issuance.key_retention, crl_shards=issuance.crl_shards, crl_base_url=issuance.crl_base_url
+        ),
+        clock=clock,
+        entropy=entropy,
+    )
+    return Office(
+        settings=settings,
+        database=database,
+        inventory=inventory,
+        private_keys=PrivateKeys(database),
+        tokens=Tokens(database),
+        audit=AuditTrail(database),
+        authorities=authorities,
+        issuers=issuers,
+        policy=policy,
+        revocations=revocations,
+        sealing_key=sealing_key,
+        authority=authority,
+        clock=clock,
+        entropy=entropy,
+        key_factory=key_factory,
+        founded=founded,
+    )
+
+
+def _load_issuers(authorities: Authorities, keys: KeyFiles, key_factory: KeyFactory) -> Issuers:
+    """Opens the keys of issuing CAs only: the root's stays sealed on disk while the process runs."""
+    records = authorities.list()
+    opened = {
+        record.id: keys.get(record.id)
+        for record in records
+        if record.profile == "intermediate" and record.state == "active" and keys.has(record.id)
+    }
+    return Issuers(records, opened, generation=authorities.generation(), key_factory=key_factory)

@@ -1,0 +1,56 @@
+"""The policy document on disk, re-read when it changes.
+
+- A document that cannot be read or has faults never replaces one that works: the old one stays in force, and the log says so.
+- At the start there is no old one, and the process does not start.
+"""
+
+from pathlib import Path
+
+import structlog
+
+from ca.errors import PolicyInvalid
+from ca.policy import Policy
+
+_log = structlog.get_logger("chancery.policy")
+
+_Version = tuple[int, int, int]
+
+
+class PolicyFile:
+    """Holds the policy in force; calling the instance returns it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises PolicyInvalid."""
+        self._path = path
+        self._version = self._stat()
+        self._policy = self._read()
+
+    def __call__(self) -> Policy:
+        return self._policy
+
+    def refresh(self) -> bool:
+        """Reads the file again if it has changed; returns whether another policy is in force now."""
+        version = self._stat()
+        if version == self._version:
+            return False
+        self._version = version
+        try:
+            self._policy = self._read()
+        except PolicyInvalid as err:
+            _log.error("policy not reloaded, the old one stays in force", path=str(self._path), faults=err.faults)
+            return False
+        _log.info("policy reloaded", path=str(self._path))
+        return True
+
+    def _read(self) -> Policy:
+        try:
+            return Policy.parse(self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as err:
+            raise PolicyInvalid([f"{self._path} cannot be read: {err}"]) from err
+
+    def _stat(self) -> _Version | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

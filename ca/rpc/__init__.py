@@ -1,0 +1,1 @@
+"""The gRPC edge: wire messages become domain values here, and domain errors become statuses."""

@@ -1,0 +1,63 @@
+"""chancery.ca.v1.EnrollmentService."""
+
+import asyncio
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+
+from ca.authority import Order
+from ca.callers import Caller
+from ca.calls import Call, parse_request_id
+from ca.errors import TokenRefused
+from ca.issuers import Issuers
+from ca.metrics import Metrics
+from ca.pipeline import SigningPipeline
+from ca.policy import Operation
+from ca.rpc import conversion
+from ca.tokens import TokenDesk
+from ca.ambient import Clock
+from certs.requests import CertificateRequest
+from protos.chancery.ca.v1 import enrollment_service_pb2 as service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentHandlers:
+    """The way in for callers without a certificate."""
+
+    pipeline: SigningPipeline
+    desk: TokenDesk
+    issuers: Issuers
+    clock: Clock
+    metrics: Metrics
+
+    async def enroll(self, request: service.EnrollRequest, call: Call) -> service.EnrollResponse:
+        """The token is checked here and spent in the transaction that records the certificate."""
+        token, grant = await asyncio.to_thread(self.desk.redeem, request.token)
+        asked = await asyncio.to_thread(CertificateRequest.from_bytes, request.csr)
+        if grant.public_key_sha256 is not None:
+            _verify_key(asked, grant.public_key_sha256)
+        order = Order(
+            call=replace(call, caller=Caller.for_token(token.id)),
+            operation=Operation.ISSUE,
+            profile=grant.profile,
+            request=asked,
+            lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
+            maximum_lifetime=grant.certificate_lifetime,
+            request_id=parse_request_id(request.request_id),
+            binding=grant.binding,
+            token_id=token.id,
+        )
+        record = await self.pipeline.issue(order)
+        self.metrics.issued.labels(profile=record.profile).inc()
+        return service.EnrollResponse(
+            certificate=conversion.to_certificate(
+                record, now=self.clock(), chain_pem=self.issuers.chain_pem(record.issuer_id)
+            ),
+            trust_bundle_pem=self.issuers.bundle.pem.decode(),
+        )
+
+
+def _verify_key(asked: CertificateRequest, expected: bytes) -> None:
+    """Raises TokenRefused: a stolen token is worthless without the key that it names."""
+    if not hmac.compare_digest(hashlib.sha256(asked.public_key_info).digest(), expected):
+        raise TokenRefused("the token is bound to another key; make the request with that one")

@@ -1,0 +1,138 @@
+"""The server's own certificate: made at the start, kept in memory only, renewed at two thirds of its life.
+
+- Its key never touches a disk; every start makes a new one. Each certificate is recorded as any other.
+- Renewal is judged on the wall clock at least once a minute: after a suspend it happens at once.
+- New connections get the new certificate; open ones keep theirs and are not dropped.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from ca.ambient import Clock
+from ca.authority import Authority, Order
+from ca.callers import Caller
+from ca.calls import Call
+from ca.issuers import Issuers
+from ca.metrics import Metrics
+from ca.policy import Operation
+from certs.keys import KeyFactory, KeyType, encode_private_key, subject_public_key_info
+from certs.names import SubjectAlternativeNames, SubjectName
+from certs.requests import CertificateRequest
+
+_CHECK_SECONDS = 30.0
+_COMMON_NAME = "chancery-ca"
+
+_log = structlog.get_logger("chancery.serving")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingPair:
+    """What a listener presents: PKCS#8 PEM, and the chain as PEM, leaf first, without the root."""
+
+    private_key: bytes
+    chain: bytes
+    not_before: datetime
+    not_after: datetime
+
+    @property
+    def renew_at(self) -> datetime:
+        return self.not_before + (self.not_after - self.not_before) * 2 / 3
+
+
+class ServingCertificate:
+    """Holds the current pair; listeners ask for it with each new connection, or subscribe."""
+
+    def __init__(
+        self,
+        *,
+        authority: Authority,
+        issuers: Issuers,
+        names: SubjectAlternativeNames,
+        key_factory: KeyFactory,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._authority = authority
+        self._issuers = issuers
+        self._names = names
+        self._key_factory = key_factory
+        self._clock = clock
+        self._metrics = metrics
+        self._subscribers: list[Callable[[ServingPair], None]] = []
+        self._pair: ServingPair | None = None
+
+    @property
+    def pair(self) -> ServingPair:
+        """Raises RuntimeError before the first `renew`."""
+        if self._pair is None:
+            raise RuntimeError("the serving certificate has not been made yet")
+        return self._pair
+
+    @property
+    def not_after(self) -> datetime | None:
+        return None if self._pair is None else self._pair.not_after
+
+    def subscribe(self, subscriber: Callable[[ServingPair], None]) -> None:
+        """Calls `subscriber` with each later pair, in the thread that renewed."""
+        self._subscribers.append(subscriber)
+
+    def renew(self) -> ServingPair:
+        """Makes a key and a certificate. Blocks. Raises what `Authority.issue` raises."""
+        key = self._key_factory(
+            KeyType.EC_P256
+        )  # what every client of ours can verify, and quick (stdlib ssl is slow with others)
+        asked = CertificateRequest(
+            public_key=key.public_key(),
+            public_key_info=subject_public_key_info(key.public_key()),
+            key_type=KeyType.EC_P256,
+            subject=SubjectName(common_name=_COMMON_NAME),
+            names=self._names,
+        )
+        call = Call(caller=Caller.local(), id="serving")
+        record = self._authority.issue(Order(call=call, operation=Operation.ISSUE, profile="server", request=asked))
+        leaf = ssl.DER_cert_to_PEM_cert(record.der).encode()
+        self._pair = ServingPair(
+            private_key=encode_private_key(key),
+            chain=leaf + self._issuers.chain_pem(record.issuer_id),
+            not_before=datetime.fromtimestamp(record.not_before, tz=self._clock().tzinfo),
+            not_after=datetime.fromtimestamp(record.not_after, tz=self._clock().tzinfo),
+        )
+        self._metrics.expiry.labels(kind="serving", id="").set(record.not_after)
+        for subscriber in self._subscribers:
+            subscriber(self._pair)
+        return self._pair
+
+    async def keep_fresh(self, check_every: float = _CHECK_SECONDS) -> None:
+        """Renews when it is time, for as long as the process runs. A failure is logged, counted and tried again."""
+        while True:
+            if self._clock() >= self.pair.renew_at:
+                await self._try_to_renew()
+            await asyncio.sleep(check_every)
+
+    async def _try_to_renew(self) -> None:
+        try:
+            pair = await asyncio.to_thread(self.renew)
+        except Exception:
+            self._metrics.renewal_failures.inc()
+            _log.exception("serving certificate not renewed", not_after=self.pair.not_after.isoformat())
+        else:
+            _log.info("serving certificate renewed", not_after=pair.not_after.isoformat())
+
+
+def serving_names(advertised: Sequence[str], host_name: str) -> SubjectAlternativeNames:
+    """localhost, loopback, the host's own name, and what the operator says. Raises MalformedName."""
+    dns, addresses = ["localhost"], ["127.0.0.1", "::1"]
+    if host_name and host_name != "localhost":
+        dns.append(host_name.lower())
+    for name in advertised:
+        (addresses if _is_address(name) else dns).append(name)
+    return SubjectAlternativeNames.parse(dns=tuple(dns), ips=tuple(addresses))
+
+
+def _is_address(text: str) -> bool:
+    return ":" in text or text.rpartition(".")[2].isdigit()

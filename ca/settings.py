@@ -1,0 +1,301 @@
+"""What `ca-cli serve` can be told: every setting with its unit, its default and what follows from it.
+
+- One name for all: the field `grpc_port` is the flag `--grpc-port`, the variable `CHANCERY_GRPC_PORT` and the YAML key `grpc_port`.
+- Read once, before anything starts; `ServeSettings.from_mapping` lists every fault, not only the first.
+- Frozen: what a process was started with is what it runs with. The policy file and the certificates are the exceptions,
+  re-read while it runs; they are documents, not settings.
+"""
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ca.errors import SettingsInvalid
+from certs.errors import CertsError
+from certs.keys import KeyType
+from certs.lifetimes import format_lifetime, parse_lifetime
+from certs.names import TrustDomain
+
+
+def _setting(default: object, meaning: str) -> Any:
+    return field(default=default, metadata={"help": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where the authority keeps what it must not lose."""
+
+    data_directory: Path = _setting(
+        Path("~/.chancery/ca"), "Directory of keys, policy and the embedded database; mode 0700."
+    )
+    database: str = _setting(
+        "", "Database URL: sqlite:///PATH or postgresql://…. Empty: chancery.db in the data directory."
+    )
+    passphrase_file: Path | None = _setting(
+        None,
+        "File that holds the passphrase of the CA keys. Empty: `passphrase` in the data directory, made by the first start.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Where the process listens, and for whom."""
+
+    listen_address: str = _setting("127.0.0.1", "Address of every listener; `0.0.0.0` or `::` for all.")
+    grpc: bool = _setting(True, "Serve gRPC; without it, HTTP only.")
+    mtls: bool = _setting(
+        True, "TLS 1.3 everywhere and client certificates on the gRPC port. Without it, plain text, and loopback only."
+    )
+    insecure_bind: bool = _setting(
+        False,
+        "Let a server without mTLS listen beyond loopback. Everyone there may ask for anything policy gives anonymous callers.",
+    )
+    grpc_port: int = _setting(8112, "gRPC with client certificates: certificates and administration. 0: any free port.")
+    http_port: int = _setting(8111, "HTTP: JSON twin, roots, CRLs, health, metrics. 0: any free port.")
+    enrollment_port: int = _setting(8113, "gRPC without client certificates: enrollment and trust. 0: any free port.")
+    advertised_names: tuple[str, ...] = _setting(
+        (),
+        "DNS names and addresses of the serving certificate beside localhost, 127.0.0.1, ::1 and the host's own name.",
+    )
+    drain_timeout: timedelta = _setting(
+        timedelta(seconds=10), "How long calls under way may take once the process is told to stop."
+    )
+    reflection: bool = _setting(True, "Serve gRPC reflection, so that grpcurl and the like need no .proto files.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """What the first start makes; ignored by every later one, which adopts what it finds."""
+
+    trust_domain: str = _setting("cluster.local", "SPIFFE trust domain of every workload identity.")
+    key_type: KeyType = _setting(KeyType.EC_P256, "Key type of root and issuing CA.")
+    root_common_name: str = _setting("Chancery Root CA", "Common name of the root.")
+    issuer_common_name: str = _setting("Chancery Issuing CA", "Common name of the issuing CA.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuance:
+    """How certificates are made and remembered."""
+
+    policy_file: Path | None = _setting(
+        None, "Policy document, re-read when it changes. Empty: `policy.yaml` in the data directory."
+    )
+    crl_base_url: str = _setting(
+        "",
+        "http:// URL under which this server's /crl/ is reached; put into certificates as CRL distribution point. Empty: none.",
+    )
+    crl_lifetime: timedelta = _setting(
+        timedelta(hours=24), "nextUpdate minus thisUpdate; a new CRL is made at half of it, and at each revocation."
+    )
+    crl_shards: int = _setting(
+        16, "CRL shards for new certificates, 1 to 1024; a certificate's shard is fixed at issuance."
+    )
+    key_retention: timedelta = _setting(
+        timedelta(hours=24), "How long a key made by the server waits to be fetched before it is deleted."
+    )
+    signing_queue: int = _setting(
+        4096, "Requests that may wait for the signing thread; beyond it callers are told to come back."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observability:
+    log_format: str = _setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
+    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    storage: Storage = field(default_factory=Storage)
+    listeners: Listeners = field(default_factory=Listeners)
+    hierarchy: Hierarchy = field(default_factory=Hierarchy)
+    issuance: Issuance = field(default_factory=Issuance)
+    observability: Observability = field(default_factory=Observability)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, object]) -> "ServeSettings":
+        """Builds settings from flat names to values, text or already typed. Raises SettingsInvalid with all faults."""
+        known = {setting.name: setting for setting in describe_settings()}
+        faults = [f"unknown setting {name!r}" for name in values if name not in known]
+        parsed: dict[str, dict[str, object]] = {}
+        for name, setting in known.items():
+            if values.get(name) is None:
+                continue
+            try:
+                parsed.setdefault(setting.group, {})[name] = setting.parse(values[name])
+            except (ValueError, TypeError, CertsError) as err:
+                faults.append(f"{name}: {err}")
+        groups = {group.name: _group_class(group)(**parsed.get(group.name, {})) for group in dataclasses.fields(cls)}
+        settings = cls(**groups)
+        faults += _contradictions(settings)
+        if faults:
+            raise SettingsInvalid(faults)
+        return settings
+
+    @property
+    def database_url(self) -> str:
+        return self.storage.database or f"sqlite:///{self.data_directory / 'chancery.db'}"
+
+    @property
+    def data_directory(self) -> Path:
+        return self.storage.data_directory.expanduser().absolute()
+
+    @property
+    def passphrase_file(self) -> Path:
+        return (self.storage.passphrase_file or self.data_directory / "passphrase").expanduser()
+
+    @property
+    def policy_file(self) -> Path:
+        return (self.issuance.policy_file or self.data_directory / "policy.yaml").expanduser()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, for those who build flags, read YAML or write documentation."""
+
+    group: str
+    name: str
+    type_name: str
+    default: object
+    help: str
+    parse: Callable[[object], object]
+
+    @property
+    def default_text(self) -> str:
+        match self.default:
+            case None | "" | ():
+                return ""
+            case bool():
+                return "true" if self.default else "false"
+            case timedelta():
+                return format_lifetime(self.default)
+            case _:
+                return str(self.default)
+
+
+def describe_settings() -> Iterator[Setting]:
+    """Yields every setting of `ServeSettings`, group by group."""
+    for group in dataclasses.fields(ServeSettings):
+        for one in dataclasses.fields(_group_class(group)):
+            type_name, parse = _PARSERS[str(one.type) if isinstance(one.type, str) else _type_text(one.type)]
+            yield Setting(
+                group=group.name,
+                name=one.name,
+                type_name=type_name,
+                default=one.default,
+                help=one.metadata["help"],
+                parse=parse,
+            )
+
+
+def _group_class(group: "dataclasses.Field[Any]") -> type[Any]:
+    factory = group.default_factory
+    if not isinstance(factory, type):
+        raise TypeError(f"{group.name} is not a group of settings")
+    return factory
+
+
+def _type_text(annotation: object) -> str:
+    return (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text not in {"true", "false", "yes", "no", "1", "0"}:
+        raise ValueError(f"{value!r} is not true or false")
+    return text in {"true", "yes", "1"}
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,9}", str(value).strip()):
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(str(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value.strip()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise TypeError(f"{value!r} is not a list")
+    return tuple(_text(part) for part in parts if part)
+
+
+def _path(value: object) -> Path:
+    return value if isinstance(value, Path) else Path(_text(value))
+
+
+def _optional_path(value: object) -> Path | None:
+    return _path(value) if value else None
+
+
+def _lifetime(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_lifetime(_text(value))
+
+
+_PARSERS: Mapping[str, tuple[str, Callable[[object], object]]] = {
+    "Path": ("path", _path),
+    "pathlib.Path | None": ("path", _optional_path),
+    "str": ("text", _text),
+    "bool": ("boolean", _boolean),
+    "int": ("integer", _integer),
+    "timedelta": ("duration", _lifetime),
+    "tuple[str, ...]": ("list", _texts),
+    "KeyType": ("key type", lambda value: KeyType(str(value))),
+}
+
+
+def _contradictions(settings: ServeSettings) -> list[str]:
+    """What no single setting shows."""
+    faults = []
+    listeners, issuance = settings.listeners, settings.issuance
+    if not listeners.mtls and not listeners.insecure_bind and not is_loopback(listeners.listen_address):
+        faults.append(
+            f"listen_address: {listeners.listen_address} is not loopback and mtls is off; turn it on, or say insecure_bind"
+        )
+    ports = [port for port in (listeners.grpc_port, listeners.http_port, listeners.enrollment_port) if port]
+    faults += [f"port {port} is out of range" for port in ports if port > 65535]
+    if len(set(ports)) < len(ports):
+        faults.append("grpc_port, http_port and enrollment_port must differ")
+    if not 1 <= issuance.crl_shards <= 1024:
+        faults.append("crl_shards: must be from 1 to 1024")
+    if not 1 <= issuance.signing_queue <= 1_000_000:
+        faults.append("signing_queue: must be from 1 to 1,000,000")
+    if issuance.crl_lifetime < timedelta(minutes=1):
+        faults.append("crl_lifetime: must be at least one minute")
+    if issuance.crl_base_url and not re.fullmatch(r"http://[^\s?#]+", issuance.crl_base_url):
+        faults.append(
+            "crl_base_url: must be an http:// URL; https would need the check that it is for (RFC 5280 section 8)"
+        )
+    if settings.observability.log_format not in {"auto", "json", "console"}:
+        faults.append("log_format: must be json, console or auto")
+    if settings.observability.log_level not in {"debug", "info", "warning", "error"}:
+        faults.append("log_level: must be debug, info, warning or error")
+    try:
+        TrustDomain.parse(settings.hierarchy.trust_domain)
+    except CertsError as err:
+        faults.append(f"trust_domain: {err}")
+    return faults
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine can reach a listener at `address`."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
