@@ -20,13 +20,13 @@ from agent.schedule import (
     LONGEST_SLEEP,
     BackOff,
     Clock,
-    Entropy,
     Expired,
     RenewalSchedule,
     Sleep,
     draw_fraction,
     next_check,
 )
+from certs.serials import Entropy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

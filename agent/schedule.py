@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import Self, TypeAlias
 
 from agent.errors import ScheduleInvalid
+from certs.serials import Entropy
 
 Clock: TypeAlias = Callable[[], datetime]
-Entropy: TypeAlias = Callable[[int], bytes]
+"""Answers the present instant, aware, in UTC."""
 
 LONGEST_SLEEP = timedelta(seconds=60)
 SHORTEST_SLEEP = timedelta(seconds=1)
