@@ -120,19 +120,24 @@ class Element(NamedTuple):
         """The elements inside, in order. Raises MalformedInput where they do not fill this element exactly."""
         offset = self.content_start
         while offset < self.end:
-            child = _read_at(self.source, offset, self.end)
-            yield child
-            offset = child.end
+            content_start, end = _bounds(self.source, offset, self.end)
+            yield Element(self.source, self.source[offset], offset, content_start, end)
+            offset = end
 
 
 def read(data: bytes, tag: int = SEQUENCE) -> Element:
     """Reads the one element that `data` is. Raises MalformedInput for another tag, or octets that follow it."""
-    element = _read_at(data, 0, len(data))
-    if element.tag != tag:
-        raise MalformedInput(f"expected DER tag {tag:#04x}, found {element.tag:#04x}")
-    if element.end != len(data):
-        raise MalformedInput(f"{len(data) - element.end} octets follow the DER value; remove them")
-    return element
+    content_start, end = _bounds(data, 0, len(data))
+    if data[0] != tag:
+        raise MalformedInput(f"expected DER tag {tag:#04x}, found {data[0]:#04x}")
+    if end != len(data):
+        raise MalformedInput(f"{len(data) - end} octets follow the DER value; remove them")
+    return Element(data, tag, 0, content_start, end)
+
+
+def content(element: bytes, tag: int = SEQUENCE) -> bytes:
+    """The value of the one element that `element` is. Raises MalformedInput as `read` does."""
+    return read(element, tag).content
 
 
 def split(octets: bytes) -> list[bytes]:
@@ -140,39 +145,32 @@ def split(octets: bytes) -> list[bytes]:
     elements = []
     offset, limit = 0, len(octets)
     while offset < limit:
-        end = _read_at(octets, offset, limit).end
+        _, end = _bounds(octets, offset, limit)
         elements.append(octets[offset:end])
         offset = end
     return elements
 
 
-def content(element: bytes, tag: int = SEQUENCE) -> bytes:
-    """The value of the one element that `element` is. Raises MalformedInput."""
-    return read(element, tag).content
-
-
-def _read_at(source: bytes, offset: int, limit: int) -> Element:
+def _bounds(source: bytes, offset: int, limit: int) -> tuple[int, int]:
+    """Where the content of the element at `offset` starts and ends."""
     if limit - offset < 2:
         raise MalformedInput("the DER value is cut short")
-    tag, length = source[offset], source[offset + 1]
-    content_start = offset + 2
-    if tag & 0x1F == 0x1F:
+    if source[offset] & 0x1F == 0x1F:
         raise MalformedInput("multi-octet DER tags do not occur in X.509")
+    length = source[offset + 1]
+    content_start = offset + 2
     if length >= 0x80:
         content_start += length & 0x7F
-        length = _long_length(source[offset + 2 : content_start], limit - offset)
-    end = content_start + length
-    if end > limit:
+        length = _long_length(source[offset + 2 : content_start])
+    if length > limit - content_start:
         raise MalformedInput("the DER value is cut short")
-    return Element(source, tag, offset, content_start, end)
+    return content_start, content_start + length
 
 
-def _long_length(octets: bytes, bound: int) -> int:
-    if not 1 <= len(octets) <= 4 or octets[0] == 0:
-        raise MalformedInput("the DER length is indefinite, padded or too large")
+def _long_length(octets: bytes) -> int:
     length = int.from_bytes(octets, "big")
-    if length < 0x80 or length > bound:
-        raise MalformedInput("the DER length is padded or reaches past the end")
+    if not 1 <= len(octets) <= 4 or octets[0] == 0 or length < 0x80:
+        raise MalformedInput("the DER length is indefinite, padded or too large")
     return length
 
 

@@ -88,9 +88,9 @@ def verify_issued(
         raise InspectionFailed(f"no expectation is written down for profile {template.profile.name}")
     try:
         certificate = x509.load_der_x509_certificate(data)
-        extensions = _verify_fields(certificate, data, template, issuer)
+        subject, extensions = _verify_fields(certificate, data, template, issuer)
         _verify_validity(certificate, template, issuer, expectation)
-        _verify_extensions(extensions, template, issuer)
+        _verify_extensions(extensions, subject, template, issuer)
         _expect(_names_fit(template, expectation.names), f"names for profile {template.profile.name}")
         if verify_signature or expectation.basic_constraints.ca:
             certificate.verify_directly_issued_by(issuer.certificate)
@@ -101,8 +101,8 @@ def verify_issued(
 
 def _verify_fields(
     certificate: x509.Certificate, data: bytes, template: CertificateTemplate, issuer: Issuer
-) -> list[bytes]:
-    """Holds every field but validity and extensions against the decision; answers the extensions, DER, in order."""
+) -> tuple[bytes, list[bytes]]:
+    """Holds the fields but validity and extensions against the decision; answers subject and extensions, DER."""
     tbs, outer_algorithm, _ = der.split(der.content(data))
     version, serial, algorithm, issuer_name, _, subject, public_key_info, extensions = der.split(der.content(tbs))
     _expect(version == b"\xa0\x03\x02\x01\x02", "version")
@@ -113,7 +113,7 @@ def _verify_fields(
     _expect(issuer_name == issuer.subject_octets, "issuer")
     _expect(subject == template.subject.to_x509().public_bytes(), "subject")
     _expect(public_key_info == template.public_key_info, "public key")
-    return der.split(der.content(der.content(extensions, tag=0xA3)))
+    return subject, der.split(der.content(der.content(extensions, tag=0xA3)))
 
 
 def _verify_validity(
@@ -125,7 +125,7 @@ def _verify_validity(
     _expect(not_after - not_before <= expectation.maximum + _BACKDATE, "validity beyond its profile's")
 
 
-def _verify_extensions(found: list[bytes], template: CertificateTemplate, issuer: Issuer) -> None:
+def _verify_extensions(found: list[bytes], subject: bytes, template: CertificateTemplate, issuer: Issuer) -> None:
     expected = set(
         _fixed_extensions(
             template.profile.name,
@@ -137,7 +137,7 @@ def _verify_extensions(found: list[bytes], template: CertificateTemplate, issuer
     )
     expected.add(_extension(x509.SubjectKeyIdentifier(key_identifier(template.public_key_info)), critical=False))
     if not template.names.is_empty:
-        expected.add(_extension(template.names.to_x509(), critical=template.subject.is_empty))
+        expected.add(_extension(template.names.to_x509(), critical=subject == b"\x30\x00"))
     _expect(len(found) == len(expected) and set(found) == expected, "extensions")
 
 

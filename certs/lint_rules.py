@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from certs import der
 from certs.errors import CertsError
+from certs.extensions import extension_value
 from certs.names import SubjectAlternativeNames, SubjectName
 
 _KNOWN_EXTENSIONS = {
@@ -36,8 +36,6 @@ _LEAF_USAGES = (
     _TLS_USAGES,
     frozenset({ExtendedKeyUsageOID.OCSP_SIGNING}),
 )
-
-_Value = TypeVar("_Value", bound=x509.ExtensionType)
 
 Findings = Iterator[str]
 Rule = Callable[[x509.Certificate], Findings]
@@ -71,7 +69,7 @@ def _names(certificate: x509.Certificate) -> Findings:
     if not list(certificate.issuer):
         yield "its issuer is empty (RFC 5280 §4.1.2.4)"
     SubjectName.from_x509(certificate.subject)
-    names = _value(certificate, x509.SubjectAlternativeName)
+    names = extension_value(certificate, x509.SubjectAlternativeName)
     if names is None and not list(certificate.subject):
         yield "it names nobody: subject and alternative names are empty (RFC 5280 §4.1.2.6)"
     if names is not None:
@@ -91,8 +89,8 @@ def _extension_set(certificate: x509.Certificate) -> Findings:
 
 
 def _key_identifiers(certificate: x509.Certificate) -> Findings:
-    subject_key = _value(certificate, x509.SubjectKeyIdentifier)
-    authority_key = _value(certificate, x509.AuthorityKeyIdentifier)
+    subject_key = extension_value(certificate, x509.SubjectKeyIdentifier)
+    authority_key = extension_value(certificate, x509.AuthorityKeyIdentifier)
     if subject_key is None or len(subject_key.digest) != 20:
         yield "it has no subjectKeyIdentifier of 20 octets (RFC 5280 §4.2.1.2)"
     if authority_key is None or not authority_key.key_identifier:
@@ -104,33 +102,36 @@ def _key_identifiers(certificate: x509.Certificate) -> Findings:
 def _authority(certificate: x509.Certificate) -> Findings:
     if not _is_ca(certificate):
         return
-    usage = _value(certificate, x509.KeyUsage)
+    usage = extension_value(certificate, x509.KeyUsage)
     if usage is None or usage != _key_usage(key_cert_sign=True, crl_sign=True):
         yield "a CA's keyUsage is not keyCertSign and cRLSign (RFC 5280 §4.2.1.3)"
     if not list(certificate.subject):
         yield "a CA has no subject (RFC 5280 §4.1.2.6)"
-    if _value(certificate, x509.ExtendedKeyUsage) or _value(certificate, x509.SubjectAlternativeName):
+    if extension_value(certificate, x509.ExtendedKeyUsage) or extension_value(certificate, x509.SubjectAlternativeName):
         yield "a CA has extendedKeyUsage or subjectAltName, which are a leaf's"
 
 
 def _leaf(certificate: x509.Certificate) -> Findings:
     if _is_ca(certificate):
         return
-    usage = _value(certificate, x509.KeyUsage)
+    usage = extension_value(certificate, x509.KeyUsage)
     if usage is None or usage != _key_usage(digital_signature=True):
         yield "a leaf's keyUsage is not digitalSignature alone (RFC 5280 §4.2.1.3, RFC 9881 §5)"
     extended = _extended_key_usages(certificate)
     if extended not in _LEAF_USAGES:
         yield "a leaf's extendedKeyUsage is none of serverAuth, clientAuth, both, OCSPSigning"
-    no_check = _value(certificate, x509.OCSPNoCheck) is not None
+    no_check = extension_value(certificate, x509.OCSPNoCheck) is not None
     if no_check != (extended == {ExtendedKeyUsageOID.OCSP_SIGNING}):
         yield "id-pkix-ocsp-nocheck belongs to OCSP responders, and to them always (RFC 6960 §4.2.2.2.1)"
-    if ExtendedKeyUsageOID.SERVER_AUTH in extended and _value(certificate, x509.SubjectAlternativeName) is None:
+    if (
+        ExtendedKeyUsageOID.SERVER_AUTH in extended
+        and extension_value(certificate, x509.SubjectAlternativeName) is None
+    ):
         yield "a server has no subjectAltName, and clients look nowhere else (RFC 9525 §2)"
 
 
 def _spiffe(certificate: x509.Certificate) -> Findings:
-    names = _value(certificate, x509.SubjectAlternativeName)
+    names = extension_value(certificate, x509.SubjectAlternativeName)
     uris = names.get_values_for_type(x509.UniformResourceIdentifier) if names is not None else []
     if not any(uri.startswith("spiffe:") for uri in uris):
         return
@@ -141,8 +142,8 @@ def _spiffe(certificate: x509.Certificate) -> Findings:
 
 
 def _urls(certificate: x509.Certificate) -> Findings:
-    points = _value(certificate, x509.CRLDistributionPoints) or ()
-    access = _value(certificate, x509.AuthorityInformationAccess) or ()
+    points = extension_value(certificate, x509.CRLDistributionPoints) or ()
+    access = extension_value(certificate, x509.AuthorityInformationAccess) or ()
     locations = [name for point in points for name in point.full_name or ()]
     locations += [description.access_location for description in access]
     for location in locations:
@@ -164,20 +165,13 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _value(certificate: x509.Certificate, kind: type[_Value]) -> _Value | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
 def _is_ca(certificate: x509.Certificate) -> bool:
-    constraints = _value(certificate, x509.BasicConstraints)
+    constraints = extension_value(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
 
 
 def _extended_key_usages(certificate: x509.Certificate) -> frozenset[x509.ObjectIdentifier]:
-    return frozenset(_value(certificate, x509.ExtendedKeyUsage) or ())
+    return frozenset(extension_value(certificate, x509.ExtendedKeyUsage) or ())
 
 
 def _key_usage(

@@ -20,6 +20,7 @@ from certs.templates import CertificateTemplate
 
 _MAX_CACHED = 1024
 _VERSION_3 = der.encode(der.context(0, constructed=True), der.integer(2))
+_NOBODY = der.sequence()
 _EXTENSIONS = der.context(3, constructed=True)
 _KEY_USAGE_BITS = {KeyUsage.DIGITAL_SIGNATURE: 0, KeyUsage.KEY_CERT_SIGN: 5, KeyUsage.CRL_SIGN: 6}
 _EMAIL, _DNS, _URI, _IP = (der.context(number, constructed=False) for number in (1, 2, 6, 7))
@@ -38,18 +39,19 @@ class TbsEncoder:
 
     def encode(self, template: CertificateTemplate) -> bytes:
         """The octets to be signed. `template` is of a leaf profile and keeps to it."""
+        subject = subject_name(template.subject)
         extensions = (
             self._of_profile(template.profile)
             + self._of_urls(template)
             + _subject_key_identifier(template.public_key_info)
-            + _subject_alternative_name(template.names, critical=template.subject.is_empty)
+            + _subject_alternative_name(template.names, critical=subject == _NOBODY)
         )
         return der.sequence(
             _VERSION_3,
             der.encode(der.INTEGER, template.serial.octets),
             self._algorithm_and_issuer,
             der.encode(der.SEQUENCE, der.time(template.not_before) + der.time(template.not_after)),
-            subject_name(template.subject),
+            subject,
             template.public_key_info,
             der.encode(_EXTENSIONS, der.encode(der.SEQUENCE, extensions)),
         )

@@ -143,7 +143,7 @@ def _verify_subject(template: CertificateTemplate) -> None:
         raise NameRequired(
             f"profile {profile.name} needs a common name; give one", profile=profile.name, field="common_name"
         )
-    if subject.is_empty and template.names.is_empty:
+    if template.names.is_empty and subject.is_empty:
         raise NameRequired(
             "the certificate would name nobody; give a subject or a name", profile=profile.name, field="subject"
         )
