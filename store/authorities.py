@@ -63,7 +63,7 @@ class Authorities:
         return self._database.write(lambda connection: _next_crl_number(connection, issuer_id, shard))
 
     def sealing_key(self, wrapped: bytes) -> bytes:
-        """The wrapped key that seals private keys: the stored one or, where there is none, `wrapped`, stored durably."""
+        """The wrapped key that seals private keys: the stored one or, where there is none, `wrapped`, now stored."""
         return self._database.write(lambda connection: _sealing_key(connection, wrapped))
 
 

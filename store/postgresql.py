@@ -1,0 +1,159 @@
+"""PostgreSQL, the engine for several replicas.
+
+- Writes run at READ COMMITTED and take turns by advisory locks (`store.locks`) where order matters; reads see one snapshot.
+- `synchronous_commit` is never weaker than `on`, whatever the server's configuration says.
+- A transaction that was rolled back by no fault of its own, or whose connection went before the commit, is repeated.
+  A connection that goes during the commit leaves the outcome unknown, and the error says so.
+- The address, password included, goes to libpq alone; it is in no message.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from store.errors import StoreUnavailable, UnsupportedDatabase
+from store.postgresql_faults import is_lost_connection, is_worth_repeating, translated_faults
+
+T = TypeVar("T")
+
+_ATTEMPTS = 4
+_DEFAULTS = {
+    "connect_timeout": "5",
+    "application_name": "chancery",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+"""Of libpq, for what the address does not say; in seconds, the last in milliseconds."""
+
+_SESSION = (
+    "SET statement_timeout = '30s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '60s'; "
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
+)
+
+
+class PostgresqlDatabase:
+    """The port on one PostgreSQL database."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, submitters: int = 2) -> None:
+        """`pool_size` bounds the connections of this process, `submitters` the threads behind `submit`.
+
+        Raises UnsupportedDatabase for an address that libpq does not understand, StoreUnavailable.
+        """
+        self._conninfo = _conninfo(url)
+        self._closed = False
+        self._pool_size = pool_size
+        self._engine = self._make_engine()
+        self._threads = ThreadPoolExecutor(submitters, thread_name_prefix="store-writer")
+        self.check()
+
+    @property
+    def dialect(self) -> str:
+        return "postgresql"
+
+    def read(self, operation: Callable[[Connection], T]) -> T:
+        return self._repeating(lambda: self._read_once(operation))
+
+    def write(self, operation: Callable[[Connection], T]) -> T:
+        return self._repeating(lambda: self._write_once(operation))
+
+    def submit(self, operation: Callable[[Connection], T]) -> "Future[T]":
+        self._verify_open()
+        return self._threads.submit(self.write, operation)
+
+    def check(self) -> None:
+        self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+
+    def verify_integrity(self) -> None:
+        """The server looks after its files itself (checksums, `pg_amcheck`); this asks only whether it is there."""
+        self.check()
+
+    def close(self) -> None:
+        self._closed = True
+        self._threads.shutdown()
+        self._engine.dispose()
+
+    def _verify_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed; the process is stopping")
+
+    def _repeating(self, attempt: Callable[[], T]) -> T:
+        self._verify_open()
+        with translated_faults():
+            for _ in range(_ATTEMPTS - 1):
+                try:
+                    return attempt()
+                except (psycopg.Error, SQLAlchemyError) as err:
+                    if not is_worth_repeating(err):
+                        raise
+            return attempt()
+
+    def _read_once(self, operation: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                return operation(connection)
+
+    def _write_once(self, operation: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                result = operation(connection)
+            except BaseException:
+                transaction.rollback()
+                raise
+            with _unknown_if_lost():
+                transaction.commit()
+            return result
+
+    def _make_engine(self) -> Engine:
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            poolclass=QueuePool,
+            pool_size=self._pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            hide_parameters=True,
+            use_native_hstore=False,
+        )
+
+    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """Raises StoreUnavailable, which is not repeated: a server that is not there takes a while to come back."""
+        with translated_faults():
+            connection = psycopg.connect(self._conninfo)
+            connection.execute(_SESSION)
+            connection.commit()
+        return connection
+
+
+def _conninfo(url: str) -> str:
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # Without a cause: libpq quotes the address, and that may hold a password.
+        raise UnsupportedDatabase("the database address is not one that libpq understands; check its escapes") from None
+    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+
+
+@contextmanager
+def _unknown_if_lost() -> Iterator[None]:
+    """A commit whose answer never came may have happened."""
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as err:
+        if not is_lost_connection(err):
+            raise
+        raise StoreUnavailable(
+            "the database server went away during a commit that it may have done; repeat under the same request id",
+            outcome_unknown=True,
+        ) from err

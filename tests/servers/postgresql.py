@@ -1,0 +1,128 @@
+"""A real PostgreSQL server for tests: one for each session, a fresh database for each test.
+
+- A direct child of the test process, on a free loopback port and a Unix socket, run as an unprivileged user.
+- Import the fixtures `postgresql_server` and `postgresql_url` into a conftest. Without the binaries tests are skipped.
+"""
+
+import contextlib
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_START_SECONDS = 30
+
+
+@dataclass(slots=True)
+class PostgresqlServer:
+    """A running server. `kill` and `start` are for tests of what happens when it goes and comes back."""
+
+    binaries: Path
+    directory: Path
+    port: int
+    user: str | None
+    _process: subprocess.Popen[bytes] | None = None
+    _names: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://tester:never-shown@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Returns the address of a new, empty database."""
+        name = f"test_{next(self._names)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def initialise(self) -> None:
+        subprocess.run(
+            [self.binaries / "initdb", "-D", self.directory / "data", "-U", "tester", "-A", "trust", "-E", "UTF8",
+             "--locale=C", "--no-sync"],
+            check=True, capture_output=True, user=self.user, timeout=60, env={"PATH": os.defpath, "LC_ALL": "C"},
+            cwd=self.directory,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.directory / "data", "-p", str(self.port), "-h", "127.0.0.1",
+                 "-k", self.directory, "-c", "shared_buffers=32MB", "-c", "max_connections=60"],
+                stdout=log, stderr=log, user=self.user, env={"PATH": os.defpath, "LC_ALL": "C"}, cwd=self.directory,
+            )  # fmt: skip
+        self._await_start()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is a fast shutdown, SIGQUIT an immediate one: as a crash, with recovery at the next start."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def _await_start(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=2):
+                return
+            time.sleep(0.05)
+        pytest.fail(f"PostgreSQL did not start: {(self.directory / 'log').read_text()[-2000:]}")
+
+
+def find_binaries() -> Path | None:
+    """The directory with initdb and postgres: of PATH, of Debian's versions (newest first), or as pg_config says."""
+    candidates = [Path(found).parent] if (found := shutil.which("initdb")) else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    if config := shutil.which("pg_config"):
+        told = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True, timeout=10)
+        candidates.append(Path(told.stdout.strip()))
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+def make_server(directory: Path) -> PostgresqlServer:
+    """Initialised and started in `directory`, whose path must be short (socket names have 107 octets)."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server binaries: install postgresql to run these tests")
+    user = _unprivileged_user()
+    if user is not None:
+        shutil.chown(directory, user)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = PostgresqlServer(binaries=binaries, directory=directory, port=port, user=user)
+    server.initialise()
+    server.start()
+    return server
+
+
+def _unprivileged_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres or nobody")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    with tempfile.TemporaryDirectory(prefix="pg-") as directory:
+        server = make_server(Path(directory))
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> str:
+    """The address of a database of this test's own."""
+    return postgresql_server.create_database()
