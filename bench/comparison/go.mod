@@ -1,0 +1,3 @@
+module chancery.dev/bench/comparison
+
+go 1.21
