@@ -5,7 +5,7 @@
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from certs.errors import MalformedName
 from certs.spiffe import SpiffeId
@@ -17,11 +17,9 @@ MAX_EMAIL_OCTETS = 254
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_URI = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]*):((?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})+(?:#(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?)"
-)
-_AUTHORITY = re.compile(r"//([^/?#]*)(.*)", re.DOTALL)
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
+_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})"
+_URI = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*):(?://([^/?#]*)(?=[/?#]|\Z))?({_CHARACTER}*(?:#{_CHARACTER}*)?)")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]@]+)(?::([0-9]{1,5}))?")
 
 
 def parse_dns_name(text: str) -> str:
@@ -57,28 +55,27 @@ def parse_email(text: str) -> str:
 def parse_uri(text: str) -> str:
     """An absolute URI (RFC 3986, RFC 5280 §4.2.1.6), scheme and host in lower case; ``spiffe:`` as SPIFFE-ID says."""
     match = _URI.fullmatch(text) if len(text) <= MAX_URI_OCTETS else None
-    if match is None:
+    if match is None or not (match[2] or match[3]):
         raise MalformedName(
             f"is not an absolute URI of at most {MAX_URI_OCTETS} ASCII characters, write one such as https://example.com/",
             field="uri",
             value=text,
         )
-    scheme, rest = match[1].lower(), match[2]
+    scheme, authority, rest = match[1].lower(), match[2], match[3]
     if scheme == "spiffe":
         return str(SpiffeId.parse(text))
-    authority = _AUTHORITY.fullmatch(rest)
     if authority is None:
         return f"{scheme}:{rest}"
-    return f"{scheme}://{_normal_authority(authority[1], text)}{authority[2]}"
+    return f"{scheme}://{_normal_authority(authority, text)}{rest}"
 
 
 def _normal_authority(authority: str, text: str) -> str:
     match = _HOST_AND_PORT.fullmatch(authority)
-    if match is None:
-        raise MalformedName("its host is missing or has a user name, write scheme://host/path", field="uri", value=text)
-    host, port = match[1], match[2] or ""
+    if match is None or int(match[2] or 0) > 65535:
+        raise MalformedName("needs a host and no user name, as in scheme://host:port/path", field="uri", value=text)
+    host, port = match[1], f":{match[2]}" if match[2] else ""
     try:
-        return f"[{ip_address(host[1:-1])}]{port}" if host.startswith("[") else f"{_normal_host(host)}{port}"
+        return f"[{IPv6Address(host[1:-1])}]{port}" if host.startswith("[") else f"{_normal_host(host)}{port}"
     except ValueError as err:
         raise MalformedName("its host is not an IPv6 address", field="uri", value=text) from err
     except MalformedName as err:
@@ -87,7 +84,7 @@ def _normal_authority(authority: str, text: str) -> str:
 
 def _normal_host(host: str) -> str:
     try:
-        return str(ip_address(host))
+        return str(IPv4Address(host))
     except ValueError:
         name = parse_dns_name(host)
     if name.startswith("*"):
