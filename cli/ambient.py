@@ -1,0 +1,65 @@
+"""The ambient world: environment, clock, entropy and terminal. Nobody else in the program reads them.
+
+- The real `Clock`, `Entropy` and `KeyFactory` are made here and handed down.
+- A variable that is set to nothing counts as not set.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from certs.keys import KeyType, PrivateKey
+
+HOME_VARIABLE = "CHANCERY_HOME"
+DEBUG_VARIABLE = "CHANCERY_DEBUG"
+
+
+def clock() -> datetime:
+    """The present instant: aware, UTC."""
+    return datetime.now(UTC)
+
+
+def entropy(octets: int) -> bytes:
+    """That many octets nobody can guess, from the kernel."""
+    return os.urandom(octets)
+
+
+def make_key(key_type: "KeyType") -> "PrivateKey":
+    """A new private key of that type."""
+    from certs.keys import generate_private_key
+
+    return generate_private_key(key_type)
+
+
+def environment(name: str) -> str | None:
+    """The variable's value; None where it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def home() -> Path:
+    """Where this program keeps what it is told to remember: `CHANCERY_HOME`, or `~/.chancery`."""
+    named = environment(HOME_VARIABLE)
+    return Path(named).expanduser() if named else Path.home() / ".chancery"
+
+
+def is_interactive() -> bool:
+    """Whether a person sits at both ends: questions may be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def writes_to_terminal() -> bool:
+    """Whether standard output is read by a person rather than by a program."""
+    return sys.stdout.isatty()
+
+
+def debugging() -> bool:
+    """Whether unexpected errors shall show where they came from."""
+    return environment(DEBUG_VARIABLE) is not None
+
+
+def silence_grpc() -> None:
+    """Keeps gRPC's own log lines off standard error: what matters in them is in our errors. Call before importing it."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")

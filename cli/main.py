@@ -1,0 +1,100 @@
+"""`ca-cli`: the entry point of every process.
+
+- Commands return their exit status, or nothing for 0; whatever they raise is reported in one place.
+- Nothing heavy is imported before it is known which command runs.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from cli.commands import COMMANDS
+from cli.lazy_group import LazyGroup
+
+PROGRAM = "ca-cli"
+VARIABLE_PREFIX = "CHANCERY"
+
+
+class Program(LazyGroup):
+    """The top of the tree; its help ends with the exit statuses."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from cli.exit_codes import MEANINGS
+
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+        super().format_epilog(ctx, formatter)
+
+
+def make_program(name: str = PROGRAM) -> Program:
+    """The command tree under `name`: `ca-cli` itself, or a kubectl plugin."""
+    return Program(
+        name,
+        table=COMMANDS,
+        help=(
+            "A certificate authority: signs, serves, renews and revokes certificates, and remembers them.\n\n"
+            "Start with `init`, then `serve`; then, in another terminal, `sign`."
+        ),
+        epilog="Every option can be set by a variable: CHANCERY_ and its name, or see docs/cli.md.",
+        params=[
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_show_version,
+                help="Show the version.",
+            )
+        ],
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "auto_envvar_prefix": VARIABLE_PREFIX,
+            "max_content_width": 100,
+        },
+    )
+
+
+def run(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Runs one command line, those of this process where none is given, and returns its exit status."""
+    try:
+        outcome = make_program(program).main(
+            args=None if arguments is None else list(arguments), prog_name=program, standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as err:  # noqa: BLE001  the last place that can say something
+        return _report(err, program)
+    except KeyboardInterrupt as err:
+        return _report(err, program)
+    return int(outcome) if isinstance(outcome, int) else 0
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run())
+
+
+def _report(error: BaseException, program: str) -> int:
+    from cli.failures import report, report_usage
+
+    if isinstance(error, click.Abort):
+        return int(report(KeyboardInterrupt(), program))
+    if isinstance(error, click.ClickException):
+        return int(report_usage(error, program))
+    return int(report(error, program))
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from cli.version import version_text
+
+        click.echo(version_text())
+        ctx.exit()
+
+
+if __name__ == "__main__":
+    main()
