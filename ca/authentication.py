@@ -40,7 +40,10 @@ class Authenticator:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def recall(self, encoded: bytes) -> Caller | None:
-        """The caller behind a certificate seen before, without touching the store; None for a new face. Raises as `authenticate`."""
+        """The caller of a certificate seen before, without touching the store; None for a new face.
+
+        Raises as `authenticate`.
+        """
         known = self._known.get(hashlib.sha256(encoded).digest())
         return None if known is None else self._verify(known)
 

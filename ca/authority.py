@@ -5,10 +5,10 @@ The order is part of the design. A caller is authenticated at the edge (1); then
     2 parse the request, verify proof of possession     6 lint the template, fail closed
     3 resolve the profile                               7 sign
     4 ask the policy                                    8 inspect the result with code that did not build it
-    5 make a template with a fresh serial               9 record it: certificate, key, token and audit event in one transaction
+    5 make a template with a fresh serial               9 record certificate, key, token and event in one transaction
 
-and only then (10) does it leave the process. A crash may lose a signature that nobody has seen, never a certificate that nobody
-recorded.
+and only then (10) does it leave the process. A crash may lose a signature that nobody has seen, never a certificate
+that nobody recorded.
 
 - Steps 2 to 8 touch neither disk nor network; step 9 is one transaction for a whole batch of orders.
 - `request_id` makes a retry return the same certificate, whatever was signed meanwhile.
@@ -45,8 +45,9 @@ from store.records import AuditEvent, CertificateRecord, Issuance, SealedKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """Subject and names fixed beforehand, by a token or by the certificate that is renewed; the request's own do not count.
+    """Subject and names fixed beforehand, by a token or by the certificate that is renewed.
 
+    The request's own do not count.
     With `exact`, a request that asks for other names is refused rather than overruled.
     """
 

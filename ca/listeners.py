@@ -42,7 +42,7 @@ class GrpcListener:
         self, services: Sequence[tuple[ServiceDescriptor, object]], gate: Gate, *, with_reflection: bool
     ) -> None:
         self._server = grpc.aio.server(ThreadPoolExecutor(1), options=_OPTIONS)
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set on import, for Python 3 only
         self._names = [descriptor.full_name for descriptor, _ in services]
         self._server.add_generic_rpc_handlers(
             [service_handler(one, implementation, gate) for one, implementation in services]
@@ -103,4 +103,4 @@ def _dynamic_credentials(
         shown = serving.pair
         return configuration()
 
-    return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client)
+    return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client)  # type: ignore[arg-type]  # None: no change

@@ -55,7 +55,7 @@ class SigningPipeline:
         return len(self._queue)
 
     async def issue(self, order: Order) -> CertificateRecord:
-        """Returns once the certificate is durable. Raises what `Authority.prepare` and the store raise, Overloaded, ShuttingDown."""
+        """Returns once it is durable. Raises what `Authority.prepare` and the store raise; Overloaded, ShuttingDown."""
         waiting = _Waiting(order, self._loop.create_future())
         with self._wake:
             if self._closing:

@@ -117,7 +117,7 @@ class ServingCertificate:
     async def _try_to_renew(self) -> None:
         try:
             pair = await asyncio.to_thread(self.renew)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the next try may succeed, and the old certificate still serves
             self._metrics.renewal_failures.inc()
             _log.exception("serving certificate not renewed", not_after=self.pair.not_after.isoformat())
         else:

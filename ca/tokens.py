@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import orjson
 
@@ -92,7 +93,9 @@ class Grant:
     @classmethod
     def from_record(cls, record: TokenRecord) -> "Grant":
         bound = orjson.loads(record.bindings)
-        subject = {name: tuple(value) if isinstance(value, list) else value for name, value in bound["subject"].items()}
+        subject: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in bound["subject"].items()
+        }
         lifetime, key = bound["certificate_lifetime"], bound["public_key_sha256"]
         return cls(
             profile=record.profile,

@@ -9,15 +9,13 @@ import http.client
 import re
 import ssl
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.client.connection import Address
 from ca.client.errors import FingerprintMismatch, RootsInvalid, ServerUnreachable
 from certs.errors import CertsError, MalformedInput
-from certs.pem import split_certificates
+from certs.fingerprints import certificate_fingerprint
+from certs.pem import encode_certificate, split_certificates
 
 ROOTS_PATH = "/roots.pem"
 _MAXIMUM_OCTETS = 1 << 20
@@ -50,18 +48,12 @@ def select_pinned_root(roots_pem: bytes, fingerprint: bytes, *, source: str) -> 
         ) from err
     for root in roots:
         if bytes_eq(certificate_fingerprint(root), fingerprint):
-            return root.public_bytes(Encoding.PEM)
+            return encode_certificate(root)
     shown = ", ".join(certificate_fingerprint(root).hex() for root in roots)
     raise FingerprintMismatch(
         f"{source} has other roots than the one that was pinned, it shows {shown}; "
         "stop here unless the authority's administrator confirms one of them"
     )
-
-
-def certificate_fingerprint(certificate: x509.Certificate) -> bytes:
-    """SHA-256 of the DER, 32 octets."""
-    digest: bytes = certificate.fingerprint(hashes.SHA256())
-    return digest
 
 
 def _fetch(address: Address, timeout: float) -> bytes:

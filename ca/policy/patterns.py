@@ -157,7 +157,7 @@ class EmailPattern:
 
 
 def _pieces_match(pieces: Pieces, text: str) -> bool:
-    """Whether the pieces stand in the text in order, the first at its start, the last at its end, and a `*` never on ''."""
+    """Whether the pieces stand in the text in order, the first at its start, the last at its end, no `*` on ''."""
     if len(pieces) == 1:
         return pieces[0] == text
     first, last = pieces[0], pieces[-1]

@@ -73,7 +73,7 @@ def _read_value(event: yaml.Event, events: Iterator[yaml.Event], *, depth: int) 
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
         raise PolicyInvalid([f"line {line}: anchors and aliases are not read; write the value out"])
     if (tag := getattr(event, "tag", None)) is not None:
-        raise PolicyInvalid([f"line {line}: tags are not read; leave {tag!r} out"])
+        raise PolicyInvalid([f"line {line}: tags are not read; leave {tag[:100]!r} out"])
     if isinstance(event, yaml.SequenceStartEvent):
         return Listing(items=tuple(_read_items(events, depth=depth)), line=line)
     if isinstance(event, yaml.MappingStartEvent):
@@ -95,7 +95,7 @@ def _read_mapping(events: Iterator[yaml.Event], *, depth: int, line: int) -> Map
         if not isinstance(key, Scalar):
             raise PolicyInvalid([f"line {key.line}: a key must be text"])
         if key.text in entries:
-            raise PolicyInvalid([f"line {key.line}: {key.text!r} occurs twice; keep one"])
+            raise PolicyInvalid([f"line {key.line}: {key.text[:100]!r} occurs twice; keep one"])
         entries[key.text] = _read_value(next(events), events, depth=depth + 1)
     return Mapping(entries=entries, line=line)
 

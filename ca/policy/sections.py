@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from ca.policy.reading import Listing, Mapping, Scalar, Value
 
 MAX_ENTRIES = 1000
+MAX_UNKNOWN_KEYS = 20
+"""How many of one mapping are named in faults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,9 @@ class Section:
         self._entries = value.entries if isinstance(value, Mapping) else {}
         if not isinstance(value, Mapping):
             self.fault(f"must be a mapping with some of the keys {', '.join(known)}")
-        for key, found in self._entries.items():
-            if key not in known:
-                self._fault_at(found.line, f"has no key {key!r}; {suggestion(key, known)}")
+        unknown = [key for key in self._entries if key not in known]
+        for key in unknown[:MAX_UNKNOWN_KEYS]:
+            self._fault_at(self._entries[key].line, f"has no key {key[:100]!r}; {suggestion(key, known)}")
 
     def fault(self, problem: str) -> None:
         self._fault_at(self.line, problem)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from cryptography import x509
 
 from ca.ambient import Clock
-from ca.authority import Authority, Binding, Order
+from ca.authority import Authority, Order
 from ca.callers import CallerKind
 from ca.calls import Call, parse_request_id
 from ca.errors import CertificateRequired, RequestInvalid

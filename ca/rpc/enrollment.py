@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, replace
 
+from ca.ambient import Clock
 from ca.authority import Order
 from ca.callers import Caller
 from ca.calls import Call, parse_request_id
@@ -15,7 +16,6 @@ from ca.pipeline import SigningPipeline
 from ca.policy import Operation
 from ca.rpc import conversion
 from ca.tokens import TokenDesk
-from ca.ambient import Clock
 from certs.requests import CertificateRequest
 from protos.chancery.ca.v1 import enrollment_service_pb2 as service
 

@@ -1,0 +1,133 @@
+"""The JSON twin: the same handlers and messages as gRPC, in the JSON form that Protocol Buffers define.
+
+- Field names are those of the .proto files; `bytes` are base64, times RFC 3339, durations like "3600s".
+- Names and query parameters of a path fill the fields of the same name.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from ca.calls import Call
+from ca.errors import RequestInvalid
+from protos.chancery.ca.v1 import admin_service_pb2 as admin
+from protos.chancery.ca.v1 import certificate_service_pb2 as service
+from protos.chancery.ca.v1 import enrollment_service_pb2 as enrollment
+from protos.chancery.ca.v1 import trust_service_pb2 as trust
+
+if TYPE_CHECKING:
+    from ca.process import Handlers
+
+Handler = Callable[[Any, Call], Awaitable[Message]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of a service under a path. A public one needs no client certificate."""
+
+    verb: str
+    path: str
+    message: type[Message]
+    handler: Handler
+    public: bool = False
+
+
+def twin_routes(handlers: "Handlers") -> Sequence[Route]:
+    certificates = handlers.certificates
+    return (
+        Route(
+            verb="GET",
+            path="/v1/csr-template",
+            message=service.GetCsrTemplateRequest,
+            handler=certificates.get_csr_template,
+        ),
+        Route(verb="POST", path="/v1/certificates:sign", message=service.SignCsrRequest, handler=certificates.sign_csr),
+        Route(
+            verb="POST",
+            path="/v1/certificates:issue",
+            message=service.IssueCertificateRequest,
+            handler=certificates.issue_certificate,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/certificates:renew",
+            message=service.RenewCertificateRequest,
+            handler=certificates.renew_certificate,
+        ),
+        Route(
+            verb="GET",
+            path="/v1/certificates",
+            message=service.ListCertificatesRequest,
+            handler=certificates.list_certificates,
+        ),
+        Route(
+            verb="GET",
+            path="/v1/certificates/{id:[0-9a-f]{32}}",
+            message=service.GetCertificateRequest,
+            handler=certificates.get_certificate,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/certificates/{id:[0-9a-f]{32}}:revoke",
+            message=service.RevokeCertificateRequest,
+            handler=certificates.revoke_certificate,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/certificates/{certificate_id:[0-9a-f]{32}}:fetchPrivateKey",
+            message=service.GetPrivateKeyRequest,
+            handler=certificates.get_private_key,
+        ),
+        Route(
+            verb="POST",
+            path="/v1/enroll",
+            message=enrollment.EnrollRequest,
+            handler=handlers.enrollment.enroll,
+            public=True,
+        ),
+        Route(
+            verb="GET",
+            path="/v1/trust-bundle",
+            message=trust.GetTrustBundleRequest,
+            handler=handlers.trust.get_trust_bundle,
+            public=True,
+        ),
+        Route(
+            verb="GET", path="/v1/status", message=admin.GetStatusRequest, handler=handlers.administration.get_status
+        ),
+    )
+
+
+async def read_message(request: web.Request, route: Route) -> Message:
+    """Body, query and path as one message. Raises RequestInvalid."""
+    fields: dict[str, Any] = dict(request.query)
+    if request.body_exists:
+        fields |= _json_object(await request.read())
+    fields |= request.match_info
+    try:
+        return json_format.ParseDict(fields, route.message())
+    except json_format.ParseError as err:
+        raise RequestInvalid(f"the request does not fit {route.message.DESCRIPTOR.name}: {err}", field="body") from err
+
+
+def write_message(message: Message, *, status: int = 200) -> web.Response:
+    """Fields without a value are there too, so that programs need not guess."""
+    body = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as err:
+        raise RequestInvalid(f"the body is not JSON: {err}", field="body") from err
+    if not isinstance(value, dict):
+        raise RequestInvalid("the body must be a JSON object", field="body")
+    return value
