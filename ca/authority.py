@@ -163,9 +163,9 @@ class Authority:
     def _decide(
         self, order: Order, profile: Profile, key_type: KeyType, subject: SubjectName, names: SubjectAlternativeNames
     ) -> timedelta | None:
-        """Raises PolicyDenied; returns the cap on lifetimes that nobody asked for. A token carries its own decision."""
-        if order.call.caller.kind in {CallerKind.LOCAL, CallerKind.TOKEN}:
-            return order.maximum_lifetime
+        """Raises PolicyDenied; returns the longest lifetime, from policy and token; None where neither sets one."""
+        if order.call.caller.kind is CallerKind.LOCAL:
+            return None
         decision = self._policy().verify(
             PolicyRequest(
                 caller=order.call.caller,
@@ -177,7 +177,8 @@ class Authority:
                 lifetime=order.lifetime,
             )
         )
-        return decision.maximum_lifetime
+        caps = [cap for cap in (decision.maximum_lifetime, order.maximum_lifetime) if cap is not None]
+        return min(caps, default=None)
 
     def _template(
         self,

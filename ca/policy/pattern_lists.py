@@ -22,8 +22,8 @@ _DNS_LABEL = re.compile(r"(?:[a-z0-9*-]|\{[a-z_]+\})+")
 _PLACEHOLDERS = tuple(str(placeholder) for placeholder in Placeholder)
 
 
-class PatternProblem(Exception):  # noqa: N818 - a reading note, never seen outside this module
-    """Why one entry is no pattern."""
+class PatternProblem(Exception):
+    """Why one entry is no pattern; becomes a fault here and never leaves this module."""
 
 
 Check = Callable[[str], str]
