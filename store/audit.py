@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, desc, select
 
-from store.bulk import insert_rows
+from store.bulk import fetch_row, insert_rows
 from store.chain import GENESIS, chained, verify_links
 from store.database import Database
 from store.locks import Lock, take_lock
@@ -18,7 +18,7 @@ from store.records import AuditEvent, Page
 from store.schema import audit_events
 
 _CHUNK = 1000
-_HEAD = select(audit_events.c.sequence, audit_events.c.chain_hash).order_by(desc(audit_events.c.sequence)).limit(1)
+_HEAD = "SELECT sequence, chain_hash FROM audit_events ORDER BY sequence DESC LIMIT 1"
 
 
 class AuditTrail:
@@ -69,8 +69,7 @@ def append_event(connection: Connection, event: AuditEvent) -> AuditEvent:
 
 def append_events(connection: Connection, events: Sequence[AuditEvent]) -> list[tuple[int, bytes]]:
     """Returns each event's (sequence, chain hash). The caller holds `Lock.APPEND`."""
-    head = connection.execute(_HEAD).first()
-    last, previous = (0, GENESIS) if head is None else (head.sequence, head.chain_hash)
+    last, previous = fetch_row(connection, _HEAD) or (0, GENESIS)
     rows = [
         (sequence, event.at, event.action, event.actor, event.subject_id, event.request_id, event.details, link)
         for sequence, event, link in chained(events, sequence=last + 1, previous=previous)

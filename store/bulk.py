@@ -1,6 +1,6 @@
-"""Adds many rows at once, by the shortest way that each driver has.
+"""The shortest way to each driver, for what happens at every certificate.
 
-- SQLAlchemy compiles and checks every row again; on the path of each certificate that is most of the cost.
+- SQLAlchemy looks every statement and row over again; on this path that would be most of the cost.
 - Values are what the driver takes: an id comes as octets here.
 """
 
@@ -27,6 +27,13 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> in
     with driver.cursor() as cursor:
         cursor.execute(_unnest_statement(table), [list(column) for column in zip(*rows, strict=True)])
         return int(cursor.rowcount)
+
+
+def fetch_row(connection: Connection, statement: str) -> tuple[Any, ...] | None:
+    """The first row of a query without parameters."""
+    driver: Any = connection.connection.driver_connection
+    row: tuple[Any, ...] | None = driver.execute(statement).fetchone()
+    return row
 
 
 @lru_cache

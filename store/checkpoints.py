@@ -1,8 +1,9 @@
 """Moves what has been committed from the write-ahead log into the database file, beside the writer.
 
 - Never inside a commit: that would make one caller in a thousand wait for all the others' pages.
-- Passive as a rule: it waits for nobody and nobody waits for it. Only where the log has outgrown `_TRUNCATE_OCTETS`
-  does it hold the writer up, so that the log starts from the front again, and gives up where a reader is in the way.
+- Passive at first: it waits for nobody and nobody waits for it. Only where the log has grown long does a second pass,
+  with little left to do, hold the writer up so that the log starts from the front again: to write over a file costs
+  half of what it costs to extend one. It gives up where a reader is in the way.
 - A checkpoint that fails (a full disk) loses nothing, as the log holds everything; the next one tries again.
 """
 
@@ -10,20 +11,18 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
-_COMMITS_BETWEEN = 256
+_COMMITS_BETWEEN = 64
 _IDLE_SECONDS = 1.0
-_TRUNCATE_OCTETS = 64 << 20
+_LONG_LOG = 8192  # pages of 4 KiB
 _PATIENCE_MILLISECONDS = 50
 
 
 class Checkpointer:
     """A thread with a connection of its own."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], *, wal: Path) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
-        self._wal = wal
         self._commits = 0
         self._due = threading.Event()
         self._closing = False
@@ -50,11 +49,11 @@ class Checkpointer:
             if not self._commits and not self._closing:
                 continue
             self._commits = 0
-            with contextlib.suppress(sqlite3.Error, OSError):
+            with contextlib.suppress(sqlite3.Error):
                 connection = connection or self._open()
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if self._wal.stat().st_size > _TRUNCATE_OCTETS:
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                _busy, pages, _moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages > _LONG_LOG:
+                    connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         if connection is not None:
             connection.close()
 

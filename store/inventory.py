@@ -15,7 +15,7 @@ from store.certificate_rows import SELECT_CERTIFICATE, certificate_record
 from store.database import Database
 from store.errors import AlreadyRevoked, NotFound
 from store.pages import clamp_page_size, decode_page_token, make_page
-from store.recording import Outcome, record_batch
+from store.recording import NotFresh, Outcome, record_fresh, record_judged
 from store.records import (
     AuditEvent,
     CertificateFilter,
@@ -60,7 +60,10 @@ class Inventory:
         error is StoreUnavailable with `outcome_unknown`.
         """
         batch = tuple(issuances)
-        return self._database.write(lambda connection: record_batch(connection, batch))
+        try:
+            return self._database.write(lambda connection: record_fresh(connection, batch))
+        except NotFresh:
+            return self._database.write(lambda connection: record_judged(connection, batch))
 
     def find(self, id_or_serial: str) -> CertificateRecord:
         """By id, or by serial in hexadecimal. Raises NotFound."""

@@ -5,13 +5,13 @@
 - What an issuance brings (certificate, names, sealed key, spent token, audit event) is recorded together or not at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import Connection, func, or_, select, tuple_, update
+from sqlalchemy import Connection, or_, select, tuple_, update
 
 from store.audit import append_events
-from store.bulk import insert_rows
+from store.bulk import fetch_row, insert_rows
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows
 from store.errors import DuplicateSerial, StoreError, TokenExpired, TokenSpent
 from store.locks import Lock, take_lock
@@ -20,49 +20,50 @@ from store.schema import certificate_names, certificates, private_keys, tokens
 
 Outcome = CertificateRecord | StoreError
 
-_LAST = select(func.coalesce(func.max(certificates.c.sequence), 0))
+_LAST = "SELECT coalesce(max(sequence), 0) FROM certificates"
 
 
-def record_batch(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
-    """An operation for `Database.write`: one outcome for each issuance, in their order."""
+class NotFresh(Exception):
+    """Something of a batch was there before, or has to be judged."""
+
+
+def record_fresh(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+    """The short way, an operation for `Database.write`. Raises NotFresh: roll back, and take `record_judged`."""
+    if any(issuance.certificate.token_id for issuance in issuances):
+        raise NotFresh
     take_lock(connection, Lock.APPEND)
-    if not any(issuance.certificate.token_id for issuance in issuances):
-        with connection.begin_nested() as savepoint:
-            records = _add(connection, issuances)
-            if records is not None:
-                return records
-            savepoint.rollback()
-    return _record_judged(connection, issuances)
+    return _add(connection, issuances)
 
 
-def _record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+def record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
+    """The long way, an operation for `Database.write`: one outcome for each issuance, in their order."""
+    take_lock(connection, Lock.APPEND)
     judgement = _Judgement.of(connection, [issuance.certificate for issuance in issuances])
     verdicts = [judgement.judge(issuance.certificate) for issuance in issuances]
     accepted = [issuance for issuance, verdict in zip(issuances, verdicts, strict=True) if verdict is None]
     added = _add(connection, accepted)
-    if added is None:
-        raise RuntimeError("a judged certificate was there already: the append lock does not hold")
     _spend_tokens(connection, accepted)
     recorded = {record.id: record for record in added}
     return tuple(
-        recorded[issuance.certificate.id]
-        if verdict is None
-        else recorded.get(verdict.id, verdict)
-        if isinstance(verdict, CertificateRecord)
-        else verdict
+        _answer(issuance.certificate if verdict is None else verdict, recorded)
         for issuance, verdict in zip(issuances, verdicts, strict=True)
     )
 
 
-def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[CertificateRecord, ...] | None:
-    """Adds all of them; None, with some of them added, where one was there already."""
+def _answer(verdict: Outcome, recorded: Mapping[str, CertificateRecord]) -> Outcome:
+    """What was recorded now has its number by now; what was recorded earlier had it before."""
+    return recorded.get(verdict.id, verdict) if isinstance(verdict, CertificateRecord) else verdict
+
+
+def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[CertificateRecord, ...]:
+    """Raises NotFresh, with some of them added, where one was there already."""
     if not issuances:
         return ()
-    last: int = connection.execute(_LAST).scalar_one()
+    (last,) = fetch_row(connection, _LAST) or (0,)
     numbered = list(enumerate((issuance.certificate for issuance in issuances), last + 1))
     added = insert_rows(connection, certificates, [certificate_row(record, number) for number, record in numbered])
     if added != len(numbered):
-        return None
+        raise NotFresh
     names = [row for number, record in numbered for row in name_rows(record, number)]
     insert_rows(connection, certificate_names, names)
     insert_rows(connection, private_keys, list(_key_rows(issuances)))

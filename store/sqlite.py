@@ -25,6 +25,9 @@ from store.sqlite_file import APPLICATION_ID, prepare_file
 T = TypeVar("T")
 
 _QUICK_CHECK_OCTETS = 16 << 20  # a larger file is not read through at every start; verify_integrity does that
+_LOG_OCTETS = 64 << 20  # a longer write-ahead log is cut when it starts again
+_WRITER_CACHE_KIB = 16 << 10
+_READER_CACHE_KIB = 2 << 10
 
 
 class SqliteDatabase:
@@ -42,7 +45,7 @@ class SqliteDatabase:
         with translated_faults():
             self._prepare_database()
         self._readers = self._reading_engine(readers)
-        self._checkpointer = Checkpointer(lambda: self._connect(writing=True), wal=Path(f"{self._path}-wal"))
+        self._checkpointer = Checkpointer(lambda: self._connect(writing=True))
         with translated_faults():
             self._writer = GroupCommit(self._writing_engine(), on_commit=self._checkpointer.notice)
 
@@ -97,6 +100,8 @@ class SqliteDatabase:
         driver.execute("PRAGMA foreign_keys=ON")
         driver.execute("PRAGMA wal_autocheckpoint=0")
         driver.execute("PRAGMA mmap_size=0")
+        driver.execute(f"PRAGMA journal_size_limit={_LOG_OCTETS}")
+        driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB if writing else _READER_CACHE_KIB}")
         driver.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
         return driver
 
