@@ -6,15 +6,20 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 
 from ca.ambient import epoch_seconds
+from ca.audit import Action, audit_event
 from ca.authentication import Authenticator
+from ca.callers import Caller
+from ca.calls import Call
 from ca.crls import CrlPublisher
+from ca.denials import DenialLog
 from ca.listeners import GrpcListener, mutual_credentials, server_credentials
 from ca.metrics import Metrics
 from ca.office import Office
@@ -34,6 +39,7 @@ from certs.keys import KeyType
 from protos.chancery.ca.v1 import admin_service_pb2, certificate_service_pb2, enrollment_service_pb2, trust_service_pb2
 from protos.myca import service_pb2 as myca_service_pb2
 from store.errors import StoreError
+from store.records import AuditEvent
 
 _HOUSEKEEPING_SECONDS = 2.0
 _PARALLEL_FOR_SLOW_KEYS = 2
@@ -75,8 +81,9 @@ async def serve(
         watch = CertificateWatch(inventory=office.inventory, policy=office.policy, clock=office.clock)
         pipeline = _pipeline(office, metrics)
         stack.push_async_callback(pipeline.close)
-        handlers = _handlers(office, metrics, serving, watch, pipeline, stopping)
-        endpoints = await _listen(office, metrics, serving, handlers, stack)
+        denials = DenialLog(audit=office.audit, clock=office.clock)
+        handlers = _handlers(office, metrics, serving, watch, pipeline, denials, stopping)
+        endpoints = await _listen(office, metrics, serving, handlers, denials, stack)
         await stack.enter_async_context(_running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline)))
         announce(endpoints)
         await stopping.wait()
@@ -113,6 +120,7 @@ def _handlers(
     serving: ServingCertificate,
     watch: CertificateWatch,
     pipeline: SigningPipeline,
+    denials: DenialLog,
     stopping: asyncio.Event,
 ) -> Handlers:
     trust_domain = office.settings.hierarchy.trust_domain
@@ -143,6 +151,7 @@ def _handlers(
         key_factory=office.key_factory,
         clock=office.clock,
         metrics=metrics,
+        denials=denials,
         trust_domain=trust_domain,
     )
     return Handlers(
@@ -172,17 +181,22 @@ async def _listen(
     metrics: Metrics,
     serving: ServingCertificate,
     handlers: Handlers,
+    denials: DenialLog,
     stack: contextlib.AsyncExitStack,
 ) -> Endpoints:
     settings = office.settings.listeners
     authenticator = Authenticator(office.inventory, office.revocations, office.clock) if settings.mtls else None
-    web = WebListener(handlers, office=office, metrics=metrics, serving=serving, authenticator=authenticator)
+    web = WebListener(
+        handlers, office=office, metrics=metrics, serving=serving, authenticator=authenticator, denials=denials
+    )
     http = await web.start(settings.listen_address, settings.http_port)
     stack.push_async_callback(web.stop, settings.drain_timeout.total_seconds())
     if not settings.grpc:
         return Endpoints(http=http, grpc=None, enrollment=None)
-    private = Gate(authenticator=authenticator, tls=settings.mtls, entropy=office.entropy, metrics=metrics)
-    public = Gate(authenticator=None, tls=settings.mtls, entropy=office.entropy, metrics=metrics)
+    private = Gate(
+        authenticator=authenticator, tls=settings.mtls, entropy=office.entropy, metrics=metrics, denials=denials
+    )
+    public = replace(private, authenticator=None)
     addresses = []
     for services, gate, port, credentials in (
         (_private_services(handlers), private, settings.grpc_port, mutual_credentials if settings.mtls else None),
@@ -223,13 +237,20 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
     _report_expiries(office, metrics)
     while True:
         metrics.queue_length.set(pipeline.waiting)
-        office.policy.refresh()
         try:
+            if office.policy.refresh():
+                await asyncio.to_thread(office.audit.append, policy_event(office))
             await asyncio.to_thread(office.revocations.refresh)
             await asyncio.to_thread(office.private_keys.purge, epoch_seconds(office.clock()))
         except StoreError as err:
             _log.warning("housekeeping put off", error=str(err))
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+
+def policy_event(office: Office) -> AuditEvent:
+    """Which policy has come into force."""
+    digest = hashlib.sha256(office.policy().document.encode()).hexdigest()
+    return audit_event(Action.POLICY_LOAD, Call(caller=Caller.local(), id="policy"), at=office.clock(), sha256=digest)
 
 
 def _report_expiries(office: Office, metrics: Metrics) -> None:

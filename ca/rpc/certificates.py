@@ -11,6 +11,7 @@ from ca.ambient import Clock
 from ca.authority import Authority, Order
 from ca.callers import CallerKind
 from ca.calls import Call, parse_request_id
+from ca.denials import DenialLog
 from ca.errors import CertificateRequired, RequestInvalid
 from ca.issuers import Issuers
 from ca.metrics import Metrics
@@ -46,6 +47,7 @@ class CertificateHandlers:
     key_factory: KeyFactory
     clock: Clock
     metrics: Metrics
+    denials: DenialLog
     trust_domain: str
 
     async def get_csr_template(
@@ -194,6 +196,7 @@ class CertificateHandlers:
                 raise RequestInvalid("each request of the stream needs a request_id", field="request_id")
             return service.SignCsrsResponse(request_id=request.request_id, certificate=await self._sign(request, call))
         except Exception as err:  # noqa: BLE001 - this request's answer, in band; the stream goes on
+            await self.denials.note(call, "SignCsrs", err)
             return service.SignCsrsResponse(request_id=request.request_id, error=to_status(err, call.id))
 
     async def _issue(self, order: Order) -> CertificateRecord:

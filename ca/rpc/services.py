@@ -12,6 +12,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
@@ -23,6 +24,7 @@ from ca.ambient import Entropy
 from ca.authentication import Authenticator
 from ca.callers import Caller
 from ca.calls import Call
+from ca.denials import DenialLog
 from ca.errors import CertificateRequired, Unauthenticated
 from ca.metrics import Metrics
 from ca.rpc.statuses import status_code, to_status
@@ -34,45 +36,79 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _log = structlog.get_logger("chancery.rpc")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """What every call of one listener passes. Without an authenticator all callers are anonymous."""
 
-    def __init__(self, *, authenticator: Authenticator | None, tls: bool, entropy: Entropy, metrics: Metrics) -> None:
-        self._authenticator = authenticator
-        self._tls = tls
-        self._entropy = entropy
-        self._metrics = metrics
+    authenticator: Authenticator | None
+    tls: bool
+    entropy: Entropy
+    metrics: Metrics
+    denials: DenialLog
 
-    async def admit(self, call_id: str, context: _Context) -> Call:
-        """Raises Unauthenticated."""
+    def enter(self, method: str) -> "Passage":
+        return Passage(self, method)
+
+    async def identify(self, context: _Context) -> Caller:
+        """Raises Unauthenticated leaves."""
         peer: Mapping[str, Any] = context.auth_context()
-        if self._tls and peer.get("ssl_tls_version") != [_TLS_1_3]:
+        if self.tls and peer.get("ssl_tls_version") != [_TLS_1_3]:
             raise Unauthenticated("TLS 1.3 is required")
-        if self._authenticator is None:
-            return Call(caller=Caller.anonymous(), id=call_id)
+        if self.authenticator is None:
+            return Caller.anonymous()
         encoded = peer.get("x509_pem_cert")
         if not encoded:
             raise CertificateRequired("present a client certificate")
-        caller = self._authenticator.recall(encoded[0])
-        if caller is None:
-            caller = await asyncio.to_thread(self._authenticator.authenticate, encoded[0])
-        return Call(caller=caller, id=call_id)
+        known = self.authenticator.recall(encoded[0])
+        return known if known is not None else await asyncio.to_thread(self.authenticator.authenticate, encoded[0])
 
-    def new_call_id(self) -> str:
-        return self._entropy(8).hex()
 
-    def finish(self, method: str, call_id: str, caller: str, started: float, error: BaseException | None) -> None:
-        elapsed = time.perf_counter() - started
-        code = "OK" if error is None else status_code(error).name if isinstance(error, Exception) else "CANCELLED"
-        self._metrics.calls.labels(method=method, code=code).inc()
-        self._metrics.call_seconds.labels(method=method).observe(elapsed)
-        if error is None:
-            _log.debug("call", method=method, request=call_id, caller=caller, seconds=round(elapsed, 6))
-            return
-        if code == "INTERNAL":
-            _log.error("call failed", method=method, request=call_id, caller=caller, exc_info=error)
-        elif code != "CANCELLED":
-            _log.info("call refused", method=method, request=call_id, caller=caller, code=code, error=str(error))
+class Passage:
+    """One call on its way through the gate."""
+
+    def __init__(self, gate: Gate, method: str) -> None:
+        self._gate = gate
+        self._method = method
+        self._id = gate.entropy(8).hex()
+        self._started = time.perf_counter()
+        self._call: Call | None = None
+
+    async def admit(self, context: _Context) -> Call:
+        """Raises Unauthenticated leaves."""
+        self._call = Call(caller=await self._gate.identify(context), id=self._id)
+        return self._call
+
+    async def refuse(self, context: _Context, error: Exception) -> NoReturn:
+        """Answers with the error's status, and tells log, audit and metrics."""
+        status = to_status(error, self._id)
+        code = status_code(error)
+        await self._gate.denials.note(self._call, self._method, error)
+        if code is grpc.StatusCode.INTERNAL:
+            _log.error("call failed", method=self._method, request=self._id, caller=self._caller, exc_info=error)
+        else:
+            _log.info(
+                "call refused",
+                method=self._method,
+                request=self._id,
+                caller=self._caller,
+                code=code.name,
+                error=str(error),
+            )
+        self.finish(code.name)
+        await context.abort(code, status.message, trailing_metadata=((_STATUS_DETAILS, status.SerializeToString()),))
+        raise AssertionError("abort always raises")
+
+    def finish(self, code: str) -> None:
+        seconds = time.perf_counter() - self._started
+        self._gate.metrics.calls.labels(method=self._method, code=code).inc()
+        self._gate.metrics.call_seconds.labels(method=self._method).observe(seconds)
+        _log.debug(
+            "call", method=self._method, request=self._id, caller=self._caller, code=code, seconds=round(seconds, 6)
+        )
+
+    @property
+    def _caller(self) -> str:
+        return "" if self._call is None else self._call.caller.name
 
 
 def service_handler(
@@ -99,18 +135,15 @@ def _method_handler(method: MethodDescriptor, run: Callable[..., Any], gate: Gat
 
 def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> Callable[[Any, _Context], Awaitable[Any]]:
     async def serve(request: Any, context: _Context) -> Any:
-        call_id, caller, started = gate.new_call_id(), "", time.perf_counter()
+        passage = gate.enter(method)
         try:
-            call = await gate.admit(call_id, context)
-            caller = call.caller.name
-            response = await run(request, call)
+            response = await run(request, await passage.admit(context))
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status
-            gate.finish(method, call_id, caller, started, err)
-            await _abort(context, err, call_id)
-        except asyncio.CancelledError as err:
-            gate.finish(method, call_id, caller, started, err)
+            await passage.refuse(context, err)
+        except asyncio.CancelledError:
+            passage.finish("CANCELLED")
             raise
-        gate.finish(method, call_id, caller, started, None)
+        passage.finish("OK")
         return response
 
     return serve
@@ -120,29 +153,18 @@ def _streaming(
     method: str, run: Callable[..., AsyncIterator[Any]], gate: Gate
 ) -> Callable[[Any, _Context], AsyncIterator[Any]]:
     async def serve(request: Any, context: _Context) -> AsyncIterator[Any]:
-        call_id, caller, started = gate.new_call_id(), "", time.perf_counter()
+        passage = gate.enter(method)
         try:
-            call = await gate.admit(call_id, context)
-            caller = call.caller.name
-            async for response in run(request, call):
+            async for response in run(request, await passage.admit(context)):
                 yield response
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status
-            gate.finish(method, call_id, caller, started, err)
-            await _abort(context, err, call_id)
-        except (asyncio.CancelledError, GeneratorExit) as err:
-            gate.finish(method, call_id, caller, started, err)
+            await passage.refuse(context, err)
+        except (asyncio.CancelledError, GeneratorExit):
+            passage.finish("CANCELLED")
             raise
-        gate.finish(method, call_id, caller, started, None)
+        passage.finish("OK")
 
     return serve
-
-
-async def _abort(context: _Context, error: Exception, call_id: str) -> NoReturn:
-    status = to_status(error, call_id)
-    await context.abort(
-        status_code(error), status.message, trailing_metadata=((_STATUS_DETAILS, status.SerializeToString()),)
-    )
-    raise AssertionError("abort always raises")
 
 
 def _snake_case(name: str) -> str:

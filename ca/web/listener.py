@@ -17,6 +17,7 @@ from aiohttp import web
 from ca.authentication import Authenticator
 from ca.callers import Caller
 from ca.calls import Call
+from ca.denials import DenialLog
 from ca.errors import CertificateRequired, SettingsInvalid
 from ca.metrics import Metrics
 from ca.office import Office
@@ -36,6 +37,7 @@ _KEEPALIVE_SECONDS = 75.0
 
 _log = structlog.get_logger("chancery.web")
 _CALL_ID = web.RequestKey("call_id", str)
+_CALL = web.RequestKey("call", Call)
 _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -50,11 +52,13 @@ class WebListener:
         metrics: Metrics,
         serving: ServingCertificate,
         authenticator: Authenticator | None,
+        denials: DenialLog,
     ) -> None:
         self._office = office
         self._metrics = metrics
         self._serving = serving
         self._authenticator = authenticator
+        self._denials = denials
         self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         application = web.Application(client_max_size=MAXIMUM_BODY, middlewares=[self._middleware])
@@ -142,16 +146,19 @@ class WebListener:
     async def _admit(self, request: web.Request) -> Call:
         """Raises Unauthenticated leaves."""
         call_id = request[_CALL_ID]
-        if self._authenticator is None:
-            return Call(caller=Caller.anonymous(), id=call_id)
+        caller = (
+            Caller.anonymous() if self._authenticator is None else await self._identify(request, self._authenticator)
+        )
+        call = request[_CALL] = Call(caller=caller, id=call_id)
+        return call
+
+    async def _identify(self, request: web.Request, authenticator: Authenticator) -> Caller:
         connection = None if request.transport is None else request.transport.get_extra_info("ssl_object")
         encoded = None if connection is None else connection.getpeercert(binary_form=True)
         if not encoded:
             raise CertificateRequired("present a client certificate")
-        caller = self._authenticator.recall(encoded)
-        if caller is None:
-            caller = await asyncio.to_thread(self._authenticator.authenticate, encoded)
-        return Call(caller=caller, id=call_id)
+        known = authenticator.recall(encoded)
+        return known if known is not None else await asyncio.to_thread(authenticator.authenticate, encoded)
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: _Answer) -> web.StreamResponse:
@@ -178,6 +185,7 @@ class WebListener:
             )
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes an answer
             response = problem(err, call_id)
+            await self._denials.note(request.get(_CALL), f"{request.method} {request.path}", err)
             if response.status >= 500:
                 _log.error("request failed", path=request.path, request=call_id, exc_info=err)
             else:

@@ -1,0 +1,44 @@
+"""What was asked for and refused: written down before the refusal is answered.
+
+- Only refusals of known callers (PermissionDenied) are kept; whoever cannot even authenticate leaves a log line, no record.
+- A store that cannot write must not turn a refusal into anything else: the log tells of it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from ca.ambient import Clock
+from ca.audit import Action, audit_event
+from ca.calls import Call
+from ca.errors import PermissionDenied
+from store.audit import AuditTrail
+from store.errors import StoreError
+
+_log = structlog.get_logger("chancery.denials")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenialLog:
+    """Belongs to an event loop; the writing happens in a worker thread."""
+
+    audit: AuditTrail
+    clock: Clock
+
+    async def note(self, call: Call | None, method: str, error: Exception) -> None:
+        """Does nothing for errors that are not refusals."""
+        if call is None or not isinstance(error, PermissionDenied):
+            return
+        event = audit_event(
+            Action.REQUEST_DENY,
+            call,
+            at=self.clock(),
+            method=method,
+            reason=error.reason,
+            explanation=str(error)[:1000],
+        )
+        try:
+            await asyncio.to_thread(self.audit.append, event)
+        except StoreError as err:
+            _log.warning("refusal not recorded", request=call.id, error=str(err))
