@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from ca.client.enrollment import EnrollmentClient
     from ca.client.identity import Identity
 
-DEFAULT_SERVER = "localhost:8112"
+DEFAULT_HOST = "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Opens connections as the shared options say; nothing is read or reached before."""
+    """Opens connections as the shared options say; nothing is read or reached before.
 
-    server: str
+    Where no address is given it is the server that the same environment would start on this machine: `CHANCERY_GRPC_PORT`,
+    `CHANCERY_HTTP_PORT` and `CHANCERY_ENROLLMENT_PORT` count.
+    """
+
+    server: str | None
     enrollment_server: str | None
     http_server: str | None
     identity: Path | None
@@ -41,7 +45,7 @@ class Endpoint:
         from ca.client.authority import CaClient
 
         identity = None if self.plaintext else self.load_identity()
-        return CaClient.connect(self.server, identity, timeout=self.seconds)
+        return CaClient.connect(str(self.grpc_address), identity, timeout=self.seconds)
 
     def load_identity(self, *, current: bool = True) -> "Identity":
         """The identity that the options name; with `current`, only one that is valid now."""
@@ -85,7 +89,9 @@ class Endpoint:
     def grpc_address(self) -> "Address":
         from ca.client.connection import GRPC_PORT, Address
 
-        return Address.from_text(self.server, default_port=GRPC_PORT)
+        if self.server:
+            return Address.from_text(self.server, default_port=GRPC_PORT)
+        return Address.from_text(DEFAULT_HOST, default_port=_own_port("GRPC", GRPC_PORT))
 
     @property
     def enrollment_address(self) -> "Address":
@@ -93,7 +99,7 @@ class Endpoint:
 
         if self.enrollment_server:
             return Address.from_text(self.enrollment_server, default_port=ENROLLMENT_PORT)
-        return self.grpc_address.with_port(ENROLLMENT_PORT)
+        return self.grpc_address.with_port(ENROLLMENT_PORT if self.server else _own_port("ENROLLMENT", ENROLLMENT_PORT))
 
     @property
     def http_address(self) -> "Address":
@@ -101,4 +107,10 @@ class Endpoint:
 
         if self.http_server:
             return Address.from_text(self.http_server, default_port=HTTP_PORT)
-        return self.grpc_address.with_port(HTTP_PORT)
+        return self.grpc_address.with_port(HTTP_PORT if self.server else _own_port("HTTP", HTTP_PORT))
+
+
+def _own_port(listener: str, default: int) -> int:
+    """Where the server that this environment starts has that listener; the default for what is no port or any port."""
+    text = ambient.environment(f"CHANCERY_{listener}_PORT") or ""
+    return int(text) if text.isdecimal() and 0 < int(text) < 65536 else default

@@ -56,9 +56,8 @@ class RequestedNames:
     @property
     def first(self) -> str:
         """What a person would call the certificate: common name, or the first name of any kind; empty for none."""
-        return next(iter([self.common_name or "", *self.dns, *self.ips, *self.uris, *self.emails]), "") or next(
-            iter([*self.dns, *self.ips, *self.uris, *self.emails, *self.organizations]), ""
-        )
+        names = (self.common_name, *self.dns, *self.ips, *self.uris, *self.emails, *self.organizations)
+        return next((name for name in names if name), "")
 
 
 def directory_name(name: str) -> str:

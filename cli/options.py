@@ -15,7 +15,7 @@ import click
 
 from certs.errors import MalformedInput
 from certs.lifetimes import parse_lifetime
-from cli.endpoint import DEFAULT_SERVER, Endpoint
+from cli.endpoint import Endpoint
 from cli.names import RequestedNames
 
 ResultT = TypeVar("ResultT")
@@ -60,17 +60,6 @@ DURATION = DurationType()
 INSTANT = InstantType()
 
 
-def output_option(*formats: str) -> Decorator:
-    """`--output`, limited to what the command can show."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(formats or ("table", "plain", "json", "yaml", "name")),
-        envvar="CHANCERY_OUTPUT",
-        help="Format; a table on a terminal, plain columns in a pipe by default.",
-    )
-
-
 def key_type_option(meaning: str) -> Decorator:
     from certs.keys import KeyType
 
@@ -82,11 +71,9 @@ def key_type_option(meaning: str) -> Decorator:
 _CONNECTION_OPTIONS = (
     click.option(
         "--server",
-        default=DEFAULT_SERVER,
-        show_default=True,
         envvar="CHANCERY_SERVER",
         metavar="HOST:PORT",
-        help="The authority's gRPC port.",
+        help="The authority's gRPC port; localhost and 8112, or $CHANCERY_GRPC_PORT, by default.",
     ),
     click.option(
         "--enrollment-server",

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import click
 
@@ -28,8 +28,19 @@ class OutputFormat(StrEnum):
     NAME = "name"
 
 
-def settled(choice: str | None) -> OutputFormat:
-    """The format asked for, or the one that suits where standard output goes."""
+def output_choice(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--output`, limited to what the command can show; the command gets `output: OutputFormat`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats or [*OutputFormat]),
+        envvar="CHANCERY_OUTPUT",
+        callback=_settle,
+        help="Format; by default a table on a terminal, plain columns in a pipe.",
+    )
+
+
+def _settle(_context: click.Context, _parameter: click.Parameter, choice: str | None) -> OutputFormat:
     if choice:
         return OutputFormat(choice)
     return OutputFormat.TABLE if ambient.writes_to_terminal() else OutputFormat.PLAIN

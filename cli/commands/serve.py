@@ -1,0 +1,86 @@
+"""`ca-cli serve`."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ca.settings import ServeSettings
+from cli import ambient
+from cli.identity import write_administrator
+from cli.options import DIRECTORY
+from cli.server_settings import read_settings, settings_options
+
+if TYPE_CHECKING:
+    from ca.office import Office
+    from ca.process import Endpoints
+
+GROUPS = ("storage", "listeners", "hierarchy", "issuance", "observability")
+
+
+@click.command(
+    "serve",
+    short_help="Run the authority.",
+    epilog="""\b
+Examples:
+  ca-cli serve
+  ca-cli serve --listen-address 0.0.0.0 --advertised-names ca.example.com
+  ca-cli serve --config /etc/chancery.yaml""",
+)
+@settings_options(groups=GROUPS)
+@click.option(
+    "--administrator-identity",
+    type=DIRECTORY,
+    help="Where a first start puts the administrator's identity; $CHANCERY_HOME/identity by default.",
+)
+def command(administrator_identity: Path | None, **given: object) -> None:
+    """Run the authority: gRPC, HTTP and enrollment, until it is told to stop.
+
+    A first start makes what `init` would make. SIGTERM and SIGINT stop it gracefully: calls under way are finished, for as
+    long as --drain-timeout says.
+    """
+    settings = read_settings(given)
+    ambient.require_tls_1_3()
+    ambient.silence_grpc()
+    from ca.office import open_office
+    from cli.logs import configure_logs
+
+    configure_logs(log_format=settings.observability.log_format, log_level=settings.observability.log_level)
+    with open_office(settings, clock=ambient.clock, entropy=ambient.entropy, key_factory=ambient.make_key) as office:
+        if office.founded:
+            write_administrator(office, administrator_identity or ambient.home() / "identity", replace=False)
+        _run(office, settings)
+
+
+def _run(office: "Office", settings: ServeSettings) -> None:
+    import uvloop
+
+    from ca.process import serve
+
+    async def until_told() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await serve(
+            office,
+            host_name=socket.gethostname(),
+            stopping=stopping,
+            announce=lambda endpoints: _announce(endpoints, mtls=settings.listeners.mtls),
+        )
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_told())
+
+
+def _announce(endpoints: "Endpoints", *, mtls: bool) -> None:
+    """One line for each listener, on standard output, once all of them answer."""
+    scheme = "https" if mtls else "http"
+    click.echo(f"http        {scheme}://{endpoints.http}")
+    if endpoints.grpc and endpoints.enrollment:
+        click.echo(f"grpc        {endpoints.grpc}{'  client certificate required' if mtls else '  plain text'}")
+        click.echo(f"enrollment  {endpoints.enrollment}{'  TLS' if mtls else '  plain text'}")
+    click.get_text_stream("stdout").flush()

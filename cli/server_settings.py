@@ -1,0 +1,70 @@
+"""Settings of the server from flags, environment and a YAML file, under one name.
+
+- Flag and variable win over the file, the file over the default.
+- Options are made from `ca.settings`, so that a setting cannot lack its flag.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ca.errors import SettingsInvalid
+from ca.settings import ServeSettings, Setting, describe_settings
+from cli import ambient
+from cli.inputs import read_input
+from cli.options import FILE
+
+CONFIG = "config"
+_LARGEST_FILE = 1 << 20
+
+
+def settings_options(*, groups: Collection[str], names: Collection[str] = ()) -> Callable[..., Any]:
+    """Adds `--config` and an option for each setting of `groups` and for those called in `names`."""
+    chosen = [setting for setting in describe_settings() if setting.group in groups or setting.name in names]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for setting in reversed(chosen):
+            command = _option(setting)(command)
+        return click.option("--config", type=FILE, envvar="CHANCERY_CONFIG", help="YAML file of settings.")(command)
+
+    return decorate
+
+
+def read_settings(given: Mapping[str, object]) -> ServeSettings:
+    """`given` holds what click found, `config` included. Raises SettingsInvalid with every fault."""
+    values: dict[str, object] = {"data_directory": ambient.home() / "ca"}
+    config = given.get(CONFIG)
+    if isinstance(config, Path):
+        values |= _read_file(config)
+    values |= {name: value for name, value in given.items() if name != CONFIG and value is not None}
+    return ServeSettings.from_mapping(values)
+
+
+def _option(setting: Setting) -> Callable[..., Any]:
+    flag = setting.name.replace("_", "-")
+    boolean = setting.type_name == "boolean"
+    default = f"  [default: {setting.default_text}]" if setting.default_text else ""
+    return click.option(
+        f"--{flag}/--no-{flag}" if boolean else f"--{flag}",
+        setting.name,
+        envvar=f"CHANCERY_{setting.name.upper()}",
+        default=None,
+        metavar=None if boolean else setting.type_name.upper().replace(" ", "-"),
+        help=f"{setting.help}{default}",
+    )
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(read_input(path, limit=_LARGEST_FILE))
+    except yaml.YAMLError as err:
+        raise SettingsInvalid([f"{path} is not YAML: {' '.join(str(err).split())}"]) from err
+    if document is None:
+        return {}
+    if not isinstance(document, dict) or not all(isinstance(name, str) for name in document):
+        raise SettingsInvalid([f"{path} must hold settings by name, such as grpc_port: 8112"])
+    return document
