@@ -33,7 +33,9 @@ def compare(
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             slices[name].append(_slice(variants[name], slice_seconds))
-    return {name: Cost(microseconds=_decile(slices[name]) * 1e6, ratio=_paired(slices, name, reference)) for name in names}
+    return {
+        name: Cost(microseconds=_decile(slices[name]) * 1e6, ratio=_paired(slices, name, reference)) for name in names
+    }
 
 
 def process_seconds(pid: int) -> float:
@@ -56,8 +58,8 @@ def pin(pid: int, core: int | None) -> None:
     """Binds every thread of `pid` to one core; does nothing for None."""
     if core is None:
         return
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(thread), {core})
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 def _slice(function: Callable[[], object], seconds: float) -> float:

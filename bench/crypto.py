@@ -1,4 +1,4 @@
-"""From a request to a certificate inside one process, beside the raw signature and verification underneath (goals 1, 2)."""
+"""From a request to a certificate inside one process, beside raw signature and verification (goals 1, 2)."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -80,9 +80,11 @@ def _variants(material: Material) -> Mapping[str, Callable[[], object]]:
 def _figures(costs: Mapping[str, Cost]) -> list[Figure]:
     raw = costs["sign"].ratio + costs["verify"].ratio
 
-    def figure(key: str, name: str, *, goal: int | None = None, budget: float | None = None, per_raw: bool = False) -> Figure:
+    def figure(
+        key: str, name: str, *, goal: int | None = None, budget: float | None = None, per_raw: bool = False
+    ) -> Figure:
         cost = costs[key]
-        value, unit = (cost.ratio / raw, "× raw") if per_raw else (cost.ratio, "S")
+        value, unit = (cost.ratio / raw, "x raw") if per_raw else (cost.ratio, "S")
         note = f"{cost.microseconds:.0f} µs"
         return Figure(section=SECTION, name=name, value=value, unit=unit, goal=goal, budget=budget, note=note)
 

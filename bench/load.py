@@ -1,7 +1,8 @@
 """The load generator: a process of its own that asks for certificates as fast as it gets answers.
 
-It reads one order in JSON from each line of standard input and answers two lines: `begin` once the warm-up is over, then the result.
-Messages are serialised beforehand and answers are not parsed, so that its core has room to spare.
+It reads one order in JSON from each line of standard input and answers two lines: `begin` once the warm-up is over,
+then the result. Messages are serialised beforehand and answers are not parsed, so that its core has room to spare. On a
+stream, where answers come in any order, a latency is counted from the oldest request without an answer.
 """
 
 import asyncio
@@ -119,7 +120,7 @@ class Generator:
 
     async def _unary(self, method: str) -> None:
         channels = [self._channel() for _ in range(min(CONNECTIONS, self._order.in_flight))]
-        calls = [channel.unary_unary(f"{SERVICE}/{method}") for channel in channels]
+        calls = [channel.unary_unary(f"{SERVICE}/{method}", None, None) for channel in channels]
         signing = method == "SignCsr"
 
         async def ask(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]") -> None:
@@ -129,7 +130,7 @@ class Generator:
                 self._tally.add(started)
 
         await asyncio.gather(*(ask(calls[number % len(calls)]) for number in range(self._order.in_flight)))
-        await asyncio.gather(*(channel.close() for channel in channels))
+        await asyncio.gather(*(channel.close(None) for channel in channels))
 
     async def _bulk(self) -> None:
         """One stream with a window of `in_flight` unanswered requests on each of the connections."""
@@ -146,13 +147,13 @@ class Generator:
                     started.append(time.perf_counter())
                     yield next(self._entries)
 
-            call = channel.stream_stream(f"{SERVICE}/SignCsrs")(requests(), timeout=DEADLINE)
+            call = channel.stream_stream(f"{SERVICE}/SignCsrs", None, None)(requests(), timeout=DEADLINE)
             async for _answer in call:
                 self._tally.add(started.pop(0))
                 room.release()
 
         await asyncio.gather(*(stream(channel) for channel in channels))
-        await asyncio.gather(*(channel.close() for channel in channels))
+        await asyncio.gather(*(channel.close(None) for channel in channels))
 
     async def _connect(self) -> None:
         """A new connection for each certificate."""
@@ -161,7 +162,7 @@ class Generator:
             while not self._tally.stopping:
                 started = time.perf_counter()
                 async with self._channel() as channel:
-                    await channel.unary_unary(f"{SERVICE}/SignCsr")(next(self._messages), timeout=DEADLINE)
+                    await channel.unary_unary(f"{SERVICE}/SignCsr", None, None)(next(self._messages), timeout=DEADLINE)
                 self._tally.add(started)
 
         await asyncio.gather(*(ask() for _ in range(self._order.in_flight)))

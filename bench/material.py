@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certs.issuers import Issuer
 from certs.keys import KeyType, PrivateKey, generate_private_key, subject_public_key_info
 from certs.names import SubjectAlternativeNames, SubjectName
-from certs.profiles import PROFILES
+from certs.profiles import PROFILES, Profile
 from certs.requests import CertificateRequest, build_request
 from certs.serials import Serial
 from certs.signing import self_sign, sign_with_builder
@@ -36,7 +36,9 @@ def make_material(*, requests: int) -> Material:
     root_key, issuer_key = p256_key(), p256_key()
     root = x509.load_der_x509_certificate(self_sign(_authority("root", root_key, None), root_key))
     above = Issuer(certificate=root, private_key=root_key)
-    certificate = x509.load_der_x509_certificate(sign_with_builder(above, _authority("intermediate", issuer_key, above)))
+    certificate = x509.load_der_x509_certificate(
+        sign_with_builder(above, _authority("intermediate", issuer_key, above))
+    )
     issuer = Issuer(certificate=certificate, private_key=issuer_key, chain=(root,))
     return Material(issuer=issuer, requests=make_requests(requests))
 
@@ -46,9 +48,10 @@ def make_requests(count: int) -> list[bytes]:
     return [_request(number) for number in range(count)]
 
 
-def leaf_template(request: CertificateRequest, issuer: Issuer, now: datetime) -> CertificateTemplate:
-    """What the authority makes of a request for a server certificate, without policy."""
-    profile = PROFILES["server"]
+def leaf_template(
+    request: CertificateRequest, issuer: Issuer, now: datetime, *, profile: Profile = PROFILES["server"]
+) -> CertificateTemplate:
+    """What the authority makes of a request, without policy."""
     not_before, not_after = validity(profile, now, None, issuer.not_after, issuer_not_before=issuer.not_before)
     return CertificateTemplate(
         profile=profile,

@@ -63,7 +63,7 @@ def _slow_figures(fast: Mapping[int, Recorded], slow: Mapping[int, Recorded]) ->
 
 def _postgresql(seconds: float) -> list[Finding]:
     try:
-        from tests.servers.postgresql import find_binaries, make_server  # noqa: PLC0415: needs pytest and psycopg
+        from tests.servers.postgresql import find_binaries, make_server  # noqa: PLC0415 - needs pytest and psycopg
     except ImportError as err:
         return [Skipped(section=SECTION, name="PostgreSQL", reason=f"the test servers cannot be loaded: {err}")]
     if find_binaries() is None:

@@ -77,7 +77,12 @@ def _issuance() -> Issuance:
         issuer_id="0" * 32,
         profile="server",
         subject=f"CN={name}",
-        names=(("dns", f"{name}.bench.svc"), ("dns", f"{name}.bench.svc.cluster.local"), ("ip", "10.0.0.1"), ("cn", name)),
+        names=(
+            ("dns", f"{name}.bench.svc"),
+            ("dns", f"{name}.bench.svc.cluster.local"),
+            ("ip", "10.0.0.1"),
+            ("cn", name),
+        ),
         not_before=_NOW,
         not_after=_NOW + 86_400,
         key_fingerprint=os.urandom(32),

@@ -1,0 +1,68 @@
+"""`python -m bench`: runs the sections, prints a table and leaves JSON in bench/results/."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import crypto, endtoend, scaling, store
+from bench.figures import Finding, render, write_json
+
+RESULTS = Path(__file__).with_name("results")
+
+Section = Callable[..., list[Finding]]
+SECTIONS: Mapping[str, Section] = {
+    "crypto": lambda *, quick: [*crypto.measure(quick=quick)],
+    "store": store.measure,
+    "endtoend": endtoend.measure,
+    "scaling": scaling.measure,
+}
+
+
+def main() -> int:
+    arguments = _parse()
+    started = time.monotonic()
+    findings: list[Finding] = []
+    for name in arguments.only or SECTIONS:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        findings += SECTIONS[name](quick=arguments.quick)
+    environment = _environment(quick=arguments.quick, seconds=time.monotonic() - started)
+    print(render(findings))
+    print(f"\n{json.dumps(environment)}")
+    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    write_json(path, environment, findings)
+    print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures CPU time and ratios; see bench/README.md."
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter turns and fewer of them; under 40 seconds in all")
+    parser.add_argument(
+        "--only", action="append", choices=list(SECTIONS), help="one section; may be given several times"
+    )
+    return parser.parse_args()
+
+
+def _environment(*, quick: bool, seconds: float) -> dict[str, object]:
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 2),
+        "versions": {name: version(name) for name in ("cryptography", "grpcio", "uvloop", "sqlalchemy")},
+        "quick": quick,
+        "seconds": round(seconds),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
