@@ -80,7 +80,7 @@ def openssl(tmp_path: Path) -> OpenSsl:
 
 
 NAMES = {
-    "server": SubjectAlternativeNames.parse(dns=["web.example", "*.web.example"], ips=["10.0.0.7", "fd00::7"]),
+    "server": SubjectAlternativeNames.parse(dns=["web.example", "www.web.example"], ips=["10.0.0.7", "fd00::7"]),
     "client": SubjectAlternativeNames.parse(emails=["ops@example.com"], uris=["https://example.com/ops"]),
     "peer": SubjectAlternativeNames.parse(dns=["peer.example"], uris=["spiffe://cluster.local/ns/a/sa/peer"]),
     "workload": SubjectAlternativeNames.parse(uris=["spiffe://cluster.local/ns/a/sa/web"], dns=["web.a.svc"]),
