@@ -24,7 +24,7 @@ from certs.keys import KeyFactory, KeyType, encode_private_key, subject_public_k
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest
 
-_CHECK_SECONDS = 30.0
+_CHECK_SECONDS = 2.0
 _COMMON_NAME = "chancery-ca"
 
 _log = structlog.get_logger("chancery.serving")
