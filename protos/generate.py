@@ -33,6 +33,8 @@ def _run_protoc(include: Path, sources: list[Path], output: Path) -> None:
     well_known = Path(str(resources.files("grpc_tools") / "_proto"))
     google_rpc = Path(status_pb2.__file__).parents[2]
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{include}", f"-I{well_known}", f"-I{google_rpc}"]
+    scripts = Path(sys.executable).parent  # where the plugins are, whether or not the environment is activated
+    command += [f"--plugin=protoc-gen-{kind}={scripts / f'protoc-gen-{kind}'}" for kind in ("mypy", "mypy_grpc")]
     command += [f"--{kind}_out={output}" for kind in ("python", "mypy", "grpc_python", "mypy_grpc")]
     subprocess.run([*command, *map(str, sources)], check=True)  # noqa: S603: our own files, no shell
 

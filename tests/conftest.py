@@ -1,6 +1,6 @@
 """What holds for every test: a scrubbed environment, a network that ends at loopback, repeatable properties.
 
-- Only the variables named here reach a test or a process that it starts; HOME is an empty directory.
+- Only the variables named here reach a test or a process that it starts; HOME is a directory of its own.
 - Python code cannot look up a foreign host or connect to one. Processes that a test starts are not held by this.
 - Hypothesis tries the same examples in each run; HYPOTHESIS_PROFILE=wide tries more, and other ones each time.
 """
