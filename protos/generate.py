@@ -36,7 +36,7 @@ def _run_protoc(include: Path, sources: list[Path], output: Path) -> None:
     scripts = Path(sys.executable).parent  # where the plugins are, whether or not the environment is activated
     command += [f"--plugin=protoc-gen-{kind}={scripts / f'protoc-gen-{kind}'}" for kind in ("mypy", "mypy_grpc")]
     command += [f"--{kind}_out={output}" for kind in ("python", "mypy", "grpc_python", "mypy_grpc")]
-    subprocess.run([*command, *map(str, sources)], check=True)  # noqa: S603: our own files, no shell
+    subprocess.run([*command, *map(str, sources)], check=True)  # noqa: S603 - our own files, no shell
 
 
 def _below_protos(text: str, *, myca: bool) -> str:

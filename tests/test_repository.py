@@ -20,7 +20,7 @@ KEY_FILES = frozenset({".key", ".pem", ".p12", ".pfx", ".jks", ".crt", ".der", "
 MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|farm|root|home/[a-z]+|Users/[A-Za-z]+)/[\w.-]")
 EXEMPTION = re.compile(r"#\s*(?:noqa|type: ignore|pragma: no cover)")
 EXPLAINED_EXEMPTION = re.compile(
-    r"#\s*(?:noqa: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(?:, ?[\w-]+)*\]|pragma: no cover)(?!\w)[\s:#(-]*\w"
+    r"#\s*(?:noqa: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(?:, ?[\w-]+)*\]|pragma: no cover)(?!\w)[\s#(-]*\w"
 )
 PRIVATE_KEY = re.compile(r"^-----BEGIN [A-Z ]*PRIVATE KEY-----\s*$\n^[A-Za-z0-9+/]{32,}", re.MULTILINE)
 
