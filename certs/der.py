@@ -54,12 +54,12 @@ def sequence(*elements: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """INTEGER in the fewest octets of two's complement (X.690 §8.3.2)."""
-    return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return encode(INTEGER, _twos_complement(value))
 
 
 def enumerated(value: int) -> bytes:
     """ENUMERATED; contents as INTEGER has them."""
-    return encode(ENUMERATED, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return encode(ENUMERATED, _twos_complement(value))
 
 
 def object_identifier(dotted: str) -> bytes:
@@ -172,6 +172,11 @@ def _long_length(octets: bytes) -> int:
     if not 1 <= len(octets) <= 4 or octets[0] == 0 or length < 0x80:
         raise MalformedInput("the DER length is indefinite, padded or too large")
     return length
+
+
+def _twos_complement(value: int) -> bytes:
+    magnitude = value if value >= 0 else ~value
+    return value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
 
 
 def _base_128(arc: int) -> bytes:

@@ -112,7 +112,6 @@ def pkilint_findings(certificate: x509.Certificate) -> set[str]:
 
 
 @pytest.mark.java
-@pytest.mark.slow
 def test_java_accepts_every_leaf_whose_algorithm_it_knows(issue, hierarchy, tmp_path):
     java = shutil.which("java")
     if java is None:
