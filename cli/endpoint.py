@@ -72,7 +72,7 @@ class Endpoint:
         return identity
 
     def enrollment_client(self, roots_pem: bytes) -> "EnrollmentClient":
-        """A client of the enrollment port that trusts `roots_pem`, or of a plain-text server. Close its connection."""
+        """A client of the enrollment port that trusts `roots_pem`, or of a plain-text server."""
         ambient.silence_grpc()
         from ca.client.connection import Connection
         from ca.client.enrollment import EnrollmentClient

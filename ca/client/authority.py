@@ -7,15 +7,17 @@ from ca.client.administration import AdministrationClient
 from ca.client.certificates import CertificateClient
 from ca.client.connection import DEFAULT_TIMEOUT, GRPC_PORT, Address, Connection
 from ca.client.identity import Identity
+from ca.client.trust import TrustClient
 
 
 class CaClient:
-    """`certificates` and `administration` over one connection; closes it at the end of a `with` block."""
+    """`certificates`, `administration` and `trust` over one connection; closes it at the end of a `with` block."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.certificates = CertificateClient(connection)
         self.administration = AdministrationClient(connection)
+        self.trust = TrustClient(connection)
 
     @classmethod
     def connect(cls, address: str, identity: Identity | None, *, timeout: float = DEFAULT_TIMEOUT) -> Self:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,8 @@ def _run(office: "Office", settings: ServeSettings) -> None:
 
 def _announce(endpoints: "Endpoints", *, mtls: bool) -> None:
     """One line for each listener, on standard output, once all of them answer."""
-    scheme = "https" if mtls else "http"
-    click.echo(f"http        {scheme}://{endpoints.http}")
+    click.echo(f"http        {endpoints.http}")
     if endpoints.grpc and endpoints.enrollment:
         click.echo(f"grpc        {endpoints.grpc}{'  client certificate required' if mtls else '  plain text'}")
         click.echo(f"enrollment  {endpoints.enrollment}{'  TLS' if mtls else '  plain text'}")
-    click.get_text_stream("stdout").flush()
+    sys.stdout.flush()
