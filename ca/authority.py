@@ -15,6 +15,7 @@ that nobody recorded.
 - One order's failure is that order's alone.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from ca.revocations import Revocations
 from certs.errors import WeakKey
 from certs.fingerprints import certificate_fingerprint
 from certs.inspection import verify_issued
-from certs.keys import KeyType, PrivateKey, encode_private_key, public_key_fingerprint
+from certs.keys import KeyType, PrivateKey, encode_private_key
 from certs.lifetimes import format_lifetime
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import LEAF_PROFILES, Profile
@@ -151,7 +152,7 @@ class Authority:
         request = order.request
         if isinstance(request, bytes):
             request = CertificateRequest.from_bytes(request)
-        if self._revocations.has_key(public_key_fingerprint(request.public_key)):
+        if self._revocations.has_key(hashlib.sha256(request.public_key_info).digest()):
             raise WeakKey("this key belonged to a certificate that was revoked; make a new one")
         binding = order.binding
         if binding is None:
@@ -234,7 +235,7 @@ class Authority:
             names=_indexed_names(template),
             not_before=epoch_seconds(template.not_before),
             not_after=epoch_seconds(template.not_after),
-            key_fingerprint=public_key_fingerprint(template.public_key),
+            key_fingerprint=hashlib.sha256(template.public_key_info).digest(),
             fingerprint=fingerprint,
             der=der,
             requester=order.call.caller.name,
