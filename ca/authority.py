@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from ca.ambient import Clock, Entropy, epoch_seconds, random_id
 from ca.audit import Action, audit_event
@@ -79,6 +80,7 @@ class Order:
 
 
 Outcome = CertificateRecord | Exception
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,27 +117,23 @@ class Authority:
         self._entropy = entropy
 
     def issue(self, order: Order) -> CertificateRecord:
-        """One order, from beginning to end, in the caller's thread. Raises what `prepare` raises, and store errors."""
-        (outcome,) = self.record([order], [self.prepare(order)])
+        """One order, from beginning to end, in the caller's thread. Raises what `prepare` answers, and store errors."""
+        (prepared,) = self.prepare([order])
+        outcome = prepared if isinstance(prepared, Exception) else self.record([order], [prepared])[0]
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def prepare(self, order: Order) -> Issuance:
-        """Steps 2 to 8: returns a signed certificate that has not been recorded, and so must not leave the process.
+    def prepare(self, orders: Sequence[Order]) -> list[Issuance | Exception]:
+        """Steps 2 to 8: signed certificates that have not been recorded, and so must not leave the process.
 
-        Raises errors of `certs` for a request or template that cannot be, PolicyDenied, InvalidArgument, NoActiveIssuer.
+        Each step is taken for all orders before the next: signing and verifying back to back, with warm caches, is a
+        quarter cheaper. Answers, for an order that fails, errors of `certs`, PolicyDenied, InvalidArgument or NoActiveIssuer.
         """
-        request = self._parse(order)  # 2
-        profile = _leaf_profile(order.profile)  # 3
-        longest = self._decide(order, profile, request.key_type, request.subject, request.names)  # 4
-        active = self._issuers.active()
-        now = self._clock()
-        template, shard = self._template(order, request, profile, active, now, longest)  # 5
-        active.linter.verify(template)  # 6
-        der = active.signer.sign(template)  # 7
-        verify_issued(der, template=template, issuer=active.issuer)  # 8
-        return self._issuance(order, template, der, active.id, shard, now)
+        requests = _each(self._parse, orders)
+        drafts = _each(self._draft, orders, requests)
+        signed = _each(self._sign, drafts)
+        return _each(self._inspect, drafts, signed)
 
     def record(self, orders: Sequence[Order], issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
         """Step 9: durable once it returns. Raises StoreError where the whole transaction failed and nothing was recorded."""
@@ -149,6 +147,7 @@ class Authority:
         self._decide(order, _leaf_profile(order.profile), key_type, subject, names)
 
     def _parse(self, order: Order) -> CertificateRequest:
+        """Step 2."""
         request = order.request
         if isinstance(request, bytes):
             request = CertificateRequest.from_bytes(request)
@@ -160,6 +159,24 @@ class Authority:
         if binding.exact:
             _verify_within(request.names, binding.names)
         return replace(request, subject=binding.subject, names=binding.names)
+
+    def _draft(self, order: Order, request: CertificateRequest) -> "_Draft":
+        profile = _leaf_profile(order.profile)  # 3
+        longest = self._decide(order, profile, request.key_type, request.subject, request.names)  # 4
+        active = self._issuers.active()
+        now = self._clock()
+        template, shard = self._template(order, request, profile, active, now, longest)  # 5
+        active.linter.verify(template)  # 6
+        return _Draft(order=order, template=template, active=active, crl_shard=shard, decided_at=now)
+
+    def _sign(self, draft: "_Draft") -> bytes:
+        """Step 7."""
+        return draft.active.signer.sign(draft.template)
+
+    def _inspect(self, draft: "_Draft", der: bytes) -> Issuance:
+        """Step 8, and what step 9 will record."""
+        verify_issued(der, template=draft.template, issuer=draft.active.issuer)
+        return self._issuance(draft, der)
 
     def _decide(
         self, order: Order, profile: Profile, key_type: KeyType, subject: SubjectName, names: SubjectAlternativeNames
@@ -220,16 +237,15 @@ class Authority:
         base = self._retention.crl_base_url
         return f"{base.rstrip('/')}/crl/{issuer_id}/{shard}.crl" if base else None
 
-    def _issuance(
-        self, order: Order, template: CertificateTemplate, der: bytes, issuer_id: str, shard: int, now: datetime
-    ) -> Issuance:
+    def _issuance(self, draft: "_Draft", der: bytes) -> Issuance:
+        template, now = draft.template, draft.decided_at
         certificate_id = random_id(self._entropy)
         fingerprint = certificate_fingerprint(der)
         record = CertificateRecord(
             sequence=None,
             id=certificate_id,
             serial=template.serial.octets,
-            issuer_id=issuer_id,
+            issuer_id=draft.active.id,
             profile=template.profile.name,
             subject=template.subject.rfc4514,
             names=_indexed_names(template),
@@ -238,18 +254,18 @@ class Authority:
             key_fingerprint=hashlib.sha256(template.public_key_info).digest(),
             fingerprint=fingerprint,
             der=der,
-            requester=order.call.caller.name,
-            request_id=order.request_id,
-            token_id=order.token_id,
+            requester=draft.order.call.caller.name,
+            request_id=draft.order.request_id,
+            token_id=draft.order.token_id,
             issued_at=epoch_seconds(now),
-            crl_shard=shard,
-            renewed_from=order.renewed_from,
-            has_private_key=order.server_key is not None,
+            crl_shard=draft.crl_shard,
+            renewed_from=draft.order.renewed_from,
+            has_private_key=draft.order.server_key is not None,
         )
         return Issuance(
             certificate=record,
-            event=self._event(order, record, now),
-            sealed_key=self._sealed(order, certificate_id, now),
+            event=self._event(draft.order, record, now),
+            sealed_key=self._sealed(draft.order, certificate_id, now),
         )
 
     def _event(self, order: Order, record: CertificateRecord, now: datetime) -> AuditEvent:
@@ -276,6 +292,29 @@ class Authority:
             owner=order.call.caller.name,
             expires_at=epoch_seconds(now + self._retention.private_key),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """An order that was granted, linted and waits for its signature."""
+
+    order: Order
+    template: CertificateTemplate
+    active: ActiveIssuer
+    crl_shard: int
+    decided_at: datetime
+
+
+def _each(step: Callable[..., T], *columns: Sequence[Any]) -> list[T | Exception]:
+    """Takes a step for every row of `columns`; a row that has failed, or fails now, carries its error on."""
+    results: list[T | Exception] = []
+    for row in zip(*columns, strict=True):
+        error = next((one for one in row if isinstance(one, Exception)), None)
+        try:
+            results.append(step(*row) if error is None else error)
+        except Exception as err:  # noqa: BLE001 - whatever it is, it is this order's answer and nobody else's
+            results.append(err)
+    return results
 
 
 def _leaf_profile(name: str) -> Profile:

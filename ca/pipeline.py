@@ -9,7 +9,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -93,21 +93,15 @@ class SigningPipeline:
                     return live
 
     def _work(self, orders: Sequence[Order]) -> list[Outcome]:
-        prepared = list(self._prepare_all(orders))
+        prepared = self._prepare(orders)
         ready = [(order, one) for order, one in zip(orders, prepared, strict=True) if isinstance(one, Issuance)]
         recorded = iter(self._record([order for order, _ in ready], [one for _, one in ready]))
         return [next(recorded) if isinstance(one, Issuance) else one for one in prepared]
 
-    def _prepare_all(self, orders: Sequence[Order]) -> Iterable[Issuance | Exception]:
-        if self._pool is not None and len(orders) > 1:
-            return self._pool.map(self._prepare, orders)
-        return map(self._prepare, orders)
-
-    def _prepare(self, order: Order) -> Issuance | Exception:
-        try:
-            return self._authority.prepare(order)
-        except Exception as err:  # noqa: BLE001 - whatever it is, it is this order's answer and must not end the thread
-            return err
+    def _prepare(self, orders: Sequence[Order]) -> Sequence[Issuance | Exception]:
+        if self._pool is None:
+            return self._authority.prepare(orders)
+        return [one for part in self._pool.map(self._authority.prepare, ([order] for order in orders)) for one in part]
 
     def _record(self, orders: Sequence[Order], issuances: Sequence[Issuance]) -> Sequence[Outcome]:
         if not orders:
