@@ -62,7 +62,9 @@ def succeeds(*command: str) -> bool:
 
 
 def output_of(*command: str, timeout: int = 60) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout).stdout.strip()
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+    return result.stdout.strip()
 
 
 @pytest.fixture(scope="module")
