@@ -61,14 +61,16 @@ class PostgresqlDatabase:
         return "postgresql"
 
     def read(self, operation: Callable[[Connection], T]) -> T:
-        return self._repeating(lambda: self._read_once(operation))
+        self._verify_open()
+        return _repeating(lambda: self._read_once(operation))
 
     def write(self, operation: Callable[[Connection], T]) -> T:
-        return self._repeating(lambda: self._write_once(operation))
+        self._verify_open()
+        return self._write(operation)
 
     def submit(self, operation: Callable[[Connection], T]) -> "Future[T]":
         self._verify_open()
-        return self._threads.submit(self.write, operation)
+        return self._threads.submit(self._write, operation)
 
     def check(self) -> None:
         self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
@@ -86,16 +88,8 @@ class PostgresqlDatabase:
         if self._closed:
             raise StoreUnavailable("the store is closed; the process is stopping")
 
-    def _repeating(self, attempt: Callable[[], T]) -> T:
-        self._verify_open()
-        with translated_faults():
-            for _ in range(_ATTEMPTS - 1):
-                try:
-                    return attempt()
-                except (psycopg.Error, SQLAlchemyError) as err:
-                    if not is_worth_repeating(err):
-                        raise
-            return attempt()
+    def _write(self, operation: Callable[[Connection], T]) -> T:
+        return _repeating(lambda: self._write_once(operation))
 
     def _read_once(self, operation: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection:
@@ -134,6 +128,17 @@ class PostgresqlDatabase:
             connection.execute(_SESSION)
             connection.commit()
         return connection
+
+
+def _repeating(attempt: Callable[[], T]) -> T:
+    with translated_faults():
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return attempt()
+            except (psycopg.Error, SQLAlchemyError) as err:
+                if not is_worth_repeating(err):
+                    raise
+        return attempt()
 
 
 def _conninfo(url: str) -> str:
