@@ -1,6 +1,7 @@
 """chancery.ca.v1.CertificateService."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from ca.registry import Registry
 from ca.rpc import conversion
 from ca.rpc.conversion import DEFAULT_PROFILE
 from ca.rpc.statuses import to_status
+from ca.rpc.streams import answer_side_by_side
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
 from certs.keys import KeyFactory, KeyType, key_type_of, subject_public_key_info
@@ -68,22 +70,13 @@ class CertificateHandlers:
         self, requests: AsyncIterator[service.SignCsrsRequest], call: Call
     ) -> AsyncIterator[service.SignCsrsResponse]:
         """Keeps a bounded number of requests under way: a client that does not read its answers stops being read."""
-        under_way: set[asyncio.Task[service.SignCsrsResponse]] = set()
-        try:
-            async for request in requests:
-                under_way.add(asyncio.create_task(self._sign_in_stream(request.request, call)))
-                while len(under_way) >= _STREAM_WINDOW:
-                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        yield task.result()
-                for task in [task for task in under_way if task.done()]:
-                    under_way.discard(task)
-                    yield task.result()
-            for finished in asyncio.as_completed(under_way):
-                yield await finished
-        finally:
-            for task in under_way:
-                task.cancel()
+
+        async def sign(request: service.SignCsrsRequest) -> service.SignCsrsResponse:
+            return await self._sign_in_stream(request.request, call)
+
+        async with contextlib.aclosing(answer_side_by_side(requests, sign, window=_STREAM_WINDOW)) as responses:
+            async for response in responses:
+                yield response
 
     async def issue_certificate(
         self, request: service.IssueCertificateRequest, call: Call
