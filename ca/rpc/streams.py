@@ -14,9 +14,10 @@ async def answer_side_by_side(
 ) -> AsyncGenerator[Response, None]:
     """Yields one response for each request and ends after the last of them.
 
-    An answer never waits for a later request: a caller may hold its next one back until it has read the last. At most `window`
-    requests are under way or answered and not yet taken, so a caller that does not read its answers stops being read.
-    Whatever is under way is cancelled when the iteration is given up, so close it (`contextlib.aclosing`). Raises what `requests` and `answer` raise.
+    An answer never waits for a later request: a caller may hold its next one back until it has read the last. At most
+    `window` requests are under way or answered and not yet taken, so a caller that does not read its answers stops being
+    read. Whatever is under way is cancelled when the iteration is given up, so close it (`contextlib.aclosing`). Raises
+    what `requests` and `answer` raise.
     """
     room = asyncio.Semaphore(window)
     ready: asyncio.Queue[Response | None] = asyncio.Queue()
