@@ -5,11 +5,12 @@
 - `cryptography` reads this envelope but writes only PBKDF2 with 2,048 rounds, so the envelope is written here.
 """
 
-from base64 import b64encode
+import re
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import cast
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -27,7 +28,11 @@ from certs.key_types import PrivateKey, key_type_of
 from certs.serials import Entropy
 
 MAX_KEY_OCTETS = 65536
+MAX_SCRYPT_BLOCKS = 8 * 1024 * 1024
+"""The largest n·r of an encrypted key that is opened: 1 GiB."""
+MAX_SCRYPT_PARALLELIZATION = 64
 
+_ENCRYPTED_BLOCK = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END")
 _SALT_OCTETS = 16
 _AES_256_KEY_OCTETS = 32
 _BLOCK_OCTETS = 16
@@ -55,7 +60,7 @@ class _ScryptParameters:
     cost: int
     block_size: int
     parallelization: int
-    key_length: int
+    key_length: int | None
 
 
 @asn1.sequence
@@ -115,6 +120,7 @@ def load_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
     MalformedKey when there is no key, or a passphrase for a key in the clear, UnsupportedKeyType for other algorithms.
     """
     encrypted = _verify_single_key(pem)
+    _verify_cost(pem)
     if encrypted and not passphrase:
         raise PassphraseRequired("the private key is encrypted, give its passphrase")
     if passphrase and not encrypted:
@@ -124,7 +130,7 @@ def load_private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKey:
         key_type_of(private_key.public_key())
     except UnsupportedAlgorithm as err:
         raise MalformedKey("the key's algorithm, curve or encryption is unknown, convert it to PKCS #8") from err
-    except (ValueError, TypeError) as err:
+    except (ValueError, TypeError, InternalError) as err:
         if encrypted:
             raise WrongPassphrase("the passphrase does not open the private key, check both") from err
         raise MalformedKey("the private key is damaged, restore it from its source") from err
@@ -138,6 +144,20 @@ def _verify_single_key(pem: bytes) -> bool:
     if pem.count(b"PRIVATE KEY-----") != 2 or b"-----BEGIN " not in pem:
         raise MalformedKey("there is not exactly one private key in PEM, give a file with one PRIVATE KEY block")
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem or b"Proc-Type: 4,ENCRYPTED" in pem
+
+
+def _verify_cost(pem: bytes) -> None:
+    """Refuse an scrypt envelope that would take the machine's memory or an hour to open."""
+    match = _ENCRYPTED_BLOCK.search(pem)
+    if match is None:
+        return
+    try:
+        envelope = asn1.decode_der(_EncryptedPrivateKeyInfo, b64decode(match[1]))
+    except ValueError:
+        return
+    cost = envelope.encryption_algorithm.parameters.key_derivation.parameters
+    if cost.cost * cost.block_size > MAX_SCRYPT_BLOCKS or cost.parallelization > MAX_SCRYPT_PARALLELIZATION:
+        raise MalformedKey("the private key's scrypt parameters are beyond reason, encrypt it again with smaller ones")
 
 
 def _envelope(salt: bytes, initialization_vector: bytes, cost: ScryptCost, sealed: bytes) -> _EncryptedPrivateKeyInfo:

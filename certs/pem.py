@@ -5,20 +5,25 @@
 """
 
 import re
+from binascii import a2b_base64
 from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.errors import MalformedCertificate
+from certs.tlv import read_element
 
 MAX_CERTIFICATES = 512
 """The most certificates in one bundle; the trust stores of distributions hold about 150."""
 MAX_BUNDLE_OCTETS = 4 * 1024 * 1024
 
 _BEGIN = re.compile(rb"^-----BEGIN ([^\r\n]*?)-----[ \t]*\r?$", re.MULTILINE)
-_END = re.compile(rb"^-----END CERTIFICATE-----[ \t]*\r?$", re.MULTILINE)
+_BLOCK = re.compile(
+    rb"^-----BEGIN CERTIFICATE-----[ \t]*\r?\n([A-Za-z0-9+/=\s]+)\n-----END CERTIFICATE-----[ \t]*\r?$", re.MULTILINE
+)
 _LABEL = b"CERTIFICATE"
+_INTEGER, _VERSION = 0x02, 0xA0
 
 
 def split_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
@@ -36,12 +41,10 @@ def split_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
         raise MalformedCertificate(
             f"there are {len(labels)} certificates, give at most {MAX_CERTIFICATES} in one bundle"
         )
-    if len(_END.findall(pem)) != len(labels):
-        raise MalformedCertificate("a certificate in the bundle is cut short, fetch the bundle again")
-    try:
-        return tuple(map(_parsed, x509.load_pem_x509_certificates(pem)))
-    except ValueError as err:
-        raise MalformedCertificate("a certificate in the bundle is damaged, fetch the bundle again") from err
+    blocks = _BLOCK.findall(pem)
+    if len(blocks) != len(labels):
+        raise MalformedCertificate("a certificate in the bundle is cut short or no base64, fetch the bundle again")
+    return tuple(map(_load_block, blocks))
 
 
 def load_certificate(data: bytes) -> x509.Certificate:
@@ -57,10 +60,7 @@ def load_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
     _verify_size(data)
     if not data.startswith(b"0"):
         return split_certificates(data)
-    try:
-        return (_parsed(x509.load_der_x509_certificate(data)),)
-    except ValueError as err:
-        raise MalformedCertificate("this is not a certificate in DER, or it is damaged, fetch it again") from err
+    return (_load_der(data),)
 
 
 def encode_certificate(certificate: x509.Certificate) -> bytes:
@@ -78,11 +78,32 @@ def _verify_size(data: bytes) -> None:
         raise MalformedCertificate(f"the bundle has {len(data)} octets, give one of at most {MAX_BUNDLE_OCTETS}")
 
 
-def _parsed(certificate: x509.Certificate) -> x509.Certificate:
+def _load_block(block: bytes) -> x509.Certificate:
     try:
+        der = a2b_base64(block)
+    except ValueError as err:
+        raise MalformedCertificate("a certificate in the bundle is no base64, fetch the bundle again") from err
+    return _load_der(der)
+
+
+def _load_der(der: bytes) -> x509.Certificate:
+    try:
+        _verify_serial(der)
+        certificate = x509.load_der_x509_certificate(der)
         _ = certificate.extensions
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as err:
-        raise MalformedCertificate(
-            "a certificate has an extension twice or a name of unknown kind, have it reissued"
-        ) from err
+        raise MalformedCertificate("a certificate has an extension twice or an unknown name, have it reissued") from err
+    except (ValueError, x509.InvalidVersion) as err:
+        raise MalformedCertificate("this is not a certificate in DER, or it is damaged, fetch it again") from err
     return certificate
+
+
+def _verify_serial(der: bytes) -> None:
+    """RFC 5280 §4.1.2.2: a serial is positive. Looked at here, since the library would warn and go on."""
+    _, signed, _ = read_element(der, 0)
+    _, version, _ = read_element(der, signed)
+    tag, value, end = read_element(der, version)
+    if tag == _VERSION:
+        tag, value, end = read_element(der, end)
+    if tag != _INTEGER or value == end or der[value] >= 0x80 or not any(der[value:end]):
+        raise ValueError("the serial is not a positive integer")

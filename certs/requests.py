@@ -108,7 +108,7 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
             return x509.load_der_x509_csr(data)
         _verify_single_block(data)
         return x509.load_pem_x509_csr(data)
-    except ValueError as err:
+    except (ValueError, x509.InvalidVersion) as err:
         raise MalformedRequest("this is not a certificate request in PEM or DER, make it again") from err
 
 

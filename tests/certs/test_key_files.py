@@ -1,6 +1,7 @@
 from contextlib import suppress
 
 import pytest
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -18,6 +19,7 @@ from certs.errors import (
     UnsupportedKeyType,
     WrongPassphrase,
 )
+from certs.key_files import _envelope, _to_pem
 from certs.keys import (
     DEFAULT_COST,
     KeyType,
@@ -160,6 +162,24 @@ def test_a_key_of_another_curve_is_not_supported():
 
 PLAIN = encode_private_key(generate_private_key(KeyType.EC_P256))
 SEALED = encrypt_private_key(generate_private_key(KeyType.EC_P256), b"secret", entropy=bytes, cost=QUICK)
+
+
+@pytest.mark.parametrize(
+    "cost", [ScryptCost(n=1 << 40, r=8, p=1), ScryptCost(n=2, r=1 << 30, p=1), ScryptCost(n=2, r=1, p=65)]
+)
+def test_a_key_that_would_take_the_machine_to_open_is_refused(cost):
+    envelope = _envelope(bytes(16), bytes(16), cost, bytes(160))
+
+    with pytest.raises(MalformedKey, match="beyond reason"):
+        load_private_key(_to_pem(asn1.encode_der(envelope)), b"secret")
+
+
+def test_each_octet_of_an_encrypted_key_counts():
+    for position in range(len(SEALED)):
+        damaged = bytearray(SEALED)
+        damaged[position] ^= 0x01
+        with suppress(MalformedKey, PassphraseError, UnsupportedKeyType):
+            load_private_key(bytes(damaged), b"secret")
 
 
 @given(st.binary(max_size=300))

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -65,6 +67,8 @@ def test_a_private_key_among_certificates_is_refused_without_showing_it(certific
         (b"hello", "no certificate"),
         (b"0\x03\x02\x01\x00", "not a certificate in DER"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "damaged"),
+        (b"-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n", "no base64"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n", "no base64"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n", "cut short"),
         (b"-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n", "keep certificates apart"),
         (b" " * (MAX_BUNDLE_OCTETS + 1), "at most"),
@@ -112,6 +116,30 @@ def test_any_octets_are_malformed(octets: bytes):
     for data in (octets, b"-----BEGIN CERTIFICATE-----\n" + octets + b"\n-----END CERTIFICATE-----\n"):
         with pytest.raises(MalformedCertificate):
             load_certificates(data)
+
+
+@pytest.mark.parametrize("serial", ["0200", "020100", "0201ff", "0202ff7f"])
+def test_a_serial_that_is_not_positive_is_refused_without_a_warning(certificates, serial: str):
+    signed = certificates[0].tbs_certificate_bytes
+    _, begin, end = read_element(signed, 0)
+    _, _, version = read_element(signed, begin)
+    _, _, number = read_element(signed, version)
+    der = certificates[0].public_bytes(Encoding.DER)
+    rest = der[read_element(der, 0)[1] + len(signed) :]
+    changed = _element(0x30, signed[begin:version] + bytes.fromhex(serial) + signed[number:end])
+
+    with pytest.raises(MalformedCertificate):
+        load_certificate(_element(0x30, changed + rest))
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_damage_at_any_octet_is_survived(certificates, flip: int):
+    der = certificates[0].public_bytes(Encoding.DER)
+    for position in range(len(der)):
+        damaged = bytearray(der)
+        damaged[position] ^= flip
+        with suppress(MalformedCertificate):
+            load_certificate(bytes(damaged))
 
 
 @given(data=st.data())
