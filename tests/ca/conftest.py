@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ca.office import Office
+from tests.ca.offices import Premises
 from tests.ca.server import RunningServer, running_server
+from tests.servers.postgresql import postgresql_server, postgresql_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +21,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def own_server(tmp_path: Path) -> Iterator[RunningServer]:
     with running_server(tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture
+def premises(tmp_path: Path) -> Premises:
+    """An empty data directory, with a clock that stands still."""
+    return Premises(directory=tmp_path / "premises")
+
+
+@pytest.fixture
+def office(premises: Premises) -> Iterator[Office]:
+    """A founded authority without its edges."""
+    with premises.open() as opened:
+        yield opened
