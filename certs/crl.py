@@ -154,7 +154,13 @@ def _parse(data: bytes) -> x509.CertificateRevocationList:
     try:
         crl = x509.load_pem_x509_crl(data) if data.startswith(b"-----") else x509.load_der_x509_crl(data)
         list(crl.extensions)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as err:
+    except (
+        ValueError,
+        TypeError,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as err:
         raise MalformedCrl("this is no CRL in DER or PEM; fetch it again") from err
     return crl
 

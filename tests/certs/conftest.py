@@ -145,7 +145,7 @@ def hierarchy(now: datetime, make_template: Callable[..., CertificateTemplate]) 
         return Issuer(certificate=x509.load_der_x509_certificate(self_sign(template, key)), private_key=key)
 
     @cache
-    def make(key_type: KeyType = KeyType.EC_P256) -> Hierarchy:
+    def made(key_type: KeyType) -> Hierarchy:
         above = root(KeyType.RSA_3072 if key_type.startswith("rsa") else key_type)
         key = generate_private_key(key_type)
         subject = SubjectName(common_name=f"test issuer {key_type}")
@@ -154,7 +154,7 @@ def hierarchy(now: datetime, make_template: Callable[..., CertificateTemplate]) 
         issuer = Issuer(certificate=certificate, private_key=key, chain=(above.certificate,))
         return Hierarchy(root=above, issuer=issuer, now=now)
 
-    return make
+    return lambda key_type=KeyType.EC_P256: made(key_type)
 
 
 def _blocks() -> Iterator[bytes]:
