@@ -11,6 +11,7 @@ from ca.client.values import (
     IssuedCertificate,
     IssuerStatus,
     Names,
+    PolicyExplanation,
     ServerStatus,
     TokenStatus,
     TrustBundle,
@@ -221,6 +222,17 @@ def bundle_document(bundle: TrustBundle) -> dict[str, Document]:
         "trust_domain": bundle.trust_domain,
         "sha256_fingerprints": list(bundle.sha256_fingerprints),
         "roots_pem": bundle.roots_pem.decode(),
+    }
+
+
+def explanation_document(answer: PolicyExplanation) -> dict[str, Document]:
+    return {
+        "allowed": answer.allowed,
+        "rule": answer.rule,
+        "explanation": answer.explanation,
+        "evaluations": [
+            {"rule": one.rule, "matched": one.matched, "mismatches": list(one.mismatches)} for one in answer.evaluations
+        ],
     }
 
 

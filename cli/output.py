@@ -20,30 +20,37 @@ Document: TypeAlias = "dict[str, Document] | list[Document] | str | int | float 
 RowT = TypeVar("RowT")
 
 
+_LISTS = ("table", "plain", "json", "yaml", "name")
+
+
 class OutputFormat(StrEnum):
     TABLE = "table"
     PLAIN = "plain"
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
+    PEM = "pem"
 
 
-def output_choice(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--output`, limited to what the command can show; the command gets `output: OutputFormat`."""
+def output_choice(*formats: str, piped: str = OutputFormat.PLAIN) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--output`, limited to what the command can show; the command gets `output: OutputFormat`.
+
+    `piped` is the format where standard output is not a terminal and none was asked for.
+    """
+
+    def settle(_context: click.Context, _parameter: click.Parameter, choice: str | None) -> OutputFormat:
+        if choice:
+            return OutputFormat(choice)
+        return OutputFormat.TABLE if ambient.writes_to_terminal() else OutputFormat(piped)
+
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(formats or [*OutputFormat]),
+        type=click.Choice(formats or _LISTS),
         envvar="CHANCERY_OUTPUT",
-        callback=_settle,
-        help="Format; by default a table on a terminal, plain columns in a pipe.",
+        callback=settle,
+        help=f"Format; table on a terminal and {piped} in a pipe by default.",
     )
-
-
-def _settle(_context: click.Context, _parameter: click.Parameter, choice: str | None) -> OutputFormat:
-    if choice:
-        return OutputFormat(choice)
-    return OutputFormat.TABLE if ambient.writes_to_terminal() else OutputFormat.PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
