@@ -77,11 +77,11 @@ def _figure_line(figure: Figure) -> str:
     if figure.budget is not None:
         sign = "≥" if figure.at_least else "≤"
         budget = f"{sign} {figure.budget:g} {figure.verdict.value} (goal {figure.goal})"
-    return f"  {figure.name:<58} {_number(figure.value):>9} {figure.unit:<10} {budget:<26} {figure.note}".rstrip()
+    return f"  {figure.name:<64} {_number(figure.value):>9} {figure.unit:<10} {budget:<26} {figure.note}".rstrip()
 
 
 def _skipped_line(skipped: Skipped) -> str:
-    return f"  {skipped.name:<58} {'skipped':>9} {skipped.reason}"
+    return f"  {skipped.name:<64} {'skipped':>9} {skipped.reason}"
 
 
 def _number(value: float) -> str:

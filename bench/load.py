@@ -22,6 +22,7 @@ from bench.material import make_requests
 from protos.chancery.ca.v1 import certificate_service_pb2
 
 SERVICE = "/chancery.ca.v1.CertificateService"
+SIGN = f"{SERVICE}/SignCsr"
 DEADLINE = 60.0
 REQUESTS = 256
 CONNECTIONS = 4
@@ -29,7 +30,7 @@ CONNECTIONS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to do: `mode` is unary, bulk, template or connect; `identity` a directory with tls.crt, tls.key and ca.crt."""
+    """What to do: `mode` is unary, bulk, template, health or connect; `identity` a directory with tls.crt, tls.key and ca.crt."""
 
     target: str
     identity: str
@@ -80,8 +81,9 @@ class Generator:
 
     async def run(self) -> Result:
         mode: dict[str, Callable[[], Awaitable[None]]] = {
-            "unary": lambda: self._unary("SignCsr"),
-            "template": lambda: self._unary("GetCsrTemplate"),
+            "unary": lambda: self._unary(SIGN),
+            "template": lambda: self._unary(f"{SERVICE}/GetCsrTemplate"),
+            "health": lambda: self._unary("/grpc.health.v1.Health/Check"),
             "bulk": self._bulk,
             "connect": self._connect,
         }
@@ -120,8 +122,8 @@ class Generator:
 
     async def _unary(self, method: str) -> None:
         channels = [self._channel() for _ in range(min(CONNECTIONS, self._order.in_flight))]
-        calls = [channel.unary_unary(f"{SERVICE}/{method}", None, None) for channel in channels]
-        signing = method == "SignCsr"
+        calls = [channel.unary_unary(method, None, None) for channel in channels]
+        signing = method == SIGN
 
         async def ask(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]") -> None:
             while not self._tally.stopping:
@@ -162,7 +164,7 @@ class Generator:
             while not self._tally.stopping:
                 started = time.perf_counter()
                 async with self._channel() as channel:
-                    await channel.unary_unary(f"{SERVICE}/SignCsr", None, None)(next(self._messages), timeout=DEADLINE)
+                    await channel.unary_unary(SIGN, None, None)(next(self._messages), timeout=DEADLINE)
                 self._tally.add(started)
 
         await asyncio.gather(*(ask() for _ in range(self._order.in_flight)))
