@@ -50,13 +50,18 @@ def report(error: BaseException, program: str) -> ExitCode:
     return code
 
 
-def report_usage(error: click.ClickException, program: str) -> ExitCode:
+def report_usage(error: click.ClickException, program: str) -> int:
     """The command line could not be understood: says so, and where the help is."""
     message = error.format_message()
     write_error(program, message[:1].lower() + message[1:].rstrip("."))
     context = getattr(error, "ctx", None)
     write_hint(f"see: {context.command_path} --help" if context else f"see: {program} --help")
-    return ExitCode.USAGE
+    return failure_status(context, ExitCode.USAGE)
+
+
+def failure_status(context: click.Context | None, code: int) -> int:
+    """The one status that a command gives for every failure, where it has one; else `code`."""
+    return int(getattr(context.command, "failure_status", code)) if context else code
 
 
 def write_error(program: str, message: str) -> None:

@@ -60,6 +60,13 @@ DURATION = DurationType()
 INSTANT = InstantType()
 
 
+def key_types() -> list[str]:
+    """Every key type, the default first."""
+    from certs.keys import KeyType
+
+    return [*KeyType]
+
+
 def key_type_option(meaning: str) -> Decorator:
     from certs.keys import KeyType
 

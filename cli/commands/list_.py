@@ -1,7 +1,6 @@
 """`ca-cli list`."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -82,8 +81,7 @@ def command(
     listing = certificate_listing(now)
     with endpoint.client() as client:
         if watch:
-            show = lambda one: certificate_listing(ambient.clock()).show_one(one, output)  # noqa: E731  ages are of the moment
-            _watch(client.certificates, conditions, resume_cursor, show)
+            _watch(client.certificates, conditions, resume_cursor, output)
             return
         found = _collect(client.certificates, conditions, limit, page_token)
     listing.show(found.certificates, output, empty="no certificates found")
@@ -113,7 +111,7 @@ def _watch(
     client: "CertificateClient",
     conditions: "CertificateFilter",
     cursor: str,
-    show: "Callable[[IssuedCertificate], None]",
+    output: OutputFormat,
 ) -> None:
     """Until it is interrupted; goes on after the last cursor where the server was away for a while."""
     from ca.client.errors import CallUnavailable, ServerUnreachable
@@ -122,7 +120,7 @@ def _watch(
     while True:
         try:
             for event in client.watch_certificates(conditions, resume_cursor=cursor):
-                show(event.certificate)
+                certificate_listing(ambient.clock()).show_one(event.certificate, output)
                 cursor, pause = event.cursor, 1.0
         except (CallUnavailable, ServerUnreachable) as err:
             if not cursor:

@@ -1,0 +1,198 @@
+"""`ca-cli renew`."""
+
+import shlex
+import signal
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.credentials import Credentials
+from agent.identity import load_credentials, publish_credentials
+from agent.needs_renewal import Threshold, needs_renewal
+from agent.reload import CommandHook, ReloadHook, SignalHook
+from cli import ambient
+from cli.documents import certificate_document, certificate_fields
+from cli.endpoint import Endpoint
+from cli.errors import IdentityMissing
+from cli.options import DURATION, FILE, connection_options, key_types
+from cli.output import OutputFormat, notice, output_choice, show_fields
+from cli.text import instant, relative
+
+if TYPE_CHECKING:
+    from agent.renewer import RenewalEvent
+    from ca.client.values import IssuedCertificate
+
+_SIGNALS = ("HUP", "INT", "TERM", "USR1", "USR2", "WINCH")
+
+
+@click.command(
+    "renew",
+    short_help="Renew an identity, once or for as long as it runs.",
+    epilog="""\b
+Examples:
+  ca-cli renew
+  ca-cli renew --identity ./web --expires-in 66%
+  ca-cli renew --identity ./web --daemon --signal HUP --pid-file /run/nginx.pid
+  ca-cli renew --identity ./web --daemon --exec 'systemctl reload nginx'""",
+)
+@click.option("--ttl", type=DURATION, help="Lifetime of the new certificate; the profile's default otherwise.")
+@click.option("--reuse-key", is_flag=True, help="Keep the key. A fresh one is made otherwise.")
+@click.option(
+    "--key-type", type=click.Choice(key_types()), help="Type of the fresh key; that of the key before otherwise."
+)
+@click.option("--expires-in", metavar="PERCENT|DURATION", help="Do nothing unless it is due: 66%, 8h.")
+@click.option("--daemon", is_flag=True, help="Go on renewing, at two thirds of each certificate's life, until stopped.")
+@click.option("--renew-period", type=DURATION, help="With --daemon: renew so long after the beginning of each life.")
+@click.option("--exec", "reload_command", metavar="COMMAND", help="Run this after each renewal; no shell is involved.")
+@click.option(
+    "--signal",
+    "signal_name",
+    type=click.Choice(_SIGNALS),
+    help="Send this to --pid or --pid-file after each renewal.  [default: HUP]",
+)
+@click.option("--pid", type=click.IntRange(2), help="Process to signal.")
+@click.option("--pid-file", type=FILE, help="File that holds the process to signal.")
+@output_choice("table", "plain", "json", "yaml", "name")
+@connection_options
+def command(
+    endpoint: Endpoint,
+    ttl: timedelta | None,
+    reuse_key: bool,
+    key_type: str | None,
+    expires_in: str | None,
+    daemon: bool,
+    renew_period: timedelta | None,
+    reload_command: str | None,
+    signal_name: str | None,
+    pid: int | None,
+    pid_file: Path | None,
+    output: OutputFormat,
+) -> None:
+    """Renew the identity in --identity: same names, same profile, a fresh key.
+
+    Key, chain and roots are replaced together: readers see the old set or the new one. A hook that fails is reported, and
+    never costs the certificate.
+    """
+    directory = endpoint.identity_directory
+    if endpoint.client_cert or endpoint.client_key:
+        raise click.UsageError("renew works on a directory: give --identity")
+    if not directory.is_dir():
+        raise IdentityMissing(f"there is no identity in {directory}")
+    hooks = _hooks(reload_command, signal_name, pid, pid_file)
+    renewal = _Renewal(endpoint, lifetime=ttl, reuse_key=reuse_key, key_type=key_type)
+    if daemon:
+        _run_daemon(directory, renewal, hooks, renew_period)
+        return
+    held = load_credentials(directory)
+    if expires_in is not None and not needs_renewal(held.leaf, ambient.clock(), Threshold.from_text(expires_in)):
+        notice(f"not due: it ends {instant(held.not_after)}, {relative(held.not_after, ambient.clock())}")
+        return
+    publish_credentials(directory, renewal(held))
+    for hook in hooks:
+        hook.run()
+    if renewal.latest is not None:
+        certificate = renewal.latest
+        fields = certificate_fields(certificate, ambient.clock())
+        show_fields([*fields, ("written", str(directory))], certificate_document(certificate), certificate.id, output)
+
+
+class _Renewal:
+    """Turns credentials into new ones by asking the authority, as the credentials' own holder."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, lifetime: timedelta | None, reuse_key: bool, key_type: str | None
+    ) -> None:
+        self._endpoint = endpoint
+        self._lifetime = lifetime
+        self._reuse_key = reuse_key
+        self._key_type = key_type
+        self.latest: IssuedCertificate | None = None
+
+    def __call__(self, held: Credentials) -> Credentials:
+        """Raises ClientError, errors of `certs`, CredentialsInvalid."""
+        from certs.keys import KeyType, encode_private_key, key_type_of, load_private_key
+        from certs.names import SubjectAlternativeNames, SubjectName
+        from certs.requests import build_request
+
+        key = load_private_key(held.private_key)
+        request = b""
+        if not self._reuse_key:
+            key = ambient.make_key(KeyType(self._key_type) if self._key_type else key_type_of(key.public_key()))
+            request = build_request(key, SubjectName(), SubjectAlternativeNames())
+        with self._endpoint.client() as client:
+            renewed = client.certificates.renew_certificate(
+                request, lifetime=self._lifetime, request_id=ambient.entropy(16).hex()
+            )
+            roots = client.trust.get_trust_bundle().roots_pem
+        self.latest = renewed
+        return Credentials.from_pem(
+            certificate_chain=renewed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
+        )
+
+
+def _hooks(
+    reload_command: str | None, signal_name: str | None, pid: int | None, pid_file: Path | None
+) -> tuple[ReloadHook, ...]:
+    hooks: list[ReloadHook] = []
+    if pid is not None and pid_file is not None:
+        raise click.UsageError("--pid and --pid-file name the same thing; give one of them")
+    if pid is not None or pid_file is not None:
+        number = signal.Signals[f"SIG{signal_name or 'HUP'}"]
+        hooks.append(SignalHook(signal_number=number, pid=pid, pid_file=pid_file))
+    elif signal_name:
+        raise click.UsageError("--signal needs a process: --pid or --pid-file")
+    if reload_command:
+        hooks.append(CommandHook(arguments=_words(reload_command)))
+    return tuple(hooks)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as err:
+        raise click.UsageError(f"--exec cannot be taken apart: {err}") from err
+    if not words:
+        raise click.UsageError("--exec is empty; name a program")
+    return words
+
+
+def _run_daemon(directory: Path, renewal: _Renewal, hooks: tuple[ReloadHook, ...], period: timedelta | None) -> None:
+    from agent.renewer import Renewer
+    from ca.client.errors import ClientError
+    from certs.errors import CertsError
+
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    Renewer(
+        load=lambda: load_credentials(directory),
+        renew=renewal,
+        publish=lambda fresh: publish_credentials(directory, fresh),
+        hooks=hooks,
+        clock=ambient.clock,
+        entropy=ambient.entropy,
+        pause=stopping.wait,
+        report=_report,
+        failures=(ClientError, CertsError),
+        period=period,
+    ).run()
+
+
+def _report(event: "RenewalEvent") -> None:
+    """One line for each thing that happened, on standard error."""
+    from agent.renewer import Reloaded, Renewed, Scheduled
+
+    match event:
+        case Scheduled():
+            text = f"certificate until {instant(event.not_after)}, renewal from {instant(event.renew_at)}"
+        case Renewed():
+            text = f"renewed, until {instant(event.not_after)}"
+        case Reloaded():
+            text = f"told: {event.hook}"
+        case _:
+            expired = "; THE CERTIFICATE HAS EXPIRED" if event.expired else ""
+            text = f"{event.step} failed: {event.error}; again in {event.retry_in.total_seconds():.0f} s{expired}"
+    notice(f"{instant(ambient.clock())} {text}")
