@@ -3,7 +3,7 @@
 - One thread owns the one writing connection; operations run in the order in which they were submitted.
 - Each operation has a savepoint: one that fails is rolled back alone.
 - A future resolves after the commit that holds its operation has returned, never before.
-- Where SQLite gives up a whole transaction (a full disk, say), each operation of the group is tried again by itself.
+- Where a full disk ends a whole transaction, each operation of the group is tried again by itself.
 """
 
 import queue
@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 
-from store.errors import StoreUnavailable
+from store.errors import StoreFull, StoreUnavailable
 from store.sqlite_faults import fault_of, is_input_output_error
 
 T = TypeVar("T")
@@ -98,17 +98,15 @@ class GroupCommit:
     def _commit(self, jobs: Sequence[_Job]) -> None:
         try:
             outcomes = self._transact(jobs)
-        except _TransactionLostError as lost:
-            self._roll_back(lost.__cause__)
-            if len(jobs) == 1:
-                jobs[0].fail(lost.__cause__ or lost)
-            else:
+        except BaseException as err:  # noqa: BLE001 - whatever ended the transaction is the answer to its jobs
+            cause = err.__cause__ if isinstance(err, _TransactionLostError) and err.__cause__ else err
+            self._clear_up(cause)
+            if len(jobs) > 1 and isinstance(fault_of(cause), StoreFull):
                 for job in jobs:
                     self._commit([job])
-        except BaseException as err:  # noqa: BLE001 - whatever stopped BEGIN or COMMIT is the answer to every job
-            self._roll_back(err)
-            for job in jobs:
-                job.fail(err)
+            else:
+                for job in jobs:
+                    job.fail(cause)
         else:
             self._on_commit()
             for job, outcome in zip(jobs, outcomes, strict=True):
@@ -124,11 +122,9 @@ class GroupCommit:
             driver = cast("DriverConnection", self._connection.connection.driver_connection)
             return [_attempt(job, self._connection, driver) for job in jobs]
 
-    def _roll_back(self, error: BaseException | None) -> None:
+    def _clear_up(self, error: BaseException) -> None:
         """Leaves no transaction open; after an I/O error the connection's view of the files is not trusted again."""
-        if self._connection is None or error is None:
-            return
-        if self._connection.in_transaction() or is_input_output_error(error):
+        if self._connection is not None and (self._connection.in_transaction() or is_input_output_error(error)):
             self._disconnect()
 
     def _disconnect(self) -> None:

@@ -44,15 +44,15 @@ _SESSION = (
 class PostgresqlDatabase:
     """The port on one PostgreSQL database."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, submitters: int = 2) -> None:
-        """`pool_size` bounds the connections of this process, `submitters` the threads behind `submit`.
+    def __init__(self, url: str, *, readers: int = 4, writers: int = 4, submitters: int = 2) -> None:
+        """`readers` and `writers` bound the connections of this process, `submitters` the threads behind `submit`.
 
         Raises UnsupportedDatabase for an address that libpq does not understand, StoreUnavailable.
         """
         self._conninfo = _conninfo(url)
         self._closed = False
-        self._pool_size = pool_size
-        self._engine = self._make_engine()
+        self._readers = _engine(lambda: self._connect(reading=True), readers)
+        self._writers = _engine(lambda: self._connect(reading=False), writers)
         self._threads = ThreadPoolExecutor(submitters, thread_name_prefix="store-writer")
         self.check()
 
@@ -82,7 +82,8 @@ class PostgresqlDatabase:
     def close(self) -> None:
         self._closed = True
         self._threads.shutdown()
-        self._engine.dispose()
+        self._readers.dispose()
+        self._writers.dispose()
 
     def _verify_open(self) -> None:
         if self._closed:
@@ -92,13 +93,11 @@ class PostgresqlDatabase:
         return _repeating(lambda: self._write_once(operation))
 
     def _read_once(self, operation: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with connection.begin():
-                return operation(connection)
+        with self._readers.connect() as connection, connection.begin():
+            return operation(connection)
 
     def _write_once(self, operation: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
+        with self._writers.connect() as connection:
             transaction = connection.begin()
             try:
                 result = operation(connection)
@@ -109,25 +108,33 @@ class PostgresqlDatabase:
                 transaction.commit()
             return result
 
-    def _make_engine(self) -> Engine:
-        return create_engine(
-            "postgresql+psycopg://",
-            creator=self._connect,
-            poolclass=QueuePool,
-            pool_size=self._pool_size,
-            max_overflow=0,
-            pool_timeout=10,
-            hide_parameters=True,
-            use_native_hstore=False,
-        )
-
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(self, *, reading: bool) -> psycopg.Connection[tuple[object, ...]]:
         """Raises StoreUnavailable, which is not repeated: a server that is not there takes a while to come back."""
         with translated_faults():
             connection = psycopg.connect(self._conninfo)
-            connection.execute(_SESSION)
-            connection.commit()
+            try:
+                connection.execute(_SESSION)
+                connection.commit()
+            except BaseException:
+                connection.close()
+                raise
+        if reading:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
         return connection
+
+
+def _engine(connect: Callable[[], psycopg.Connection[tuple[object, ...]]], connections: int) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=10,
+        hide_parameters=True,
+        use_native_hstore=False,
+    )
 
 
 def _repeating(attempt: Callable[[], T]) -> T:

@@ -32,6 +32,7 @@ class PostgresqlServer:
     directory: Path
     port: int
     user: str | None
+    settings: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
     _names: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -57,7 +58,8 @@ class PostgresqlServer:
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self.directory / "data", "-p", str(self.port), "-h", "127.0.0.1",
-                 "-k", self.directory, "-c", "shared_buffers=32MB", "-c", "max_connections=60"],
+                 "-k", self.directory, "-c", "shared_buffers=32MB", "-c", "max_connections=60",
+                 *itertools.chain.from_iterable(("-c", setting) for setting in self.settings)],
                 stdout=log, stderr=log, user=self.user, env={"PATH": os.defpath, "LC_ALL": "C"}, cwd=self.directory,
             )  # fmt: skip
         self._await_start()
@@ -89,7 +91,7 @@ def find_binaries() -> Path | None:
     return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
 
 
-def make_server(directory: Path) -> PostgresqlServer:
+def make_server(directory: Path, *settings: str) -> PostgresqlServer:
     """Initialised and started in `directory`, whose path must be short (socket names have 107 octets)."""
     binaries = find_binaries()
     if binaries is None:
@@ -99,7 +101,7 @@ def make_server(directory: Path) -> PostgresqlServer:
         shutil.chown(directory, user)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    server = PostgresqlServer(binaries=binaries, directory=directory, port=port, user=user)
+    server = PostgresqlServer(binaries=binaries, directory=directory, port=port, user=user, settings=settings)
     server.initialise()
     server.start()
     return server
@@ -117,7 +119,7 @@ def _unprivileged_user() -> str | None:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     with tempfile.TemporaryDirectory(prefix="pg-") as directory:
-        server = make_server(Path(directory))
+        server = make_server(Path(directory), "fsync=off", "full_page_writes=off")  # no test pulls its plug
         yield server
         server.stop()
 
