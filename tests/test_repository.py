@@ -17,7 +17,7 @@ LONGEST_MODULE = 500
 NAMES_THAT_SAY_NOTHING = frozenset({"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"})
 KEY_FILES = frozenset({".key", ".pem", ".p12", ".pfx", ".jks", ".crt", ".der", ".keystore"})
 # A path below one of these belongs to somebody's machine, never to the project.
-MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|farm|root|home/[a-z]+|Users/[A-Za-z]+)/[\w.-]")
+MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:work|farm|root|home/(?!you/)[a-z]+|Users/[A-Za-z]+)/[\w.-]")
 EXEMPTION = re.compile(r"#\s*(?:noqa|type: ignore|pragma: no cover)")
 EXPLAINED_EXEMPTION = re.compile(
     r"#\s*(?:noqa: ?[A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w-]+(?:, ?[\w-]+)*\]|pragma: no cover)(?!\w)[\s#(-]*\w"
