@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.OK: "done",
-    ExitCode.FAILED: "a check did not hold: verify, doctor, policy explain, a name without its certificate",
+    ExitCode.FAILED: "a check did not hold: verify, doctor, policy explain, a part of many",
     ExitCode.USAGE: "the command line itself is wrong",
     ExitCode.NOT_FOUND: "no such certificate, token, issuer, file or directory",
     ExitCode.DENIED: "not authenticated, or policy says no",

@@ -19,6 +19,7 @@ from cli.text import printable
 
 _HINTS: Mapping[str, str] = {
     "SERVER_UNREACHABLE": "start it with `ca-cli serve`, or name another with --server or CHANCERY_SERVER",
+    "CONNECTION_REJECTED": "`ca-cli doctor` looks at your identity and at the server's certificate",
     "IDENTITY_MISSING": (
         "`ca-cli init` makes an administrator's; `ca-cli sign --token-file FILE` gets one with a token; "
         "--identity names another directory"
@@ -27,7 +28,7 @@ _HINTS: Mapping[str, str] = {
     "POLICY_DENIED": "`ca-cli policy explain`, with the same options, shows every rule and why it did not match",
     "CERTIFICATE_REQUIRED": "name an identity with --identity or CHANCERY_IDENTITY",
     "CALLER_REVOKED": "ask an administrator for a token, then: ca-cli sign --token-file FILE",
-    "TOKEN_REFUSED": "tokens live minutes and work once; ask for a new one",
+    "TOKEN_REFUSED": "a token works once, and for minutes: `ca-cli token create` makes another",
     "FINGERPRINT_MISMATCH": "on the authority's machine, `ca-cli trust --fingerprint-only` shows the right one",
     "STORE_FULL": "free some space; the server goes on by itself",
     "STORAGE_FULL": "free some space and run the command again",

@@ -6,7 +6,7 @@
     ├── ServerUntrusted            somebody answered, but not the authority that was expected
     │   └── FingerprintMismatch    RootsInvalid
     ├── ServerUnreachable          nobody answered, or the connection was refused or cut
-    │   └── DeadlineExceeded
+    │   └── DeadlineExceeded    ConnectionRejected
     └── CallFailed                 the authority answered: no
         ├── CallUnauthenticated    CallDenied
         ├── CallInvalid            CallNotFound    CallOutOfTurn
@@ -59,6 +59,12 @@ class ServerUnreachable(ClientError):
 
 class DeadlineExceeded(ServerUnreachable):
     reason = "DEADLINE_EXCEEDED"
+
+
+class ConnectionRejected(ServerUnreachable):
+    """Something listens there and hung up: it does not speak TLS, or refuses the client's certificate."""
+
+    reason = "CONNECTION_REJECTED"
 
 
 class CallFailed(ClientError):

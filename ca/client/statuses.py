@@ -20,6 +20,7 @@ from ca.client.errors import (
     CallUnauthenticated,
     CallUnavailable,
     ClientError,
+    ConnectionRejected,
     DeadlineExceeded,
     ServerUnreachable,
     ServerUntrusted,
@@ -40,6 +41,7 @@ _CLASSES: Mapping[grpc.StatusCode, type[CallFailed]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: CallUnavailable,
 }
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_HUNG_UP = ("connection reset", "socket closed", "eof", "broken pipe", "handshake", "ssl", "wrong_version", "alpn")
 
 
 def client_error(error: grpc.RpcError, *, address: str) -> ClientError:
@@ -81,6 +83,10 @@ def _transport_error(code: grpc.StatusCode, details: str, address: str) -> Clien
             f"the server at {address} shows a certificate that the trusted roots do not vouch for under that name; "
             "see whether the address is right and the identity's ca.crt is of this authority"
         )
+    if code is grpc.StatusCode.UNAVAILABLE and any(sign in lowered for sign in _HUNG_UP):
+        return ConnectionRejected(
+            f"{address} closed the connection: it refuses the client's certificate, or speaks something else"
+        )
     if code is grpc.StatusCode.UNAVAILABLE:
         return ServerUnreachable(
             f"cannot reach {address}: {_first_sentence(details)}; see whether the server runs there"
@@ -98,8 +104,4 @@ def _first_sentence(details: str) -> str:
         return "connection refused"
     if "DNS" in details or "resolution" in details:
         return "the name does not resolve"
-    if "onnection reset" in details or "ocket closed" in details or "EOF" in details or "roken pipe" in details:
-        return "it closed the connection, as a server does that refuses the client certificate"
-    if "andshake" in details or "SSL" in details or "WRONG_VERSION" in details:
-        return "it does not speak TLS as expected"
     return details.split(";", maxsplit=1)[0].split("; last error", maxsplit=1)[0].strip() or "no connection"

@@ -50,7 +50,7 @@ Examples:
     show_default=True,
     help="What the caller would do.",
 )
-@click.option("--profile", default="", help="Profile that would be asked for.  [default: server]")
+@click.option("--profile", default="", help="Profile that would be asked for; server where it is about issuing.")
 @click.option("--key-type", default="", help="Key type that would be asked for.")
 @click.option("--ttl", type=DURATION, help="Lifetime that would be asked for.")
 @output_choice("table", "plain", "json", "yaml")
@@ -75,7 +75,7 @@ def explain(
         caller_organizations=caller_organizations,
         caller_spiffe_id=caller_spiffe_id,
         operation=operation.replace("-", "_"),
-        profile=profile,
+        profile=profile or ("server" if operation == "issue" else ""),
         key_type=key_type,
         lifetime=ttl,
     )

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.credentials import Credentials
 from agent.identity import load_credentials, publish_credentials
 from agent.needs_renewal import Threshold, needs_renewal
 from agent.reload import CommandHook, ReloadHook, SignalHook
 from cli import ambient
 from cli.documents import certificate_document, certificate_fields
 from cli.endpoint import Endpoint
-from cli.errors import IdentityMissing
-from cli.options import DURATION, FILE, connection_options, key_types
+from cli.errors import CliError, IdentityMissing
+from cli.options import DIRECTORY, DURATION, FILE, connection_options, key_types
 from cli.output import OutputFormat, notice, output_choice, show_fields
+from cli.renewal import Renewal
 from cli.text import instant, relative
 
 if TYPE_CHECKING:
     from agent.renewer import RenewalEvent
-    from ca.client.values import IssuedCertificate
 
 _SIGNALS = ("HUP", "INT", "TERM", "USR1", "USR2", "WINCH")
 
@@ -42,6 +41,12 @@ Examples:
 @click.option("--reuse-key", is_flag=True, help="Keep the key. A fresh one is made otherwise.")
 @click.option(
     "--key-type", type=click.Choice(key_types()), help="Type of the fresh key; that of the key before otherwise."
+)
+@click.option(
+    "--as",
+    "asking",
+    type=DIRECTORY,
+    help="Identity that asks for a certificate which cannot show itself; $CHANCERY_HOME/identity by default.",
 )
 @click.option("--expires-in", metavar="PERCENT|DURATION", help="Do nothing unless it is due: 66%, 8h.")
 @click.option("--daemon", is_flag=True, help="Go on renewing, at two thirds of each certificate's life, until stopped.")
@@ -62,6 +67,7 @@ def command(
     ttl: timedelta | None,
     reuse_key: bool,
     key_type: str | None,
+    asking: Path | None,
     expires_in: str | None,
     daemon: bool,
     renew_period: timedelta | None,
@@ -73,6 +79,9 @@ def command(
 ) -> None:
     """Renew the identity in --identity: same names, same profile, a fresh key.
 
+    A certificate proves by itself who renews it. One of the server profile cannot, as it is for servers only: another
+    identity, that of --as, asks for its like.
+
     Key, chain and roots are replaced together: readers see the old set or the new one. A hook that fails is reported, and
     never costs the certificate.
     """
@@ -82,7 +91,7 @@ def command(
     if not directory.is_dir():
         raise IdentityMissing(f"there is no identity in {directory}")
     hooks = _hooks(reload_command, signal_name, pid, pid_file)
-    renewal = _Renewal(endpoint, lifetime=ttl, reuse_key=reuse_key, key_type=key_type)
+    renewal = Renewal(endpoint, asking=asking, lifetime=ttl, reuse_key=reuse_key, key_type=key_type)
     if daemon:
         _run_daemon(directory, renewal, hooks, renew_period)
         return
@@ -97,40 +106,6 @@ def command(
         certificate = renewal.latest
         fields = certificate_fields(certificate, ambient.clock())
         show_fields([*fields, ("written", str(directory))], certificate_document(certificate), certificate.id, output)
-
-
-class _Renewal:
-    """Turns credentials into new ones by asking the authority, as the credentials' own holder."""
-
-    def __init__(
-        self, endpoint: Endpoint, *, lifetime: timedelta | None, reuse_key: bool, key_type: str | None
-    ) -> None:
-        self._endpoint = endpoint
-        self._lifetime = lifetime
-        self._reuse_key = reuse_key
-        self._key_type = key_type
-        self.latest: IssuedCertificate | None = None
-
-    def __call__(self, held: Credentials) -> Credentials:
-        """Raises ClientError, errors of `certs`, CredentialsInvalid."""
-        from certs.keys import KeyType, encode_private_key, key_type_of, load_private_key
-        from certs.names import SubjectAlternativeNames, SubjectName
-        from certs.requests import build_request
-
-        key = load_private_key(held.private_key)
-        request = b""
-        if not self._reuse_key:
-            key = ambient.make_key(KeyType(self._key_type) if self._key_type else key_type_of(key.public_key()))
-            request = build_request(key, SubjectName(), SubjectAlternativeNames())
-        with self._endpoint.client() as client:
-            renewed = client.certificates.renew_certificate(
-                request, lifetime=self._lifetime, request_id=ambient.entropy(16).hex()
-            )
-            roots = client.trust.get_trust_bundle().roots_pem
-        self.latest = renewed
-        return Credentials.from_pem(
-            certificate_chain=renewed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
-        )
 
 
 def _hooks(
@@ -159,7 +134,7 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _run_daemon(directory: Path, renewal: _Renewal, hooks: tuple[ReloadHook, ...], period: timedelta | None) -> None:
+def _run_daemon(directory: Path, renewal: Renewal, hooks: tuple[ReloadHook, ...], period: timedelta | None) -> None:
     from agent.renewer import Renewer
     from ca.client.errors import ClientError
     from certs.errors import CertsError
@@ -176,7 +151,7 @@ def _run_daemon(directory: Path, renewal: _Renewal, hooks: tuple[ReloadHook, ...
         entropy=ambient.entropy,
         pause=stopping.wait,
         report=_report,
-        failures=(ClientError, CertsError),
+        failures=(ClientError, CertsError, CliError),
         period=period,
     ).run()
 
