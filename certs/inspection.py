@@ -56,7 +56,7 @@ _EXPECTATIONS = {
     ),
     "server": _Expectation(extended_key_usage=x509.ExtendedKeyUsage([_SERVER]), names="hosts uris"),
     "client": _Expectation(extended_key_usage=x509.ExtendedKeyUsage([_CLIENT]), names="any"),
-    "peer": _Expectation(extended_key_usage=x509.ExtendedKeyUsage([_SERVER, _CLIENT]), names="hosts uris"),
+    "peer": _Expectation(extended_key_usage=x509.ExtendedKeyUsage([_SERVER, _CLIENT]), names="hosts any"),
     "workload": _Expectation(extended_key_usage=x509.ExtendedKeyUsage([_SERVER, _CLIENT]), names="identity"),
     "ocsp": _Expectation(
         extended_key_usage=x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]), ocsp_no_check=True
@@ -191,6 +191,8 @@ def _names_fit(template: CertificateTemplate, rule: str) -> bool:
     match rule:
         case "hosts uris":
             return bool(names.dns or names.ips) and not names.emails
+        case "hosts any":
+            return bool(names.dns or names.ips)
         case "identity":
             return len(identities) == 1 and not names.emails
         case "any":

@@ -124,9 +124,7 @@ LEAF_PROFILES: Mapping[str, Profile] = MappingProxyType(
         for profile in (
             _leaf("server", _SERVER_AUTH, name_kinds=_HOST_NAMES | {NameKind.URI}, required_names=_HOST_NAMES),
             _leaf("client", _CLIENT_AUTH, name_kinds=frozenset(NameKind)),
-            _leaf(
-                "peer", _SERVER_AUTH, _CLIENT_AUTH, name_kinds=_HOST_NAMES | {NameKind.URI}, required_names=_HOST_NAMES
-            ),
+            _leaf("peer", _SERVER_AUTH, _CLIENT_AUTH, name_kinds=frozenset(NameKind), required_names=_HOST_NAMES),
             _leaf(
                 "workload", _SERVER_AUTH, _CLIENT_AUTH, name_kinds=_HOST_NAMES | {NameKind.URI}, spiffe_id_required=True
             ),

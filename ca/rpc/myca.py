@@ -21,6 +21,7 @@ from certs.names import SubjectAlternativeNames, SubjectName
 from protos.myca import service_pb2 as myca
 
 _PROFILE = "peer"  # myca's certificates served on both sides of mTLS
+_PROFILE_WITHOUT_HOST = "client"  # and could do without any name, as its own template over HTTP did
 _KEY_TYPE = KeyType.RSA_2048  # and its clients read RSA keys
 
 
@@ -62,7 +63,8 @@ class MycaHandlers:
         names = SubjectAlternativeNames.parse(
             dns=tuple(request.DNSNames), ips=tuple(request.IPAddresses), emails=tuple(request.EmailAddresses)
         )
-        order = Order(call=call, operation=Operation.ISSUE, profile=_PROFILE, request=b"")
+        profile = _PROFILE if names.dns or names.ips else _PROFILE_WITHOUT_HOST
+        order = Order(call=call, operation=Operation.ISSUE, profile=profile, request=b"")
         record = await self.certificates.issue_with_server_key(order, _KEY_TYPE, subject, names)
         return myca.SignResponse(CertificateId=record.id)
 
