@@ -127,17 +127,12 @@ class Element(NamedTuple):
 
 def read(data: bytes, tag: int = SEQUENCE) -> Element:
     """Reads the one element that `data` is. Raises MalformedInput for another tag, or octets that follow it."""
-    content_start, end = _bounds(data, 0, len(data))
-    if data[0] != tag:
-        raise MalformedInput(f"expected DER tag {tag:#04x}, found {data[0]:#04x}")
-    if end != len(data):
-        raise MalformedInput(f"{len(data) - end} octets follow the DER value; remove them")
-    return Element(data, tag, 0, content_start, end)
+    return Element(data, tag, 0, _only(data, tag), len(data))
 
 
 def content(element: bytes, tag: int = SEQUENCE) -> bytes:
     """The value of the one element that `element` is. Raises MalformedInput as `read` does."""
-    return read(element, tag).content
+    return element[_only(element, tag) :]
 
 
 def split(octets: bytes) -> list[bytes]:
@@ -149,6 +144,16 @@ def split(octets: bytes) -> list[bytes]:
         elements.append(octets[offset:end])
         offset = end
     return elements
+
+
+def _only(data: bytes, tag: int) -> int:
+    """Where the content of the one element that `data` is starts."""
+    content_start, end = _bounds(data, 0, len(data))
+    if data[0] != tag:
+        raise MalformedInput(f"expected DER tag {tag:#04x}, found {data[0]:#04x}")
+    if end != len(data):
+        raise MalformedInput(f"{len(data) - end} octets follow the DER value; remove them")
+    return content_start
 
 
 def _bounds(source: bytes, offset: int, limit: int) -> tuple[int, int]:
