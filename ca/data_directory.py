@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from ca.errors import DataDirectoryInUse, KeyFileMissing, LooseFileMode, NotInitialised
+from ca.errors import DataDirectoryInUse, KeyFileMissing, LooseFileMode, Misconfigured, NotInitialised
 
 _LOCK_NAME = "lock"
 
@@ -24,9 +24,9 @@ class DataDirectory:
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> "DataDirectory":
-        """Takes the directory. Raises NotInitialised, LooseFileMode, DataDirectoryInUse."""
+        """Takes the directory. Raises NotInitialised, LooseFileMode, DataDirectoryInUse, Misconfigured."""
         if create:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path)
         if not path.is_dir():
             raise NotInitialised(f"{path} does not exist; run: ca-cli init --data-directory {path}")
         verify_mode(path, 0o700)
@@ -54,6 +54,16 @@ class DataDirectory:
         self.close()
 
 
+def _make(path: Path) -> None:
+    """Raises Misconfigured."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as err:
+        raise Misconfigured(f"{path} is not a directory; name another data directory") from err
+    except OSError as err:
+        raise Misconfigured(f"{path} cannot be made: {err.strerror}; name another data directory") from err
+
+
 def verify_mode(path: Path, expected: int) -> None:
     """Raises LooseFileMode where `path` grants more than `expected` does."""
     mode = path.stat().st_mode & 0o777
@@ -77,7 +87,8 @@ def write_private_file(path: Path, content: bytes) -> None:
     """Writes `content` durably with mode 0600. A file that is there is replaced whole."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    temporary.unlink(missing_ok=True)  # what a crash left over may have another mode, or be a link
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

@@ -179,11 +179,13 @@ class TokenDesk:
         now = self.clock()
         event = audit_event(Action.TOKEN_DELETE, call, at=now, subject_id=token_id)
         try:
+            if self.tokens.find(token_id).spent_at is not None:
+                raise TokenNotFound(f"token {token_id} is spent; revoke the certificate that it was spent on")
             self.tokens.delete(token_id, at=epoch_seconds(now), event=event)
-        except store_errors.StoreError as err:
-            if not isinstance(err, (store_errors.NotFound, store_errors.TokenSpent)):
-                raise
-            raise TokenNotFound(f"no token {token_id[:64]!r} that could still be spent") from err
+        except store_errors.NotFound as err:
+            raise TokenNotFound(
+                f"no token {token_id[:64]!r} that could still be spent; list them with: ca-cli token list"
+            ) from err
 
     def _verify_worth(self, call: Call, grant: Grant) -> None:
         self.policy().verify(
