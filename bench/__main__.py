@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import platform
 import sys
@@ -11,8 +12,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import structlog
+
 from bench import crypto, endtoend, scaling, store
 from bench.figures import Finding, render, write_json
+from bench.shares import shares
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -27,11 +31,13 @@ SECTIONS: Mapping[str, Section] = {
 
 def main() -> int:
     arguments = _parse()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     started = time.monotonic()
     findings: list[Finding] = []
     for name in arguments.only or SECTIONS:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         findings += SECTIONS[name](quick=arguments.quick)
+    findings += shares(findings)
     environment = _environment(quick=arguments.quick, seconds=time.monotonic() - started)
     print(render(findings))
     print(f"\n{json.dumps(environment)}")
