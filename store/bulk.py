@@ -4,29 +4,29 @@
 - Values are what the driver takes: an id comes as octets here.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
 
 Row = tuple[object, ...]
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
-    """Adds `rows`, whose values stand in the order of the table's columns; returns how many were added.
+class RowExists(Exception):
+    """A row breaks a unique index. The transaction is to be rolled back."""
 
-    A row that breaks a unique index is left out, silently: compare the count.
-    """
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Adds `rows`, whose values stand in the order of the table's columns. Raises RowExists."""
     if not rows:
-        return 0
+        return
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        return int(driver.executemany(_values_statement(table), rows).rowcount)
-    with driver.cursor() as cursor:
-        cursor.execute(_unnest_statement(table), [list(column) for column in zip(*rows, strict=True)])
-        return int(cursor.rowcount)
+    if connection.dialect.name == "postgresql":
+        _copy(driver, table, rows)
+    else:
+        _insert(driver, table, rows)
 
 
 def fetch_row(connection: Connection, statement: str) -> tuple[Any, ...] | None:
@@ -36,20 +36,24 @@ def fetch_row(connection: Connection, statement: str) -> tuple[Any, ...] | None:
     return row
 
 
+def _insert(driver: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+    try:
+        driver.executemany(_insert_statement(table), rows)
+    except sqlite3.IntegrityError as err:
+        raise RowExists(table.name) from err
+
+
+def _copy(driver: Any, table: Table, rows: Sequence[Row]) -> None:
+    from store.postgresql_copy import UniqueViolation, copy_rows  # noqa: PLC0415 - the driver is loaded where it is used
+
+    try:
+        copy_rows(driver, table, rows)
+    except UniqueViolation as err:
+        raise RowExists(table.name) from err
+
+
 @lru_cache
-def _values_statement(table: Table) -> str:
+def _insert_statement(table: Table) -> str:
+    columns = ", ".join(column.name for column in table.columns)
     marks = ", ".join("?" * len(table.columns))
-    return f"INSERT INTO {table.name} ({_columns(table)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - our names
-
-
-@lru_cache
-def _unnest_statement(table: Table) -> str:
-    """One statement for any number of rows: each column travels as one array."""
-    dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-    arrays = ", ".join(f"%s::{column.type.compile(dialect)}[]" for column in table.columns)
-    columns = _columns(table)
-    return f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING"  # noqa: S608 - as above
-
-
-def _columns(table: Table) -> str:
-    return ", ".join(column.name for column in table.columns)
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names

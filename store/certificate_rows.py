@@ -1,5 +1,7 @@
 """Certificate records as rows, and back."""
 
+from operator import attrgetter
+
 import orjson
 from sqlalchemy import RowMapping, exists, select
 
@@ -9,6 +11,9 @@ from store.schema import certificates, private_keys
 
 _COLUMNS = certificates.c
 _HAS_PRIVATE_KEY = exists().where(private_keys.c.certificate_id == _COLUMNS.id).label("has_private_key")
+
+_KEPT = tuple(name for name in CertificateRecord.__slots__ if name not in {"sequence", "has_private_key"})
+_kept_values = attrgetter(*_KEPT)
 
 SELECT_CERTIFICATE = select(*(column for column in _COLUMNS if column.name != "revocation_sequence"), _HAS_PRIVATE_KEY)
 
@@ -38,6 +43,12 @@ def certificate_row(record: CertificateRecord, sequence: int) -> Row:
         None,
         record.der,
     )
+
+
+def numbered(record: CertificateRecord, sequence: int, *, has_private_key: bool) -> CertificateRecord:
+    """The record as it is in the store. (`dataclasses.replace` takes twice as long, at every certificate.)"""
+    kept = zip(_KEPT, _kept_values(record), strict=True)
+    return CertificateRecord(sequence=sequence, has_private_key=has_private_key, **dict(kept))
 
 
 def name_rows(record: CertificateRecord, sequence: int) -> list[Row]:

@@ -1,18 +1,18 @@
 """Records a batch of issued certificates in one transaction.
 
-- A batch of fresh certificates takes the short way: they are added, and the count shows that none was there before.
+- A batch of fresh certificates takes the short way: they are added, and unique indexes show that none was there before.
 - Where one was, or where tokens are to be spent, each issuance is judged first, in the order of the batch.
 - What an issuance brings (certificate, names, sealed key, spent token, audit event) is recorded together or not at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, or_, select, tuple_, update
 
 from store.audit import append_events
-from store.bulk import fetch_row, insert_rows
-from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows
+from store.bulk import RowExists, fetch_row, insert_rows
+from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows, numbered
 from store.errors import DuplicateSerial, StoreError, TokenExpired, TokenSpent
 from store.locks import Lock, take_lock
 from store.records import CertificateRecord, Issuance
@@ -56,20 +56,22 @@ def _answer(verdict: Outcome, recorded: Mapping[str, CertificateRecord]) -> Outc
 
 
 def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[CertificateRecord, ...]:
-    """Raises NotFresh, with some of them added, where one was there already."""
+    """Raises NotFresh where one was there already: the transaction is to be rolled back."""
     if not issuances:
         return ()
     (last,) = fetch_row(connection, _LAST) or (0,)
-    numbered = list(enumerate((issuance.certificate for issuance in issuances), last + 1))
-    added = insert_rows(connection, certificates, [certificate_row(record, number) for number, record in numbered])
-    if added != len(numbered):
-        raise NotFresh
+    records = list(enumerate((issuance.certificate for issuance in issuances), last + 1))
+    rows = [certificate_row(record, number) for number, record in records]
+    try:
+        insert_rows(connection, certificates, rows)
+    except RowExists as err:
+        raise NotFresh from err
     names = [row for number, record in numbered for row in name_rows(record, number)]
     insert_rows(connection, certificate_names, names)
     insert_rows(connection, private_keys, list(_key_rows(issuances)))
     append_events(connection, [issuance.event for issuance in issuances])
     return tuple(
-        replace(issuance.certificate, sequence=number, has_private_key=issuance.sealed_key is not None)
+        numbered(issuance.certificate, number, has_private_key=issuance.sealed_key is not None)
         for number, issuance in enumerate(issuances, last + 1)
     )
 
