@@ -30,6 +30,7 @@ from ca.issuers import ActiveIssuer, Issuers
 from ca.keys import SealingKey
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.revocations import Revocations
+from ca.settings import Issuance as IssuanceSettings
 from certs.errors import WeakKey
 from certs.fingerprints import certificate_fingerprint
 from certs.inspection import verify_issued
@@ -83,15 +84,6 @@ Outcome = CertificateRecord | Exception
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
-    """How long what goes with a certificate is kept."""
-
-    private_key: timedelta
-    crl_shards: int
-    crl_base_url: str
-
-
 class Authority:
     """Prepares and records certificates. Safe to use from several threads; `policy` is asked for at every order."""
 
@@ -103,7 +95,7 @@ class Authority:
         policy: Callable[[], Policy],
         revocations: Revocations,
         sealing_key: SealingKey,
-        retention: Retention,
+        settings: IssuanceSettings,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -112,7 +104,7 @@ class Authority:
         self._policy = policy
         self._revocations = revocations
         self._sealing_key = sealing_key
-        self._retention = retention
+        self._settings = settings
         self._clock = clock
         self._entropy = entropy
 
@@ -219,7 +211,7 @@ class Authority:
             issuer_not_before=issuer.not_before,
         )
         serial = Serial.mint(now, self._entropy)
-        shard = int.from_bytes(serial.octets[-2:]) % self._retention.crl_shards
+        shard = int.from_bytes(serial.octets[-2:]) % self._settings.crl_shards
         template = CertificateTemplate(
             profile=profile,
             serial=serial,
@@ -230,11 +222,12 @@ class Authority:
             not_before=not_before,
             not_after=not_after,
             crl_distribution_point=self._crl_url(active.id, shard),
+            ocsp_url=self._settings.ocsp_url or None,
         )
         return template, shard
 
     def _crl_url(self, issuer_id: str, shard: int) -> str | None:
-        base = self._retention.crl_base_url
+        base = self._settings.crl_base_url
         return f"{base.rstrip('/')}/crl/{issuer_id}/{shard}.crl" if base else None
 
     def _issuance(self, draft: "_Draft", der: bytes) -> Issuance:
@@ -290,7 +283,7 @@ class Authority:
             certificate_id=certificate_id,
             sealed=self._sealing_key.seal(encode_private_key(order.server_key), subject_id=certificate_id),
             owner=order.call.caller.name,
-            expires_at=epoch_seconds(now + self._retention.private_key),
+            expires_at=epoch_seconds(now + self._settings.key_retention),
         )
 
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 from cryptography import x509
 
 from ca.ambient import Clock, Entropy
-from ca.authority import Authority, Order, Retention
-from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_passphrase, ensure_policy
+from ca.authority import Authority, Order
+from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_passphrase, ensure_policy, keys_directory
 from ca.callers import Caller
 from ca.calls import Call
 from ca.data_directory import DataDirectory
@@ -132,7 +132,7 @@ def _compose(
     passphrase = ensure_passphrase(settings, entropy)
     ensure_policy(settings)
     policy = PolicyFile(settings.policy_file)
-    keys = KeyFiles(settings.data_directory / "keys", passphrase, entropy)
+    keys = KeyFiles(keys_directory(settings), passphrase, entropy)
     authorities = Authorities(database)
     sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase, entropy)
     founder = HierarchyFounder(
@@ -142,16 +142,13 @@ def _compose(
     issuers = _load_issuers(authorities, keys, key_factory)
     inventory = Inventory(database)
     revocations = Revocations(inventory)
-    issuance = settings.issuance
     authority = Authority(
         inventory=inventory,
         issuers=issuers,
         policy=policy,
         revocations=revocations,
         sealing_key=sealing_key,
-        retention=Retention(
-            private_key=issuance.key_retention, crl_shards=issuance.crl_shards, crl_base_url=issuance.crl_base_url
-        ),
+        settings=settings.issuance,
         clock=clock,
         entropy=entropy,
     )

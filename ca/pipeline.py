@@ -36,12 +36,15 @@ class SigningPipeline:
         capacity: int,
         parallel: int = 1,
         on_batch: Callable[[int], None] = lambda _size: None,
+        on_recorded: Callable[[], None] = lambda: None,
     ) -> None:
         """`parallel` > 1 prepares with that many threads: worth it where a signature costs a millisecond or more (RSA, P-384,
-        ML-DSA), a loss for P-256. `on_batch` is told the size of each batch."""
+        ML-DSA), a loss for P-256. `on_batch` is told the size of each batch, in the signing thread; `on_recorded` is called in the
+        loop once its answers are out."""
         self._authority = authority
         self._capacity = capacity
         self._on_batch = on_batch
+        self._on_recorded = on_recorded
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
@@ -78,7 +81,7 @@ class SigningPipeline:
         while batch := self._take():
             self._on_batch(len(batch))
             outcomes = self._work([waiting.order for waiting in batch])
-            self._loop.call_soon_threadsafe(_answer, batch, outcomes)
+            self._loop.call_soon_threadsafe(self._answer, batch, outcomes)
 
     def _take(self) -> list[_Waiting]:
         """Blocks until something waits; empty only once the pipeline is closed and drained."""
@@ -111,12 +114,12 @@ class SigningPipeline:
         except Exception as err:  # noqa: BLE001 - nothing of the batch was recorded, and each caller is told so
             return [err] * len(orders)
 
-
-def _answer(batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
-    for waiting, outcome in zip(batch, outcomes, strict=True):
-        if waiting.answer.done():
-            continue
-        if isinstance(outcome, Exception):
-            waiting.answer.set_exception(outcome)
-        else:
-            waiting.answer.set_result(outcome)
+    def _answer(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+        self._on_recorded()

@@ -58,6 +58,11 @@ class Listeners:
     grpc_port: int = _setting(8112, "gRPC with client certificates: certificates and administration. 0: any free port.")
     http_port: int = _setting(8111, "HTTP: JSON twin, roots, CRLs, health, metrics. 0: any free port.")
     enrollment_port: int = _setting(8113, "gRPC without client certificates: enrollment and trust. 0: any free port.")
+    revocation_port: int | None = _setting(
+        None,
+        "Plain HTTP for /crl/, /ocsp and /roots.pem alone: whoever checks a certificate cannot do it over TLS that needs the "
+        "check (RFC 5280 section 8). Empty: none. 0: any free port.",
+    )
     advertised_names: tuple[str, ...] = _setting(
         (),
         "DNS names and addresses of the serving certificate beside localhost, 127.0.0.1, ::1 and the host's own name.",
@@ -88,6 +93,9 @@ class Issuance:
     crl_base_url: str = _setting(
         "",
         "http:// URL under which this server's /crl/ is reached; put into certificates as CRL distribution point. Empty: none.",
+    )
+    ocsp_url: str = _setting(
+        "", "http:// URL of this server's /ocsp; put into certificates, whose users will then ask it. Empty: none."
     )
     crl_lifetime: timedelta = _setting(
         timedelta(hours=24), "nextUpdate minus thisUpdate; a new CRL is made at half of it, and at each revocation."
@@ -244,6 +252,7 @@ _PARSERS: Mapping[object, tuple[str, Callable[[object], object]]] = {
     str: ("text", _text),
     bool: ("boolean", _boolean),
     int: ("integer", _integer),
+    int | None: ("integer", lambda value: None if value in {"", None} else _integer(value)),
     timedelta: ("duration", _lifetime),
     tuple[str, ...]: ("list", _texts),
     KeyType: ("key type", lambda value: KeyType(str(value))),
@@ -258,20 +267,22 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         faults.append(
             f"listen_address: {listeners.listen_address} is not loopback and mtls is off; turn it on, or say insecure_bind"
         )
-    ports = [port for port in (listeners.grpc_port, listeners.http_port, listeners.enrollment_port) if port]
+    asked = (listeners.grpc_port, listeners.http_port, listeners.enrollment_port, listeners.revocation_port)
+    ports = [port for port in asked if port]
     faults += [f"port {port} is out of range" for port in ports if port > 65535]
     if len(set(ports)) < len(ports):
-        faults.append("grpc_port, http_port and enrollment_port must differ")
+        faults.append("grpc_port, http_port, enrollment_port and revocation_port must differ")
     if not 1 <= issuance.crl_shards <= 1024:
         faults.append("crl_shards: must be from 1 to 1024")
     if not 1 <= issuance.signing_queue <= 1_000_000:
         faults.append("signing_queue: must be from 1 to 1,000,000")
     if issuance.crl_lifetime < timedelta(minutes=1):
         faults.append("crl_lifetime: must be at least one minute")
-    if issuance.crl_base_url and not re.fullmatch(r"http://[^\s?#]+", issuance.crl_base_url):
-        faults.append(
-            "crl_base_url: must be an http:// URL; https would need the check that it is for (RFC 5280 section 8)"
-        )
+    faults += [
+        f"{name}: must be an http:// URL; https would need the check that it is for (RFC 5280 section 8)"
+        for name, url in (("crl_base_url", issuance.crl_base_url), ("ocsp_url", issuance.ocsp_url))
+        if url and not re.fullmatch(r"http://[^\s?#]+", url)
+    ]
     if settings.observability.log_format not in {"auto", "json", "console"}:
         faults.append("log_format: must be json, console or auto")
     if settings.observability.log_level not in {"debug", "info", "warning", "error"}:

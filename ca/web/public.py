@@ -1,6 +1,8 @@
-"""Plain documents for everybody: roots, CRLs, health and metrics; and myca's two paths."""
+"""Plain documents for everybody: roots, CRLs, OCSP, health and metrics; and myca's two paths."""
 
 import asyncio
+import base64
+import binascii
 
 import orjson
 from aiohttp import web
@@ -10,9 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from ca.calls import Call
 from ca.crls import CrlPublisher
-from ca.errors import CrlNotFound, RequestInvalid
+from ca.errors import RequestInvalid
 from ca.issuers import Issuers
 from ca.metrics import Metrics
+from ca.ocsp import OcspDesk
 from ca.rpc.myca import MycaHandlers
 from protos.myca import service_pb2 as myca
 from store.database import Database
@@ -22,10 +25,18 @@ class PublicDocuments:
     """What needs no client certificate."""
 
     def __init__(
-        self, *, issuers: Issuers, crls: CrlPublisher, database: Database, metrics: Metrics, stopping: asyncio.Event
+        self,
+        *,
+        issuers: Issuers,
+        crls: CrlPublisher,
+        ocsp: OcspDesk,
+        database: Database,
+        metrics: Metrics,
+        stopping: asyncio.Event,
     ) -> None:
         self._issuers = issuers
         self._crls = crls
+        self._ocsp = ocsp
         self._database = database
         self._metrics = metrics
         self._stopping = stopping
@@ -35,12 +46,20 @@ class PublicDocuments:
 
     async def crl(self, request: web.Request) -> web.Response:
         """RFC 2585 section 4.2 names the type. Raises CrlNotFound."""
-        shard = request.match_info["shard"]
-        if len(shard) > 4:
-            raise CrlNotFound(f"no shard {shard[:16]!r}")
-        crl = await asyncio.to_thread(self._crls.current, request.match_info["issuer"], int(shard))
+        place = request.match_info
+        crl = await asyncio.to_thread(self._crls.current, place["issuer"], int(place["shard"]))
         headers = {"Cache-Control": "max-age=60"}
         return web.Response(body=crl.der, content_type="application/pkix-crl", headers=headers)
+
+    async def ocsp(self, request: web.Request) -> web.Response:
+        """POST with the request as body, GET with it in the path as base64 (RFC 6960 appendix A.1)."""
+        try:
+            encoded = await request.read() if request.method == "POST" else _from_path(request.match_info["request"])
+        except binascii.Error:
+            encoded = b""
+        answer = await asyncio.to_thread(self._ocsp.answer, encoded)
+        headers = {"Cache-Control": "no-store"} if answer.fresh_until is None else {"Cache-Control": "max-age=60"}
+        return web.Response(body=answer.der, content_type="application/ocsp-response", headers=headers)
 
     async def live(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -55,6 +74,11 @@ class PublicDocuments:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _from_path(text: str) -> bytes:
+    """Standard base64, percent-decoded by the router already; a proxy may have merged slashes, which nobody can undo."""
+    return base64.b64decode(text, validate=True)
 
 
 class MycaPaths:

@@ -21,7 +21,7 @@ from protos.chancery.ca.v1 import enrollment_service_pb2 as enrollment
 from protos.chancery.ca.v1 import trust_service_pb2 as trust
 
 if TYPE_CHECKING:
-    from ca.process import Handlers
+    from ca.edges import Handlers
 
 Handler = Callable[[Any, Call], Awaitable[Message]]
 

@@ -17,7 +17,7 @@ from cli.server_settings import read_settings, settings_options
 
 if TYPE_CHECKING:
     from ca.office import Office
-    from ca.process import Endpoints
+    from ca.edges import Endpoints
 
 GROUPS = ("storage", "listeners", "hierarchy", "issuance", "observability")
 

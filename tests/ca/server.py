@@ -12,8 +12,9 @@ from pathlib import Path
 
 import grpc
 
+from ca.edges import Endpoints
 from ca.office import AdministratorIdentity, Office, issue_administrator, open_office
-from ca.process import Endpoints, serve
+from ca.process import serve
 from ca.settings import ServeSettings
 from certs.keys import generate_private_key
 

@@ -1,0 +1,141 @@
+"""The OCSP responder (RFC 6960): says of each certificate what the inventory says, signed by a delegate of the issuing CA.
+
+- Never `good` for what was not issued: a serial that is not recorded under the issuer is `unknown`.
+- The delegate's key is made in memory when the first request comes, and again at two thirds of its certificate's life.
+- An answer without a nonce is kept and given again, for half of its validity or until the next revocation.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+
+from ca.ambient import Clock
+from ca.authority import Authority, Order
+from ca.callers import Caller
+from ca.calls import Call
+from ca.issuers import ActiveIssuer, Issuers
+from ca.policy import Operation
+from ca.revocations import Revocations
+from certs.crl import RevocationReason
+from certs.errors import MalformedOcspRequest, MalformedSerial
+from certs.keys import KeyFactory, KeyType, subject_public_key_info
+from certs.names import SubjectAlternativeNames, SubjectName
+from certs.ocsp import CertificateStatus, Good, OcspError, OcspResponder, Revoked, Unknown, ocsp_error
+from certs.ocsp_requests import CertificateId, OcspRequest
+from certs.requests import CertificateRequest
+from certs.serials import Serial
+from store.errors import NotFound
+from store.inventory import Inventory
+
+VALIDITY = timedelta(hours=1)
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OcspAnswer:
+    """DER of an OCSPResponse; `fresh_until` is None where nobody should keep it."""
+
+    der: bytes
+    fresh_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delegate:
+    responder: OcspResponder
+    issuer_id: str
+    renew_at: datetime
+
+
+class OcspDesk:
+    """Answers requests. Synchronous and thread-safe: edges call it in worker threads."""
+
+    def __init__(
+        self,
+        *,
+        authority: Authority,
+        issuers: Issuers,
+        inventory: Inventory,
+        revocations: Revocations,
+        key_factory: KeyFactory,
+        clock: Clock,
+    ) -> None:
+        self._authority = authority
+        self._issuers = issuers
+        self._inventory = inventory
+        self._revocations = revocations
+        self._key_factory = key_factory
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._delegate: _Delegate | None = None
+        self._answers: OrderedDict[tuple[bytes, int], OcspAnswer] = OrderedDict()
+
+    def answer(self, encoded: bytes) -> OcspAnswer:
+        """Takes and gives DER; what cannot be read is answered too (RFC 6960 section 2.3). Raises store errors."""
+        try:
+            request = OcspRequest.from_bytes(encoded)
+        except MalformedOcspRequest:
+            return OcspAnswer(der=ocsp_error(OcspError.MALFORMED_REQUEST))
+        if request.nonce is not None or len(request.certificate_ids) > 1:
+            return self._sign(request)
+        key = (request.certificate_ids[0].encoded, self._revocations.count)
+        known = self._answers.get(key)
+        if known is None or known.fresh_until is None or known.fresh_until <= self._clock():
+            known = self._answers[key] = self._sign(request)
+            while len(self._answers) > _REMEMBERED:
+                self._answers.popitem(last=False)
+        return known
+
+    def _sign(self, request: OcspRequest) -> OcspAnswer:
+        delegate = self._current_delegate()
+        now = self._clock().replace(microsecond=0)
+        if not any(map(delegate.responder.is_responsible_for, request.certificate_ids)):
+            return OcspAnswer(der=ocsp_error(OcspError.UNAUTHORIZED))
+        der = delegate.responder.sign(
+            [(one, self._status(one, delegate.issuer_id)) for one in request.certificate_ids],
+            produced_at=now,
+            this_update=now,
+            next_update=now + VALIDITY,
+            nonce=request.nonce,
+        )
+        return OcspAnswer(der=der, fresh_until=None if request.nonce is not None else now + VALIDITY / 2)
+
+    def _status(self, certificate_id: CertificateId, issuer_id: str) -> CertificateStatus:
+        try:
+            record = self._inventory.find(Serial.from_int(certificate_id.serial).hex)
+        except (MalformedSerial, NotFound):
+            return Unknown()
+        if record.issuer_id != issuer_id:
+            return Unknown()
+        if record.revoked_at is None:
+            return Good()
+        return Revoked(
+            revoked_at=datetime.fromtimestamp(record.revoked_at, UTC),
+            reason=RevocationReason(record.revocation_reason or 0),
+        )
+
+    def _current_delegate(self) -> _Delegate:
+        with self._lock:
+            if self._delegate is None or self._clock() >= self._delegate.renew_at:
+                self._delegate = self._make_delegate(self._issuers.active())
+            return self._delegate
+
+    def _make_delegate(self, active: ActiveIssuer) -> _Delegate:
+        key = self._key_factory(KeyType.EC_P256)
+        asked = CertificateRequest(
+            public_key=key.public_key(),
+            public_key_info=subject_public_key_info(key.public_key()),
+            key_type=KeyType.EC_P256,
+            subject=SubjectName(common_name="chancery-ocsp"),
+            names=SubjectAlternativeNames(),
+        )
+        call = Call(caller=Caller.local(), id="ocsp")
+        record = self._authority.issue(Order(call=call, operation=Operation.ISSUE, profile="ocsp", request=asked))
+        lifetime = timedelta(seconds=(record.not_after - record.not_before) * 2 // 3)
+        return _Delegate(
+            responder=OcspResponder(active.issuer.certificate, x509.load_der_x509_certificate(record.der), key),
+            issuer_id=record.issuer_id,
+            renew_at=datetime.fromtimestamp(record.not_before, UTC) + lifetime,
+        )
