@@ -40,7 +40,7 @@ def measure(*, quick: bool) -> list[Figure]:
         costs = compare(
             {**raw_variants(), **_variants(material), "prepare": prepare},
             reference="sign",
-            rounds=15 if quick else 60,
+            rounds=8 if quick else 60,
             slice_seconds=0.02 if quick else 0.03,
         )
     return [*_figures(costs), _prepared(costs["prepare"])]

@@ -11,6 +11,7 @@ from bench.figures import Figure, Finding, Skipped
 from bench.servers import RunningServer, authority, command_line
 
 SECTION = "two servers on two cores"
+WARM_UP, SECONDS = 1.0, 5.0
 _UNARY = Scenario(server="chancery", mode="unary")
 
 
@@ -18,7 +19,8 @@ def measure(*, quick: bool) -> list[Finding]:
     program, placement = command_line(), cores()
     if program is None or placement is None:
         return [Skipped(section=SECTION, name="everything", reason="needs ca-cli and two cores")]
-    warm_up, seconds = (0.5, 1.5) if quick else (1.0, 5.0)
+    if quick:
+        return [Skipped(section=SECTION, name="everything", reason="left out of a quick run")]
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         servers = []
@@ -26,17 +28,15 @@ def measure(*, quick: bool) -> list[Finding]:
             (directory / str(number)).mkdir()
             servers.append(stack.enter_context(authority(program, directory / str(number), core=core)))
         generators = [stack.enter_context(load_generator(None)) for _ in servers]
-        alone = take_turn(generators[0], _UNARY, servers[0], warm_up, seconds, placement[0])
-        together = _all_at_once(generators, servers, warm_up, seconds)
+        alone = take_turn(generators[0], _UNARY, servers[0], WARM_UP, SECONDS, placement[0])
+        together = _all_at_once(generators, servers)
         return [_figure(alone, together)]
 
 
-def _all_at_once(
-    generators: list[LoadGenerator], servers: list[RunningServer], warm_up: float, seconds: float
-) -> list[Measured]:
+def _all_at_once(generators: list[LoadGenerator], servers: list[RunningServer]) -> list[Measured]:
     with ThreadPoolExecutor(len(servers)) as pool:
         turns = [
-            pool.submit(take_turn, generator, _UNARY, server, warm_up, seconds, None)
+            pool.submit(take_turn, generator, _UNARY, server, WARM_UP, SECONDS, None)
             for generator, server in zip(generators, servers, strict=True)
         ]
         return [turn.result() for turn in turns]

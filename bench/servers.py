@@ -58,6 +58,8 @@ def authority(
     """`ca-cli init` and `ca-cli serve` in a home of their own, stopped gracefully at the end. Raises ServerFailed."""
     home = directory / "home"
     variables = {**os.environ, **(environment or {}), "CHANCERY_HOME": str(home)}
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
+    variables["PYTHONPYCACHEPREFIX"] = str(directory.parent / "bytecode")
     initialised = subprocess.run(
         [program, "init"], check=False, env=variables, capture_output=True, text=True, timeout=60
     )

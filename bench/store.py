@@ -18,7 +18,7 @@ _FLUSH_PROBE_SIZE = 1
 
 
 def measure(*, quick: bool) -> list[Finding]:
-    seconds = 0.7 if quick else 2.5
+    seconds = 0.4 if quick else 2.5
     with tempfile.TemporaryDirectory(prefix="bench-store-") as name:
         directory = Path(name)
         fast = _run_sqlite(directory / "fast", seconds, {})
