@@ -66,7 +66,7 @@ def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Certifi
         insert_rows(connection, certificates, rows)
     except RowExists as err:
         raise NotFresh from err
-    names = [row for number, record in numbered for row in name_rows(record, number)]
+    names = [row for number, record in records for row in name_rows(record, number)]
     insert_rows(connection, certificate_names, names)
     insert_rows(connection, private_keys, list(_key_rows(issuances)))
     append_events(connection, [issuance.event for issuance in issuances])
