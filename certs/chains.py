@@ -98,7 +98,9 @@ class _Search:
             raise ConstraintViolation(f"more than {MAX_CERTIFICATES} certificates were given to build a chain from")
         self._leaf = leaf
         self._roots = roots
-        self._candidates = sorted((*roots, *intermediates), key=lambda one: not _is_valid(one, at))
+        self._by_subject: dict[x509.Name, list[x509.Certificate]] = {}
+        for one in sorted((*roots, *intermediates), key=lambda one: not _is_valid(one, at)):
+            self._by_subject.setdefault(one.subject, []).append(one)
         self._steps = 0
         self._ends: list[x509.Certificate] = []
 
@@ -123,7 +125,8 @@ class _Search:
         if last in self._roots and last.subject == last.issuer:
             yield path
             return
-        issuers = [one for one in self._candidates if one not in path and _may_have_issued(one, last)]
+        named = self._by_subject.get(last.issuer, ())
+        issuers = [one for one in named if one not in path and _key_identifiers_fit(one, last)]
         if not issuers or len(path) == MAX_DEPTH:
             self._ends.append(last)
         for issuer in issuers if len(path) < MAX_DEPTH else []:
@@ -133,9 +136,7 @@ class _Search:
             yield from self._extend((*path, issuer))
 
 
-def _may_have_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    if issuer.subject != certificate.issuer:
-        return False
+def _key_identifiers_fit(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     wanted = extension_value(certificate, x509.AuthorityKeyIdentifier)
     found = extension_value(issuer, x509.SubjectKeyIdentifier)
     if wanted is None or wanted.key_identifier is None or found is None:

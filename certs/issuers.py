@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import der
 from certs.errors import NotAnIssuer, SignatureMismatch
+from certs.extensions import all_extensions, extension_value
 from certs.keys import KeyType, PrivateKey, key_type_of, verify_key_pair
 from certs.profiles import Profile
 
@@ -23,7 +24,8 @@ from certs.profiles import Profile
 class Issuer:
     """Who signs: `chain` holds the certificates above `certificate`, root last, and is empty for a root.
 
-    `not_before` and `not_after` are when the whole chain holds. Raises KeyMismatch, NotAnIssuer, SignatureMismatch.
+    `not_before` and `not_after` are when the whole chain holds. Raises KeyMismatch, NotAnIssuer, SignatureMismatch
+    and MalformedCertificate.
     """
 
     certificate: x509.Certificate
@@ -90,24 +92,23 @@ def subject_octets(certificate: x509.Certificate) -> bytes:
 
 def _verify_is_ca(certificate: x509.Certificate) -> None:
     name = certificate.subject.rfc4514_string()
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        key_usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound as err:
-        raise NotAnIssuer(f"{name!r} lacks basicConstraints or keyUsage; use a CA certificate") from err
-    except ValueError as err:
-        raise NotAnIssuer(f"{name!r} has extensions that cannot be read; use another CA certificate") from err
-    if not (constraints.value.ca and constraints.critical and key_usage.key_cert_sign):
+    key_usage = extension_value(certificate, x509.KeyUsage)
+    if key_usage is None or not key_usage.key_cert_sign or not _has_critical_ca_flag(certificate):
         raise NotAnIssuer(f"{name!r} may not sign certificates; use a CA certificate")
 
 
+def _has_critical_ca_flag(certificate: x509.Certificate) -> bool:
+    constraints = extension_value(certificate, x509.BasicConstraints)
+    if constraints is None or not constraints.ca:
+        return False
+    return all_extensions(certificate).get_extension_for_class(x509.BasicConstraints).critical
+
+
 def _subject_key_identifier(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound as err:
-        raise NotAnIssuer(
-            "the CA certificate has no subjectKeyIdentifier (RFC 5280 §4.2.1.2); have it issued again"
-        ) from err
+    identifier = extension_value(certificate, x509.SubjectKeyIdentifier)
+    if identifier is None:
+        raise NotAnIssuer("the CA certificate has no subjectKeyIdentifier (RFC 5280 §4.2.1.2); have it issued again")
+    return identifier.digest
 
 
 def _remaining_path_length(chain: tuple[x509.Certificate, ...]) -> int | None:
@@ -116,7 +117,8 @@ def _remaining_path_length(chain: tuple[x509.Certificate, ...]) -> int | None:
     for certificate in reversed(chain):
         if remaining is not None and certificate.subject != certificate.issuer:
             remaining -= 1
-        limit = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        constraints = extension_value(certificate, x509.BasicConstraints)
+        limit = constraints.path_length if constraints is not None else None
         if limit is not None and (remaining is None or limit < remaining):
             remaining = limit
     return remaining

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from certs import der
 from certs.issuers import Issuer
-from certs.keys import KeyType, PrivateKey, generate_private_key, signature_hash, subject_public_key_info
+from certs.keys import KeyType, PrivateKey, generate_private_key, sign, signature_hash, subject_public_key_info
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import PROFILES
 from certs.serials import Serial
@@ -59,6 +61,20 @@ def self_signed() -> Callable[[PrivateKey], x509.Certificate]:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(private_key, signature_hash(private_key))
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def signed_again() -> Callable[..., x509.Certificate]:
+    """Answers a certificate whose TBSCertificate was changed as a list of DER elements, signed again with a key."""
+
+    def make(
+        certificate: x509.Certificate, key: PrivateKey, change: Callable[[list[bytes]], list[bytes]]
+    ) -> x509.Certificate:
+        tbs, algorithm, _ = der.split(der.content(certificate.public_bytes(Encoding.DER)))
+        changed = der.sequence(*change(der.split(der.content(tbs))))
+        return x509.load_der_x509_certificate(der.sequence(changed, algorithm, der.bit_string(sign(key, changed))))
 
     return make
 

@@ -13,6 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certs import der
 from certs.chains import MAX_CERTIFICATES, MAX_DEPTH, verify_chain
 from certs.errors import (
     CertificateExpired,
@@ -309,6 +310,20 @@ def test_circles_and_crowds_of_certificates_end(build, now):
         verify_chain(leaf, crowd, [root], at=now)
     with pytest.raises(ConstraintViolation, match=f"more than {MAX_CERTIFICATES}"):
         verify_chain(leaf, [root] * (MAX_CERTIFICATES + 1), [root], at=now)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda tbs: tbs[1:-1], "version 3"),
+        (lambda tbs: [tbs[0], der.integer(2**160), *tbs[2:]], "20 octets"),
+    ],
+)
+def test_forms_that_rfc_5280_has_not_are_refused(change, match, build, now, signed_again):
+    root, middle, leaf = build()
+
+    with pytest.raises(ConstraintViolation, match=match):
+        verify_chain(signed_again(leaf, key("middle"), change), [middle], [root], at=now)
 
 
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7))

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -7,6 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
+from certs import der
 from certs.errors import LintFailed, NameNotAllowed
 from certs.keys import KeyType, generate_private_key, subject_public_key_info
 from certs.lint import Linter, shape_of, verify_rules
@@ -117,6 +118,29 @@ SVID = x509.UniformResourceIdentifier("spiffe://cluster.local/ns/a/sa/b")
 )
 def test_each_broken_rule_is_found(changes, finding, lint):
     assert finding in " / ".join(lint(**changes))
+
+
+NO_NAME = der.sequence()
+LOCAL_TIME = der.encode(der.SEQUENCE, der.generalized_time(datetime(2026, 1, 1)) + der.time(datetime(2027, 1, 1)))
+BACKWARDS = der.encode(der.SEQUENCE, der.time(datetime(2027, 1, 1)) + der.time(datetime(2026, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (lambda tbs: tbs[1:-1], "version is not 3"),
+        (lambda tbs: [*tbs[:3], NO_NAME, *tbs[4:]], "issuer is empty"),
+        (lambda tbs: [*tbs[:4], LOCAL_TIME, *tbs[5:]], "UTCTime through 2049"),
+        (lambda tbs: [*tbs[:4], BACKWARDS, *tbs[5:]], "ends before it begins"),
+    ],
+)
+def test_forms_that_no_builder_makes_are_found_too(
+    change, finding, hierarchy, make_template, private_key, signed_again
+):
+    issuer = hierarchy().issuer
+    leaf = x509.load_der_x509_certificate(sign_with_builder(issuer, make_template("server", issuer=issuer)))
+
+    assert finding in " / ".join(findings(signed_again(leaf, issuer.private_key, change)))
 
 
 def test_a_root_is_held_against_the_rules(hierarchy, self_signed, private_key):
