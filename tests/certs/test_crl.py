@@ -14,9 +14,11 @@ from certs.errors import (
     CertificateRevoked,
     ConstraintViolation,
     MalformedCrl,
+    NotAnIssuer,
     SignatureMismatch,
     UsageNotAllowed,
 )
+from certs.issuers import Issuer
 from certs.keys import KeyType
 from certs.serials import Serial
 from certs.signing import Signer
@@ -203,6 +205,44 @@ def test_a_critical_extension_that_is_not_understood_is_refused(issuer, now):
 
     with pytest.raises(ConstraintViolation, match="not understood"):
         verify_crl(crl.public_bytes(Encoding.DER), issuer.certificate, at=now)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"only_contains_ca_certs": True},
+        {"only_contains_user_certs": True},
+        {"indirect_crl": True},
+        {"only_some_reasons": frozenset({x509.ReasonFlags.key_compromise})},
+    ],
+)
+def test_a_crl_of_some_certificates_or_reasons_is_refused(scope, issuer, now):
+    decided = {
+        "full_name": None, "relative_name": None, "only_contains_user_certs": False, "only_contains_ca_certs": False,
+        "only_some_reasons": None, "indirect_crl": False, "only_contains_attribute_certs": False,
+    }  # fmt: skip
+    crl = (
+        x509.CertificateRevocationListBuilder(issuer.certificate.subject, now, now + DAY)
+        .add_extension(x509.IssuingDistributionPoint(**{**decided, **scope}), critical=True)
+        .sign(issuer.private_key, SHA256())
+    )
+
+    with pytest.raises(ConstraintViolation, match="limited"):
+        verify_crl(crl.public_bytes(Encoding.DER), issuer.certificate, at=now)
+
+
+def test_an_issuer_without_crl_sign_signs_none(signed_again, issuer, hierarchy, now):
+    root = hierarchy().root
+    both, cert_sign = (x509.KeyUsage(*[False] * 5, True, crl, False, False).public_bytes() for crl in (True, False))
+
+    def without(tbs):
+        return [*tbs[:-1], tbs[-1].replace(both, cert_sign)]
+
+    certificate = signed_again(issuer.certificate, root.private_key, without)
+    unfit = Issuer(certificate=certificate, private_key=issuer.private_key, chain=issuer.chain)
+
+    with pytest.raises(NotAnIssuer, match="no cRLSign"):
+        sign_crl(unfit, [], number=1, this_update=now, next_update=now + DAY)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from certs import der
 from certs.descriptions import describe, render_text
 from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
@@ -102,6 +104,19 @@ def foreign(now):
 )
 def test_keys_that_we_never_certify_are_named(key, name, foreign):
     assert describe(foreign(key)).key == name
+
+
+def test_other_algorithms_are_named_as_well_as_can_be(foreign, signed_again, private_key):
+    key = private_key(KeyType.EC_P256)
+    certificate = foreign(key)
+
+    def with_key(info):
+        return describe(signed_again(certificate, key, lambda tbs: [*tbs[:6], info, *tbs[7:]])).key
+
+    ed448_key = ed448.Ed448PrivateKey.generate().public_key()
+    unknown = der.sequence(der.sequence(der.object_identifier("1.2.3")), der.bit_string(b"key"))
+    assert with_key(ed448_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)) == "ed448"
+    assert with_key(unknown) == "unknown (1.2.3)"
 
 
 def test_names_and_usages_that_are_not_ours_are_shown(foreign):

@@ -146,6 +146,13 @@ def test_email_addresses_in_the_subject_count(judge):
         judge(subject=leaf, permitted=[EMAIL("example.com")])
 
 
+def test_an_email_address_in_the_subject_that_cannot_be_read_fails(judge):
+    leaf = subject((NameOID.COMMON_NAME, "leaf"), (NameOID.EMAIL_ADDRESS, "Ops <ops@example.com>"))
+
+    with pytest.raises(ConstraintViolation, match="cannot be read"):
+        judge(subject=leaf, permitted=[EMAIL("example.com")])
+
+
 def test_a_self_issued_ca_between_is_exempt_and_the_leaf_is_not(judge):
     between = subject((NameOID.COMMON_NAME, "between"))
 

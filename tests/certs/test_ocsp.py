@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import OCSPExtensionOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from certs.keys import KeyType, generate_private_key, verify_signature
 from certs.ocsp import Good, OcspError, OcspResponder, Revoked, Unknown, ocsp_error
 from certs.ocsp_requests import MAX_CERTIFICATES, OcspRequest
 from certs.signing import Signer
+from certs.tbs import extension
 
 HOUR = timedelta(hours=1)
 
@@ -198,6 +200,48 @@ def test_a_critical_extension_that_is_not_understood_is_refused(leaf, issuer):
     OcspRequest.from_bytes(builder.add_extension(unknown, critical=False).build().public_bytes(Encoding.DER))
     with pytest.raises(MalformedOcspRequest, match="critical"):
         OcspRequest.from_bytes(builder.add_extension(unknown, critical=True).build().public_bytes(Encoding.DER))
+
+
+CERTIFICATE_ID = "30 0d 06 09 6086480165 03040201 0500 04 01 aa 04 01 bb 02 01 07"
+
+
+def request_of(certificate_id, before="", after="", inside=""):
+    """A request of one CertID, with more elements of hexadecimal DER around it."""
+    before, after, inside, certificate_id = (bytes.fromhex(one) for one in (before, after, inside, certificate_id))
+    requests = der.sequence(der.sequence(der.sequence(certificate_id), inside))
+    return der.sequence(der.sequence(before, requests, after))
+
+
+@pytest.mark.parametrize("before", ["", "a003020100", "a103810161", "a003020100 a103810161"])
+def test_version_and_requestor_may_be_stated(before):
+    (certificate_id,) = OcspRequest.from_bytes(request_of(CERTIFICATE_ID, before)).certificate_ids
+
+    assert (certificate_id.hash_name, certificate_id.serial) == ("sha256", 7)
+    assert (certificate_id.issuer_name_hash, certificate_id.issuer_key_hash) == (b"\xaa", b"\xbb")
+
+
+@pytest.mark.parametrize(
+    ("parts", "match"),
+    [
+        ({"before": "a003020101"}, "version 1"),
+        ({"after": "a2023000 0500"}, "has not"),
+        ({"inside": "a00b 3009 3007 0602 2a03 0101ff"}, "critical"),
+        ({"certificate_id": CERTIFICATE_ID.replace("0500", "0101")}, "no OCSP request"),
+        ({"certificate_id": CERTIFICATE_ID.replace("30 0d", "30 0e").replace("0500", "020100")}, "parameters"),
+        ({"certificate_id": CERTIFICATE_ID.replace("02 01 07", "02 15" + "01" * 21)}, "1 to 20 octets"),
+    ],
+)
+def test_requests_outside_the_grammar_are_malformed(parts, match):
+    with pytest.raises(MalformedOcspRequest, match=match):
+        OcspRequest.from_bytes(request_of(**{"certificate_id": CERTIFICATE_ID, **parts}))
+
+
+def test_two_nonces_are_refused():
+    nonce = extension(OCSPExtensionOID.NONCE, der.encode(der.OCTET_STRING, b"n"))
+    extensions = der.encode(der.context(2, constructed=True), der.sequence(nonce, nonce))
+
+    with pytest.raises(MalformedOcspRequest, match="two nonces"):
+        OcspRequest.from_bytes(request_of(CERTIFICATE_ID, after=extensions.hex()))
 
 
 @given(data=st.binary(max_size=200))
