@@ -1,6 +1,7 @@
 """The image: its recipe is clean, and where a builder is present it is built and run the way a cluster would run it."""
 
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -71,14 +72,26 @@ def output_of(*command: str, timeout: int = 60) -> str:
 def run_in_image():
     """Builds the image, where a builder is here and the base with it (no registry is asked), and runs commands in it."""
     if succeeds("buildah", "inspect", "--type", "image", BASE):
-        output_of("buildah", "build", "--isolation", "chroot", "--pull-never", "-t", TAG, str(ROOT), timeout=840)
+        output_of(
+            "buildah",
+            "build",
+            "--format",
+            "docker",
+            "--isolation",
+            "chroot",
+            "--pull-never",
+            "-t",
+            TAG,
+            str(ROOT),
+            timeout=840,
+        )
         container = output_of("buildah", "from", "--pull-never", TAG)
         yield lambda *command: output_of("buildah", "run", "--isolation", "chroot", container, "--", *command)
         output_of("buildah", "rm", container)
         output_of("buildah", "rmi", TAG)
     elif succeeds("docker", "image", "inspect", BASE):
         output_of("docker", "build", "-t", TAG, str(ROOT), timeout=840)
-        options = ("--rm", "--read-only", "--network", "none", "--entrypoint", "")
+        options = ("--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--entrypoint", "")
         yield lambda *command: output_of("docker", "run", *options, TAG, *command)
         output_of("docker", "rmi", TAG)
     else:
@@ -92,6 +105,37 @@ def test_image_makes_an_authority_without_rights(run_in_image):
     assert "0.1.0" in run_in_image("ca-cli", "--version")
 
     run_in_image("ca-cli", "init")
+
+
+SERVE_UNTIL_HEALTHY = """
+ca-cli serve & server=$!
+while kill -0 "$server"; do
+  if ca-cli status --quiet 2>/dev/null; then kill -TERM "$server"; wait "$server"; exit; fi
+  sleep 0.2
+done
+exit 1
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_image_becomes_healthy(run_in_image):
+    (check,) = [line for line in final_stage() if line.startswith("HEALTHCHECK")]
+    assert check.endswith('CMD ["ca-cli", "status", "--quiet"]')
+    names = ("CHANCERY_GRPC_PORT", "CHANCERY_HTTP_PORT", "CHANCERY_ENROLLMENT_PORT")
+    ports = [f"{name}={port}" for name, port in zip(names, free_ports(3), strict=True)]
+
+    run_in_image(
+        "env", *ports, "CHANCERY_DATA_DIRECTORY=/tmp/ca", "CHANCERY_HOME=/tmp/home", "sh", "-c", SERVE_UNTIL_HEALTHY
+    )
 
 
 @pytest.mark.slow
