@@ -1,12 +1,16 @@
 """The first start: root, issuing CA, passphrase and policy, made or brought; every later start adopts what it finds.
 
 - Nothing that exists is ever made anew. What does not fit together stops the start, with a reason.
-- Each step can be repeated: a start that was killed half-way goes on where it stopped.
+- Root and issuing CA are recorded in one transaction: a start that was killed before it begins again, and of several replicas
+  that start together one makes the hierarchy and the others adopt it.
 - A key is durable before the record that names it; a key without a record is left over and harmless, the reverse would not be.
+- What is brought is verified before anything of it is kept.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Literal
 
 import structlog
 from cryptography import x509
@@ -32,7 +36,7 @@ from certs.serials import Serial
 from certs.signing import self_sign, sign_with_builder
 from certs.templates import CertificateTemplate, validity
 from store.authorities import Authorities
-from store.records import AuthorityRecord
+from store.records import AuditEvent, AuthorityRecord
 
 _PASSPHRASE_OCTETS = 24
 _CALL = Call(caller=Caller.local(), id="bootstrap")
@@ -56,19 +60,27 @@ class BroughtHierarchy:
     issuer: Pair | None = None
 
 
+_Founding = tuple[Literal["root", "intermediate"], Pair, Action]
+
+
 def ensure_passphrase(settings: ServeSettings, entropy: Entropy) -> bytes:
-    """Reads the passphrase of the CA keys; where no file was named and none exists, makes one beside the keys.
+    """Reads the passphrase of the CA keys; where no file was named and there is neither one nor a key, makes one.
 
     Raises KeyFileMissing, LooseFileMode, PassphraseRequired.
     """
     path = settings.passphrase_file
-    if settings.storage.passphrase_file is None and not path.exists():
+    if settings.storage.passphrase_file is None and not path.exists() and not _has_keys(settings):
         write_private_file(path, entropy(_PASSPHRASE_OCTETS).hex().encode() + b"\n")
         _log.warning("made a passphrase beside the keys; keep it elsewhere in production", path=str(path))
     passphrase = read_private_file(path).strip(b"\r\n")
     if not passphrase:
         raise PassphraseRequired(f"{path} is empty; put the passphrase of the CA keys into it")
     return passphrase
+
+
+def keys_directory(settings: ServeSettings) -> Path:
+    """Where the keys of the authorities lie, encrypted."""
+    return settings.data_directory / "keys"
 
 
 def ensure_policy(settings: ServeSettings) -> None:
@@ -90,49 +102,43 @@ class HierarchyFounder:
 
     def ensure(self, brought: BroughtHierarchy | None = None) -> bool:
         """Returns whether anything was made or imported. Raises AuthorityMismatch and errors of `certs` and `store`."""
-        records = self.authorities.list()
-        root = next((record for record in records if record.profile == "root" and record.state == "active"), None)
-        made = root is None
-        if root is None:
-            root = self._import(brought.root, "root") if brought else self._make_root()
-        if any(record.profile == "intermediate" for record in records):
-            return made
-        if brought is not None and brought.issuer is not None:
-            self._import(brought.issuer, "intermediate", above=brought.root.certificate)
-        else:
-            self._make_issuer(root)
-        return True
+        if self.authorities.list():
+            return False
+        if brought is not None:
+            _verify_brought(brought, self.clock())
+        acts = [self._keep(*one) for one in (self._made() if brought is None else self._taken_over(brought))]
+        records = [record for record, _event in acts]
+        kept = self.authorities.establish(records, [event for _record, event in acts])
+        return records[0].id in {record.id for record in kept}
 
-    def _make_root(self) -> AuthorityRecord:
-        template, key = self._template("root", self.settings.hierarchy.root_common_name, self._default_lifetime("root"))
-        return self._keep("root", self_sign(template, key), key, Action.AUTHORITY_CREATE)
+    def _made(self) -> tuple[_Founding, _Founding]:
+        root = self._make_root()
+        return (
+            ("root", root, Action.AUTHORITY_CREATE),
+            ("intermediate", self._make_issuer(root), Action.AUTHORITY_CREATE),
+        )
 
-    def _make_issuer(self, root: AuthorityRecord) -> AuthorityRecord:
-        root_certificate = x509.load_der_x509_certificate(root.certificate)
-        if not self.keys.has(root.id):
-            raise AuthorityMismatch(
-                "there is no issuing CA, and the root's key is not here to make one; bring an issuing CA with its key"
-            )
-        issuer = Issuer(certificate=root_certificate, private_key=self.keys.get(root.id))
+    def _taken_over(self, brought: BroughtHierarchy) -> tuple[_Founding, _Founding]:
+        issuer, act = brought.issuer, Action.AUTHORITY_IMPORT
+        if issuer is None:
+            issuer, act = self._make_issuer(brought.root), Action.AUTHORITY_CREATE
+        return ("root", brought.root, Action.AUTHORITY_IMPORT), ("intermediate", issuer, act)
+
+    def _make_root(self) -> Pair:
+        template, key = self._template(
+            "root", self.settings.hierarchy.root_common_name, validity(PROFILES["root"], self.clock())
+        )
+        return Pair(certificate=x509.load_der_x509_certificate(self_sign(template, key)), private_key=key)
+
+    def _make_issuer(self, root: Pair) -> Pair:
+        issuer = _issuer(root)
         window = validity(
             PROFILES["intermediate"], self.clock(), None, issuer.not_after, issuer_not_before=issuer.not_before
         )
         template, key = self._template("intermediate", self.settings.hierarchy.issuer_common_name, window)
         der = sign_with_builder(issuer, template)
         verify_issued(der, template=template, issuer=issuer, verify_signature=True)
-        return self._keep("intermediate", der, key, Action.AUTHORITY_CREATE)
-
-    def _import(self, pair: Pair, profile: str, *, above: x509.Certificate | None = None) -> AuthorityRecord:
-        """Raises AuthorityMismatch where the pair cannot do what it is brought for."""
-        try:
-            _verify_brought(pair, above, self.clock())
-        except CertsError as err:
-            raise AuthorityMismatch(f"the {profile} that was brought cannot be used: {err}") from err
-        if above is not None and pair.private_key is None:
-            raise AuthorityMismatch("an issuing CA that is brought needs its key")
-        return self._keep(
-            profile, pair.certificate.public_bytes(Encoding.DER), pair.private_key, Action.AUTHORITY_IMPORT
-        )
+        return Pair(certificate=x509.load_der_x509_certificate(der), private_key=key)
 
     def _template(
         self, profile: str, common_name: str, window: tuple[datetime, datetime]
@@ -151,20 +157,20 @@ class HierarchyFounder:
         )
         return template, key
 
-    def _default_lifetime(self, profile: str) -> tuple[datetime, datetime]:
-        return validity(PROFILES[profile], self.clock())
-
-    def _keep(self, profile: str, der: bytes, key: PrivateKey | None, action: Action) -> AuthorityRecord:
-        certificate = x509.load_der_x509_certificate(der)
+    def _keep(
+        self, profile: Literal["root", "intermediate"], pair: Pair, action: Action
+    ) -> tuple[AuthorityRecord, AuditEvent]:
+        """Puts the key on disk; returns what is to be recorded."""
+        certificate = pair.certificate
         now = self.clock()
         authority_id = random_id(self.entropy)
-        if key is not None:
-            self.keys.put(authority_id, key)
+        if pair.private_key is not None:
+            self.keys.put(authority_id, pair.private_key)
         record = AuthorityRecord(
             id=authority_id,
-            profile="root" if profile == "root" else "intermediate",
+            profile=profile,
             subject=certificate.subject.rfc4514_string(),
-            certificate=der,
+            certificate=certificate.public_bytes(Encoding.DER),
             state="active",
             created_at=epoch_seconds(now),
         )
@@ -179,14 +185,34 @@ class HierarchyFounder:
             not_after=epoch_seconds(certificate.not_valid_after_utc),
             key_type=key_type_of(certificate.public_key()).value,
         )
-        self.authorities.add(record, event)
-        _log.info("authority recorded", action=action.value, id=authority_id, subject=record.subject)
-        return record
+        _log.info("authority", action=action.value, id=authority_id, subject=record.subject)
+        return record, event
 
 
-def _verify_brought(pair: Pair, above: x509.Certificate | None, now: datetime) -> None:
-    """Raises errors of `certs`: a key that is another's, a certificate that is no CA, is not valid now, or chains to nothing."""
-    if pair.private_key is not None:
-        verify_key_pair(pair.private_key, pair.certificate)
-    root = pair.certificate if above is None else above
-    verify_chain(pair.certificate, (), (root,), at=now, usage=None, name=None)
+def _has_keys(settings: ServeSettings) -> bool:
+    directory = keys_directory(settings)
+    return directory.is_dir() and any(directory.iterdir())
+
+
+def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
+    """Raises AuthorityMismatch: a key that is another's or not here, a certificate that is no CA, is not valid now, has no room
+    below it, or chains to nothing."""
+    root, issuer = brought.root, brought.issuer
+    try:
+        verify_chain(root.certificate, (), (root.certificate,), at=now, usage=None, name=None)
+        if root.private_key is not None:
+            verify_key_pair(root.private_key, root.certificate)
+        if issuer is None:
+            _issuer(root).verify_may_issue(PROFILES["intermediate"])
+        else:
+            verify_chain(issuer.certificate, (), (root.certificate,), at=now, usage=None, name=None)
+            _issuer(issuer, root.certificate)
+    except CertsError as err:
+        raise AuthorityMismatch(f"the CA that was brought cannot be used: {err}") from err
+
+
+def _issuer(pair: Pair, *above: x509.Certificate) -> Issuer:
+    """Raises AuthorityMismatch where the key is not here, and errors of `certs`."""
+    if pair.private_key is None:
+        raise AuthorityMismatch("the CA that is to sign has no key here; bring it, or an issuing CA with its key")
+    return Issuer(certificate=pair.certificate, private_key=pair.private_key, chain=above)

@@ -1,6 +1,8 @@
 """Certificate revocation lists, sharded: made when asked for, kept until half of their lifetime or the next revocation.
 
-- A certificate's shard is fixed when it is issued; a shard's list holds what was revoked and has not long expired.
+- A certificate's shard is fixed when it is issued; a shard's list holds what was revoked and has not long expired. Shards that new
+  certificates no longer go to are served all the same.
+- Without a base URL no list can say which shard it covers (RFC 5280 section 5.2.5), so every list is complete.
 - CRL numbers come from the store, so they grow across restarts and replicas (RFC 5280 section 5.2.3).
 - A revoked certificate stays listed for one list past its expiry (RFC 5280 section 3.3).
 """
@@ -13,7 +15,7 @@ from ca.ambient import Clock, epoch_seconds
 from ca.errors import CrlNotFound, IssuerNotFound
 from ca.issuers import ActiveIssuer, Issuers
 from ca.revocations import Revocations
-from ca.settings import Issuance
+from ca.settings import MAXIMUM_CRL_SHARDS, Issuance
 from certs.crl import RevocationReason, RevokedCertificate, sign_crl
 from certs.serials import Serial
 from store.authorities import Authorities
@@ -63,8 +65,8 @@ class CrlPublisher:
             active = self._issuers.get(issuer_id)
         except IssuerNotFound as err:
             raise CrlNotFound(str(err)) from err
-        if not 0 <= shard < self._settings.crl_shards:
-            raise CrlNotFound(f"there are shards 0 to {self._settings.crl_shards - 1}, no shard {shard}")
+        if not 0 <= shard < MAXIMUM_CRL_SHARDS:
+            raise CrlNotFound(f"there are shards 0 to {MAXIMUM_CRL_SHARDS - 1}, no shard {shard}")
         with self._lock:
             crl = self._published.get((issuer_id, shard))
             if crl is None or self._is_stale(crl):
@@ -78,6 +80,7 @@ class CrlPublisher:
         now = self._clock().replace(microsecond=0)
         next_update = now + self._settings.crl_lifetime
         seen = self._revocations.count
+        base = self._settings.crl_base_url.rstrip("/")
         entries = [
             RevokedCertificate(
                 serial=Serial(octets=one.serial),
@@ -85,11 +88,10 @@ class CrlPublisher:
                 reason=RevocationReason(one.reason),
             )
             for one in self._inventory.revoked(
-                active.id, shard, not_after_from=epoch_seconds(now - self._settings.crl_lifetime)
+                active.id, shard if base else None, not_after_from=epoch_seconds(now - self._settings.crl_lifetime)
             )
         ]
         number = self._authorities.next_crl_number(active.id, shard)
-        base = self._settings.crl_base_url.rstrip("/")
         der = sign_crl(
             active.issuer,
             entries,

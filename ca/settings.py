@@ -21,6 +21,8 @@ from certs.keys import KeyType
 from certs.lifetimes import format_lifetime, parse_lifetime
 from certs.names import TrustDomain
 
+MAXIMUM_CRL_SHARDS = 1024
+
 
 def _setting(default: object, meaning: str) -> Any:
     return field(default=default, metadata={"help": meaning})
@@ -272,7 +274,7 @@ def _contradictions(settings: ServeSettings) -> list[str]:
     faults += [f"port {port} is out of range" for port in ports if port > 65535]
     if len(set(ports)) < len(ports):
         faults.append("grpc_port, http_port, enrollment_port and revocation_port must differ")
-    if not 1 <= issuance.crl_shards <= 1024:
+    if not 1 <= issuance.crl_shards <= MAXIMUM_CRL_SHARDS:
         faults.append("crl_shards: must be from 1 to 1024")
     if not 1 <= issuance.signing_queue <= 1_000_000:
         faults.append("signing_queue: must be from 1 to 1,000,000")

@@ -107,14 +107,15 @@ class Inventory:
         """
         return self._database.write(lambda connection: _revoke(connection, id_or_serial, at, reason, event))
 
-    def revoked(self, issuer_id: str, shard: int, *, not_after_from: int) -> tuple[Revocation, ...]:
-        """What a shard of a CRL lists: revoked, not expired before `not_after_from`; in order of revocation."""
+    def revoked(self, issuer_id: str, shard: int | None, *, not_after_from: int) -> tuple[Revocation, ...]:
+        """What a shard of a CRL lists, None meaning all: revoked, not expired before `not_after_from`; in order of revocation."""
         query = _REVOCATION.where(
             _COLUMNS.issuer_id == issuer_id,
-            _COLUMNS.crl_shard == shard,
             _COLUMNS.not_after >= not_after_from,
             _COLUMNS.revoked_at.is_not(None),
         )
+        if shard is not None:
+            query = query.where(_COLUMNS.crl_shard == shard)
         return self._database.read(lambda connection: _revocations(connection, query))
 
     def revocations_after(self, sequence: int, *, limit: int = 1000) -> tuple[Revocation, ...]:
