@@ -1,5 +1,6 @@
-"""OpenSSL, Java and pkilint, as verifiers that we did not write, judge certificates of every profile and key type."""
+"""OpenSSL, Java, Go and pkilint, as verifiers that we did not write, judge certificates of every profile and key type."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -111,25 +112,52 @@ def pkilint_findings(certificate: x509.Certificate) -> set[str]:
     }
 
 
-@pytest.mark.java
-def test_java_accepts_every_leaf_whose_algorithm_it_knows(issue, hierarchy, tmp_path):
-    java = shutil.which("java")
-    if java is None:
-        pytest.skip("no JDK: java is not on the path")
+@pytest.fixture
+def chains(issue, hierarchy, tmp_path):
+    """A directory with one chain, leaf first and root last, of each profile and each key type but ML-DSA."""
+    directory = tmp_path / "chains"
+    directory.mkdir()
     for key_type in KeyType:
         if key_type in ML_DSA:
             continue
         authority = hierarchy(key_type)
         for profile in LEAF_PROFILES:
             chain = (issue(profile, key_type), authority.issuer.certificate, authority.root.certificate)
-            path = tmp_path / f"{profile}_{key_type}.pem"
+            path = directory / f"{profile}_{key_type}.pem"
             path.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
+    return directory
+
+
+@pytest.mark.java
+def test_java_accepts_every_leaf_whose_algorithm_it_knows(chains, now):
+    java = shutil.which("java")
+    if java is None:
+        pytest.skip("no JDK: java is not on the path")
     source = Path(__file__).with_name("VerifyChains.java")
 
-    done = subprocess.run(
-        [java, str(source), str(tmp_path), f"{authority.now.timestamp() * 1000:.0f}"],
-        check=False, capture_output=True, text=True, timeout=110,
-    )  # fmt: skip
+    accepted = printed([java, source, chains, f"{now.timestamp() * 1000:.0f}"])
 
+    assert sorted(accepted) == sorted(path.name for path in chains.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_go_accepts_every_leaf_whose_algorithm_it_knows(chains, now, tmp_path):
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        pytest.skip("no Go: go is not on the path")
+    source = Path(__file__).with_name("VerifyChains.go")
+    settings = {"GOCACHE": str(tmp_path / "cache"), "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-p=2"}
+
+    accepted = printed([go, "run", source, chains, f"{now.timestamp():.0f}"], **settings)
+
+    assert sorted(accepted) == sorted(path.name for path in chains.iterdir())
+
+
+def printed(arguments, **settings):
+    """The lines that a program prints; the test fails where the program does."""
+    done = subprocess.run(
+        arguments, check=False, capture_output=True, text=True, timeout=290, env={**os.environ, **settings}
+    )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == len(list(tmp_path.glob("*.pem")))
+    return done.stdout.splitlines()

@@ -7,7 +7,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.errors import IssuerExpired, KeyMismatch, KeyTypeNotAllowed, NotAnIssuer, ProfileViolation
+from certs.errors import InspectionFailed, IssuerExpired, KeyMismatch, KeyTypeNotAllowed, NotAnIssuer, ProfileViolation
 from certs.inspection import verify_issued
 from certs.issuers import Issuer
 from certs.keys import KeyType, generate_private_key
@@ -164,6 +164,23 @@ def test_a_cached_profile_is_not_taken_for_another_of_the_same_name(hierarchy, m
     other = replace(make_template("server"), profile=replace(PROFILES["peer"], name="server"))
 
     assert to_be_signed(signer.sign(other)) == to_be_signed(sign_with_builder(issuer, other))
+
+
+def test_any_number_of_urls_agree(hierarchy, make_template):
+    issuer = hierarchy().issuer
+    signer, template = Signer(issuer), make_template("server", issuer=issuer)
+    urls = (f"http://ca.example/crl/{number}.crl" for number in range(1100))
+    for last in (replace(template, crl_distribution_point=one) for one in urls):
+        signer.encode(last)
+
+    assert signer.encode(last) == to_be_signed(sign_with_builder(issuer, last))
+
+
+def test_ca_certificates_are_never_spliced(hierarchy, make_template):
+    root = hierarchy().root
+
+    with pytest.raises(InspectionFailed, match="not encoded by splicing"):
+        Signer(root).encode(make_template("intermediate", issuer=root))
 
 
 @pytest.mark.parametrize("key_type", KeyType)
