@@ -110,4 +110,10 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """The status that the nearest class of the table gives; INTERNAL where there is none."""
-    return next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), ExitCode.INTERNAL)
+    mapped = mapped_class(type(error))
+    return _TABLE[mapped] if mapped is not None else ExitCode.INTERNAL
+
+
+def mapped_class(kind: type[BaseException]) -> type[BaseException] | None:
+    """The class of the table that decides for `kind`."""
+    return next((ancestor for ancestor in kind.__mro__ if ancestor in _TABLE), None)

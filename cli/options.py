@@ -64,14 +64,22 @@ def key_types() -> list[str]:
     """Every key type, the default first."""
     from certs.keys import KeyType
 
-    return [*KeyType]
+    return [one.value for one in KeyType]
 
 
 def key_type_option(meaning: str) -> Decorator:
     from certs.keys import KeyType
 
+    def parse(_context: click.Context, _parameter: click.Parameter, value: str) -> KeyType:
+        return KeyType(value)
+
     return click.option(
-        "--key-type", type=click.Choice([*KeyType]), default=KeyType.EC_P256, show_default=True, help=meaning
+        "--key-type",
+        type=click.Choice(key_types()),
+        default=KeyType.EC_P256.value,
+        show_default=True,
+        callback=parse,
+        help=meaning,
     )
 
 

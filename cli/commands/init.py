@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ca.ambient import epoch_seconds
 from ca.errors import AlreadyInitialised
 from ca.settings import ServeSettings
 from cli import ambient
@@ -91,13 +92,18 @@ def command(
     with open_office(
         settings, clock=ambient.clock, entropy=ambient.entropy, key_factory=ambient.make_key, brought=brought
     ) as office:
-        if not office.founded and not new_administrator:
+        if not new_administrator and _is_finished(office):
             raise AlreadyInitialised(
                 f"{settings.data_directory} holds an authority already; `ca-cli serve` runs it, "
                 "and --new-administrator makes another administrator"
             )
         write_administrator(office, directory, replace=True, common_name=administrator, lifetime=administrator_ttl)
         _show(office, settings, directory, output)
+
+
+def _is_finished(office: "Office") -> bool:
+    """Whether an earlier run got as far as its first certificate; one that was killed before goes on."""
+    return not office.founded and office.inventory.counts(now=epoch_seconds(office.clock())).total > 0
 
 
 def _show(office: "Office", settings: ServeSettings, directory: Path, output: OutputFormat) -> None:

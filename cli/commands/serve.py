@@ -16,8 +16,8 @@ from cli.options import DIRECTORY
 from cli.server_settings import read_settings, settings_options
 
 if TYPE_CHECKING:
-    from ca.office import Office
     from ca.edges import Endpoints
+    from ca.office import Office
 
 GROUPS = ("storage", "listeners", "hierarchy", "issuance", "observability")
 
@@ -83,4 +83,6 @@ def _announce(endpoints: "Endpoints", *, mtls: bool) -> None:
     if endpoints.grpc and endpoints.enrollment:
         click.echo(f"grpc        {endpoints.grpc}{'  client certificate required' if mtls else '  plain text'}")
         click.echo(f"enrollment  {endpoints.enrollment}{'  TLS' if mtls else '  plain text'}")
+    if endpoints.revocation:
+        click.echo(f"revocation  {endpoints.revocation}  plain HTTP")
     sys.stdout.flush()
