@@ -1,0 +1,241 @@
+"""`init` and `serve`: what they make, adopt, refuse and leave."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program, client_variables, serving
+
+
+@pytest.fixture
+def program(initialised_home: Path, tmp_path: Path) -> Program:
+    """An authority of the test's own, not yet served."""
+    shutil.copytree(initialised_home, tmp_path / "home")
+    return Program(home=tmp_path / "home", directory=tmp_path, variables={})
+
+
+def openssl(directory: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=60)
+
+
+def make_root(directory: Path) -> None:
+    extensions = (
+        "basicConstraints=critical,CA:TRUE",
+        "keyUsage=critical,keyCertSign,cRLSign",
+        "subjectKeyIdentifier=hash",
+    )
+    added = [part for extension in extensions for part in ("-addext", extension)]
+    openssl(directory, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "root.key")
+    openssl(
+        directory,
+        "req",
+        "-x509",
+        "-key",
+        "root.key",
+        "-subj",
+        "/CN=Own Root",
+        "-days",
+        "3650",
+        "-out",
+        "root.pem",
+        *added,
+    )
+
+
+def make_issuer(directory: Path) -> None:
+    (directory / "issuer.cnf").write_text(
+        "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
+    openssl(directory, "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", "issuer.key", "-subj", "/CN=Own Issuer", "-out", "issuer.csr")  # fmt: skip
+    openssl(directory, "x509", "-req", "-in", "issuer.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "365",
+            "-CAcreateserial", "-extfile", "issuer.cnf", "-out", "issuer.pem")  # fmt: skip
+
+
+def test_init_tells_where_everything_is(lone_cli: Program) -> None:
+    made = json.loads(lone_cli.succeed("init", "--trust-domain", "example.com", "-o", "json"))
+
+    assert made["trust_domain"] == "example.com"
+    assert made["data_directory"] == str(lone_cli.home / "ca")
+    assert Path(made["policy_file"]).read_text().startswith("#")
+    assert "example.com" in Path(made["policy_file"]).read_text()
+    lone_cli.succeed("verify", lone_cli.home / "identity", "--purpose", "client")
+
+
+def test_init_lets_nobody_else_in(program: Program) -> None:
+    exposed = [path for path in (program.home / "ca").rglob("*") if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+    assert exposed == []
+    assert stat.S_IMODE((program.home / "ca").stat().st_mode) == 0o700
+    assert stat.S_IMODE((program.home / "identity" / "tls.key").stat().st_mode) == 0o600
+
+
+def test_second_init_changes_nothing(program: Program) -> None:
+    before = {path: path.read_bytes() for path in program.home.rglob("*") if path.is_file() and path.suffix != ".db"}
+
+    overwriting = program("init")
+    elsewhere = program("init", "--identity", program.directory / "other")
+
+    assert (overwriting.status, elsewhere.status) == (7, 7)
+    assert "--new-administrator" in elsewhere.errors
+    assert not (program.directory / "other").exists()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_another_administrator_can_be_made(program: Program) -> None:
+    other = program.directory / "other"
+
+    program.succeed("init", "--new-administrator", "--administrator", "alice", "--identity", other)
+
+    described = json.loads(program.succeed("inspect", other, "-o", "json"))
+    assert described[0]["subject"] == "CN=alice,O=chancery:administrators"
+
+
+def test_root_of_ones_own_is_adopted(lone_cli: Program) -> None:
+    make_root(lone_cli.directory)
+
+    lone_cli.succeed("init", "--root-cert", "root.pem", "--root-key", "root.key")
+
+    verified = json.loads(lone_cli.succeed("verify", lone_cli.home / "identity", "--roots", "root.pem", "-o", "json"))
+    assert verified["path"][-1] == "CN=Own Root"
+
+
+def test_root_stays_offline_where_an_issuer_is_brought(lone_cli: Program) -> None:
+    make_root(lone_cli.directory)
+    make_issuer(lone_cli.directory)
+
+    lone_cli.succeed("init", "--root-cert", "root.pem", "--issuer-cert", "issuer.pem", "--issuer-key", "issuer.key")
+
+    verified = json.loads(lone_cli.succeed("verify", lone_cli.home / "identity", "-o", "json"))
+    assert verified["path"][1:] == ["CN=Own Issuer", "CN=Own Root"]
+    assert len(list((lone_cli.home / "ca" / "keys").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--root-key", "root.key"), 2),
+        (("--root-cert", "root.pem"), 2),
+        (("--issuer-cert", "root.pem", "--issuer-key", "root.key"), 2),
+        (("--root-cert", "root.pem", "--root-key", "other.key"), 7),
+        (("--root-cert", "missing.pem", "--root-key", "root.key"), 3),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_hierarchy_that_does_not_fit_makes_no_authority(
+    lone_cli: Program, arguments: tuple[str, ...], status: int
+) -> None:
+    make_root(lone_cli.directory)
+    openssl(lone_cli.directory, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "other.key")
+
+    assert lone_cli("init", *arguments).status == status
+    assert not (lone_cli.home / "identity").exists()
+
+
+def test_every_fault_of_a_configuration_is_told_at_once(lone_cli: Program) -> None:
+    (lone_cli.directory / "c.yaml").write_text("grpc_port: many\nlog_level: loud\ncolour: red\n")
+
+    outcome = lone_cli("serve", "--config", "c.yaml", "--crl-shards", "0")
+
+    assert outcome.status == 7
+    for fault in ("grpc_port", "log_level", "colour", "crl_shards"):
+        assert fault in outcome.errors
+    assert outcome.errors.count("ca-cli: error: ") == 4
+
+
+def test_flag_wins_over_variable_and_variable_over_file(lone_cli: Program) -> None:
+    (lone_cli.directory / "c.yaml").write_text("trust_domain: file.example\nroot_common_name: From File\n")
+    arguments = ("init", "--config", "c.yaml", "-o", "json")
+    variables = {"CHANCERY_TRUST_DOMAIN": "variable.example"}
+
+    made = json.loads(lone_cli.succeed(*arguments, "--trust-domain", "flag.example", **variables))
+
+    assert made["trust_domain"] == "flag.example"
+    subject = json.loads(lone_cli.succeed("inspect", lone_cli.home / "identity" / "ca.crt", "-o", "json"))[0]["subject"]
+    assert "From File" in subject
+
+
+@pytest.mark.parametrize("text", ["- a", "a: [", "1: 2", "\x00"])
+def test_configuration_that_is_none_is_refused(lone_cli: Program, text: str) -> None:
+    (lone_cli.directory / "c.yaml").write_text(text)
+
+    assert lone_cli("serve", "--config", "c.yaml").status == 7
+
+
+def test_first_start_makes_what_init_would(lone_cli: Program) -> None:
+    with serving(lone_cli) as endpoints:
+        client = Program(home=lone_cli.home, directory=lone_cli.directory, variables=client_variables(endpoints))
+        client.succeed("sign", "--dns", "web.example.com")
+
+    assert (lone_cli.home / "identity" / "tls.crt").exists()
+
+
+def test_second_server_on_one_directory_is_refused(program: Program) -> None:
+    with serving(program):
+        outcome = program("init", "--new-administrator", "--identity", program.directory / "x")
+
+    assert outcome.status == 7
+    assert "another process uses" in outcome.errors
+
+
+def test_loose_modes_and_a_wrong_passphrase_stop_the_start(program: Program) -> None:
+    directory = program.home / "ca"
+    passphrase = directory / "passphrase"
+    passphrase.chmod(0o644)
+    loose = program("serve")
+    passphrase.chmod(0o600)
+    passphrase.write_text("wrong\n")
+    wrong = program("serve")
+    passphrase.unlink()
+    directory.chmod(0o755)
+    open_directory = program("serve")
+
+    assert (loose.status, wrong.status, open_directory.status) == (7, 4, 7)
+    assert f"chmod 0600 {passphrase}" in loose.errors
+    assert f"chmod 0700 {directory}" in open_directory.errors
+
+
+def test_port_that_is_taken_is_named(program: Program) -> None:
+    with serving(program) as endpoints:
+        other = Program(home=program.home.parent / "other", directory=program.directory, variables={})
+        port = endpoints["grpc"].rpartition(":")[2]
+        taken = other.start("serve", "--grpc-port", port, "--http-port", "0", "--enrollment-port", "0")
+        _, errors = taken.communicate(timeout=60)
+
+    assert taken.returncode == 7
+    assert port in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_is_graceful_and_leaves_nothing_behind(program: Program, number: signal.Signals) -> None:
+    process = program.start("serve", "--grpc-port", "0", "--http-port", "0", "--enrollment-port", "0")
+    assert process.stdout is not None
+    process.stdout.readline()
+
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert "stopped" in errors
+    program.succeed("audit", "verify")
+
+
+def test_plain_text_server_is_for_loopback_alone(program: Program) -> None:
+    refused = program("serve", "--no-mtls", "--listen-address", "0.0.0.0")
+    with serving(program, "--no-mtls") as endpoints:
+        client = Program(home=program.home, directory=program.directory, variables=client_variables(endpoints))
+        template = client("template", "--plaintext", "-o", "json")
+        ready = client("status", "--quiet", "--plaintext")
+
+    assert refused.status == 7
+    assert "insecure_bind" in refused.errors
+    assert template.status == 0, template
+    assert json.loads(template.output)["profiles"] == []
+    assert ready.status == 0
