@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import grpc
@@ -33,6 +33,7 @@ from protos.chancery.ca.v1 import admin_service_pb2, certificate_service_pb2, en
 from protos.myca import service_pb2 as myca_service_pb2
 
 Services = Sequence[tuple[ServiceDescriptor, object]]
+_Stop = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +86,15 @@ class Edges:
     stopping: asyncio.Event
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> Endpoints:
-        """Starts them all; `stack` stops them. Raises SettingsInvalid where an address cannot be had."""
+        """Starts them all; `stack` stops them, together. Raises SettingsInvalid where an address cannot be had."""
+        stops: list[_Stop] = []
+        stack.push_async_callback(self._stop, stops)
         office, settings = self.office, self.office.settings.listeners
         authenticator = Authenticator(office.inventory, office.revocations, office.clock) if settings.mtls else None
         denials = DenialLog(audit=office.audit, clock=office.clock)
         handlers = self._handlers(denials)
         edge = Edge(authenticator=authenticator, entropy=office.entropy, metrics=self.metrics, denials=denials)
-        http, revocation = await self._listen_http(handlers, edge, stack)
+        http, revocation = await self._listen_http(handlers, edge, stops)
         if not settings.grpc:
             return Endpoints(http=http, grpc=None, enrollment=None, revocation=revocation)
         gate = Gate(
@@ -105,26 +108,24 @@ class Edges:
         plain = server_credentials(self.serving, office.issuers) if settings.mtls else None
         return Endpoints(
             http=http,
-            grpc=await self._listen_grpc(handlers.private_services, gate, settings.grpc_port, mutual, stack),
+            grpc=await self._listen_grpc(handlers.private_services, gate, settings.grpc_port, mutual, stops),
             enrollment=await self._listen_grpc(
-                handlers.public_services, replace(gate, authenticator=None), settings.enrollment_port, plain, stack
+                handlers.public_services, replace(gate, authenticator=None), settings.enrollment_port, plain, stops
             ),
             revocation=revocation,
         )
 
-    async def _listen_http(
-        self, handlers: Handlers, edge: Edge, stack: contextlib.AsyncExitStack
-    ) -> tuple[str, str | None]:
+    async def _listen_http(self, handlers: Handlers, edge: Edge, stops: list[_Stop]) -> tuple[str, str | None]:
         settings = self.office.settings.listeners
         documents = self._documents(handlers)
         tls = ReloadingContext(self.serving, self.office.issuers) if settings.mtls else None
         full = HttpListener(full_application(edge, documents, handlers), tls)
-        stack.push_async_callback(full.stop, settings.drain_timeout.total_seconds())
+        stops.append(full.stop)
         url = await full.start(settings.listen_address, settings.http_port)
         if settings.revocation_port is None:
             return url, None
         revocation = HttpListener(revocation_application(edge, documents), None)
-        stack.push_async_callback(revocation.stop, settings.drain_timeout.total_seconds())
+        stops.append(revocation.stop)
         return url, await revocation.start(settings.listen_address, settings.revocation_port)
 
     async def _listen_grpc(
@@ -133,15 +134,20 @@ class Edges:
         gate: Gate,
         port: int,
         credentials: grpc.ServerCredentials | None,
-        stack: contextlib.AsyncExitStack,
+        stops: list[_Stop],
     ) -> str:
         settings = self.office.settings.listeners
         address = settings.listen_address
         host = f"[{address}]" if ":" in address else address
         listener = GrpcListener(services, gate, with_reflection=settings.reflection)
         bound = await listener.start(f"{host}:{port}", credentials)
-        stack.push_async_callback(listener.stop, settings.drain_timeout.total_seconds())
+        stops.append(listener.stop)
         return f"{host}:{bound}"
+
+    async def _stop(self, stops: Sequence[_Stop]) -> None:
+        """All at once: what one of them refuses must not get in by another, and the grace is given once."""
+        grace = self.office.settings.listeners.drain_timeout.total_seconds()
+        await asyncio.gather(*(stop(grace) for stop in stops))
 
     def _handlers(self, denials: DenialLog) -> Handlers:
         office = self.office
@@ -167,6 +173,7 @@ class Edges:
             metrics=self.metrics,
             denials=denials,
             trust_domain=trust_domain,
+            stopping=self.stopping,
         )
         return Handlers(
             certificates=certificates,

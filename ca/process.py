@@ -41,7 +41,9 @@ async def serve(
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         serving = await _serving_certificate(office, metrics, host_name)
-        watch = CertificateWatch(inventory=office.inventory, policy=office.policy, clock=office.clock)
+        watch = CertificateWatch(
+            inventory=office.inventory, policy=office.policy, clock=office.clock, stopping=stopping
+        )
         pipeline = _pipeline(office, metrics, watch)
         stack.push_async_callback(pipeline.close)
         edges = Edges(

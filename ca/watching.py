@@ -2,6 +2,7 @@
 
 - The store is the truth, asked at least every second; a local nudge after each batch only makes it sooner.
 - One page at a time: a slow reader holds a page, not the inventory.
+- Policy is asked again before each page: who may no longer read is told nothing more.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ca.ambient import Clock, epoch_seconds
 from ca.calls import Call
+from ca.errors import ShuttingDown
 from ca.policy import Operation, Policy
 from ca.registry import verify_allowed
 from store.inventory import Inventory
@@ -26,6 +28,7 @@ class CertificateWatch:
     inventory: Inventory
     policy: Callable[[], Policy]
     clock: Clock
+    stopping: asyncio.Event
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def nudge(self) -> None:
@@ -38,12 +41,12 @@ class CertificateWatch:
     ) -> AsyncIterator[CertificateRecord]:
         """Yields every matching certificate recorded after `cursor`; None: after now.
 
-        Never ends by itself. Raises PolicyDenied.
+        Never ends by itself. Raises PolicyDenied; ShuttingDown once the process is told to stop.
         """
         verify_allowed(self.policy(), call, Operation.READ)
         if cursor is None:
             cursor = await asyncio.to_thread(self._newest)
-        while True:
+        while not self.stopping.is_set():
             news = self._news
             records = await asyncio.to_thread(self.inventory.after, cursor, limit=_PAGE)
             for record in records:
@@ -53,6 +56,7 @@ class CertificateWatch:
                     yield record
             if not records:
                 await _wait(news)
+        raise ShuttingDown("the server is stopping; go on from the last cursor at another one, or in a moment")
 
     def _newest(self) -> int:
         page = self.inventory.search(CertificateFilter(), now=epoch_seconds(self.clock()), page_size=1)

@@ -51,6 +51,7 @@ class CertificateHandlers:
     metrics: Metrics
     denials: DenialLog
     trust_domain: str
+    stopping: asyncio.Event
 
     async def get_csr_template(
         self, _request: service.GetCsrTemplateRequest, call: Call
@@ -74,7 +75,8 @@ class CertificateHandlers:
         async def sign(request: service.SignCsrsRequest) -> service.SignCsrsResponse:
             return await self._sign_in_stream(request.request, call)
 
-        async with contextlib.aclosing(answer_side_by_side(requests, sign, window=_STREAM_WINDOW)) as responses:
+        answers = answer_side_by_side(requests, sign, window=_STREAM_WINDOW, stopping=self.stopping)
+        async with contextlib.aclosing(answers) as responses:
             async for response in responses:
                 yield response
 
@@ -194,6 +196,7 @@ class CertificateHandlers:
 
     async def _issue(self, order: Order) -> CertificateRecord:
         record = await self.pipeline.issue(order)
+        self.watch.nudge()
         self.metrics.issued.labels(profile=record.profile).inc()
         return record
 

@@ -14,7 +14,7 @@ import grpc
 from ca.office import AdministratorIdentity
 
 _STOP_SECONDS = 30
-_QUIET = {"GRPC_VERBOSITY": "NONE"}
+_SLOW_START = "PYTHONDONTWRITEBYTECODE"  # an installed program finds its bytecode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class ServingProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | _QUIET | {"CHANCERY_HOME": str(self.home)},
+                env={name: value for name, value in os.environ.items() if name != _SLOW_START}
+                | {"CHANCERY_HOME": str(self.home)},
             )
 
     def start(self) -> None:
