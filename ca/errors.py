@@ -8,7 +8,7 @@
     │   ├── PolicyDenied
     │   └── NotTheOwner
     ├── InvalidArgument            the caller asked for something that cannot be
-    │   └── RequestInvalid    RequestIdReused    UnknownProfile
+    │   └── RequestInvalid    RequestIdReused
     ├── NotFound
     │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
     ├── FailedPrecondition         right request, wrong moment
@@ -20,7 +20,7 @@
     │   └── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
     └── Internal                   ours; the text is withheld at the edges
 
-- Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.errors` and `ca.web.problems` map classes to them.
+- Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.statuses` and `ca.web.problems` map classes to them.
 - Errors of `certs` and `store` pass through unwrapped: the same tables map them.
 """
 

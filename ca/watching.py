@@ -47,6 +47,7 @@ class CertificateWatch:
         if cursor is None:
             cursor = await asyncio.to_thread(self._newest)
         while not self.stopping.is_set():
+            verify_allowed(self.policy(), call, Operation.READ)
             news = self._news
             records = await asyncio.to_thread(self.inventory.after, cursor, limit=_PAGE)
             for record in records:

@@ -57,4 +57,4 @@ def to_status(error: Exception, call_id: str) -> status_pb2.Status:
 
 
 def _metadata(error: Exception, *, known: bool) -> Mapping[str, str]:
-    return error.metadata if known and isinstance(error, ca_errors.CaError) else {}
+    return error.metadata if known and isinstance(error, (ca_errors.CaError, certs_errors.CertsError)) else {}
