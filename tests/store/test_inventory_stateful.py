@@ -211,7 +211,9 @@ def test_sqlite_inventory_is_as_its_model() -> None:
 def test_postgresql_inventory_is_as_its_model(postgresql_server) -> None:
     @contextmanager
     def url() -> Iterator[str]:
-        yield postgresql_server.create_database()
+        url = postgresql_server.lend_database()
+        yield url
+        postgresql_server.take_back(url)
 
     machine = type("PostgresqlMachine", (InventoryMachine,), {"make_url": staticmethod(url)})
 
