@@ -28,7 +28,7 @@ from certs.errors import (
     UsageNotAllowed,
     VerificationFailed,
 )
-from certs.extensions import all_extensions, extension_value
+from certs.extensions import all_extensions, extension_value, verify_readable
 from certs.host_names import verify_name
 from certs.keys import verify_key_strength
 from certs.name_constraints import verify_name_constraints
@@ -96,6 +96,8 @@ class _Search:
     def __init__(self, leaf: x509.Certificate, intermediates: Path, roots: Path, at: datetime) -> None:
         if len(intermediates) + len(roots) > MAX_CERTIFICATES:
             raise ConstraintViolation(f"more than {MAX_CERTIFICATES} certificates were given to build a chain from")
+        for one in (leaf, *roots, *intermediates):
+            verify_readable(one)
         self._leaf = leaf
         self._roots = roots
         self._by_subject: dict[x509.Name, list[x509.Certificate]] = {}

@@ -153,7 +153,7 @@ def _parse(data: bytes) -> x509.CertificateRevocationList:
         raise MalformedCrl(f"the CRL has {len(data)} octets; at most {MAX_CRL_OCTETS} are read")
     try:
         crl = x509.load_pem_x509_crl(data) if data.startswith(b"-----") else x509.load_der_x509_crl(data)
-        list(crl.extensions)
+        _ = list(crl.extensions), crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid
     except (
         ValueError,
         TypeError,

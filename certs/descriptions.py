@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from certs.errors import UnsupportedKeyType
-from certs.extensions import all_extensions, extension_value
+from certs.extensions import all_extensions, extension_value, verify_readable
 from certs.fingerprints import certificate_fingerprint
 from certs.keys import key_type_of
 from certs.lifetimes import format_lifetime
@@ -104,7 +104,8 @@ class CertificateDescription:
 
 
 def describe(certificate: x509.Certificate) -> CertificateDescription:
-    """Raises MalformedCertificate where an extension cannot be read."""
+    """Raises MalformedCertificate where a name, a time or an extension cannot be read."""
+    verify_readable(certificate)
     constraints = extension_value(certificate, x509.BasicConstraints)
     subject_key = extension_value(certificate, x509.SubjectKeyIdentifier)
     authority_key = extension_value(certificate, x509.AuthorityKeyIdentifier)

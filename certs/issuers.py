@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import der
 from certs.errors import NotAnIssuer, SignatureMismatch
-from certs.extensions import all_extensions, extension_value
+from certs.extensions import all_extensions, extension_value, verify_readable
 from certs.keys import KeyType, PrivateKey, key_type_of, verify_key_pair
 from certs.profiles import Profile
 
@@ -91,6 +91,7 @@ def subject_octets(certificate: x509.Certificate) -> bytes:
 
 
 def _verify_is_ca(certificate: x509.Certificate) -> None:
+    verify_readable(certificate)
     name = certificate.subject.rfc4514_string()
     key_usage = extension_value(certificate, x509.KeyUsage)
     if key_usage is None or not key_usage.key_cert_sign or not _has_critical_ca_flag(certificate):

@@ -326,6 +326,7 @@ def test_forms_that_rfc_5280_has_not_are_refused(change, match, build, now, sign
         verify_chain(signed_again(leaf, key("middle"), change), [middle], [root], at=now)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_a_damaged_leaf_never_verifies(position, bit, build, now):
     root, middle, leaf = build()

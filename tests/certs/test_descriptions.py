@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -6,9 +7,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from certs import der
 from certs.descriptions import describe, render_text
+from certs.errors import MalformedCertificate
 from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest, build_request
@@ -138,3 +142,18 @@ def test_nothing_in_a_certificate_reaches_the_terminal_as_a_control(foreign):
 
     assert all(character.isprintable() or character == "\n" for character in text)
     assert "\\x1b]0\\;owned\\x07" in text
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@given(position=st.integers(0, 10_000), octet=st.integers(0, 255))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_certificate_is_described_or_malformed(position, octet, certificate):
+    data = bytearray(certificate.public_bytes(Encoding.DER))
+    data[position % len(data)] = octet
+    try:
+        damaged = x509.load_der_x509_certificate(bytes(data))
+    except (ValueError, x509.InvalidVersion):
+        return
+
+    with suppress(MalformedCertificate):
+        render_text(damaged)
