@@ -40,6 +40,10 @@ def main() -> int:
     findings += shares(findings)
     environment = _environment(quick=arguments.quick, seconds=time.monotonic() - started)
     print(render(findings))
+    if os.getloadavg()[0] > len(os.sched_getaffinity(0)) + 1:
+        print(
+            f"\nThe machine is busy (load {os.getloadavg()[0]:.1f}): ratios of CPU time hold, rates and latencies do not."
+        )
     print(f"\n{json.dumps(environment)}")
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     write_json(path, environment, findings)

@@ -19,6 +19,7 @@ from certs.requests import CertificateRequest
 from certs.signing import CertificateEncoder, Signer
 
 SECTION = "crypto: P-256, one thread, CPU time; S is one raw signature"
+SIGNATURES, RAW = "S", "x raw"
 VERIFY = "raw verification"
 ALL_STEPS = "CSR to certificate with lint and inspection"
 PREPARED = "CSR to certificate and its record, policy included"
@@ -89,7 +90,7 @@ def _figures(costs: Mapping[str, Cost]) -> list[Figure]:
         key: str, name: str, *, goal: int | None = None, budget: float | None = None, per_raw: bool = False
     ) -> Figure:
         cost = costs[key]
-        value, unit = (cost.ratio / raw, "x raw") if per_raw else (cost.ratio, "S")
+        value, unit = (cost.ratio / raw, RAW) if per_raw else (cost.ratio, SIGNATURES)
         note = f"{cost.microseconds:.0f} µs"
         return Figure(section=SECTION, name=name, value=value, unit=unit, goal=goal, budget=budget, note=note)
 
@@ -111,4 +112,4 @@ def _figures(costs: Mapping[str, Cost]) -> list[Figure]:
 
 def _prepared(cost: Cost) -> Figure:
     note = f"{cost.microseconds / BATCH:.0f} µs, batches of {BATCH}"
-    return Figure(section=SECTION, name=PREPARED, value=cost.ratio / BATCH, unit="S", note=note)
+    return Figure(section=SECTION, name=PREPARED, value=cost.ratio / BATCH, unit=SIGNATURES, note=note)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.cpu import cores, resident_mebibytes
+from bench.crypto import RAW, SIGNATURES
 from bench.driving import IN_FLIGHT, Measured, Scenario, load_generator, take_turn
 from bench.figures import Figure, Finding, Skipped
 from bench.servers import RunningServer, authority, command_line, comparison
@@ -45,7 +46,7 @@ def measure(*, quick: bool) -> list[Finding]:
         return [Skipped(section=SECTION, name="everything", reason="ca-cli is not installed beside this Python")]
     placement = cores()
     server_core, client_core = placement if placement is not None else (None, None)
-    rounds, warm_up, seconds = (1, 0.3, 0.7) if quick else (3, 1.0, 3.0)
+    rounds, warm_up, seconds = (1, 0.3, 0.7) if quick else (3, 0.7, 2.5)
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         servers = _start_servers(stack, program, directory, server_core)
@@ -137,7 +138,7 @@ def _against_raw(name: str, turns: list[Measured], *, goal: int | None = None, b
         section=SECTION,
         name=name,
         value=statistics.median(turn.microseconds / turn.raw for turn in turns),
-        unit="x raw",
+        unit=RAW,
         goal=goal,
         budget=budget,
         note=_spent(turns),
@@ -151,7 +152,7 @@ def _against_signature(
         section=SECTION,
         name=name,
         value=statistics.median(turn.microseconds / turn.signature for turn in turns),
-        unit="S",
+        unit=SIGNATURES,
         goal=goal,
         budget=budget,
         note=_spent(turns),

@@ -10,7 +10,11 @@ SECTION = "where one SignCsr spends its CPU time, 64 in flight"
 
 def shares(findings: Sequence[Finding]) -> Iterator[Figure]:
     """Nothing unless crypto, store and end to end were measured. What is left over is our edge, threads and cold caches."""
-    values = {finding.name: finding.value for finding in findings if isinstance(finding, Figure)}
+    values = {
+        finding.name: finding.value
+        for finding in findings
+        if isinstance(finding, Figure) and finding.unit in {crypto.SIGNATURES, crypto.RAW}
+    }
     names = (crypto.VERIFY, crypto.ALL_STEPS, crypto.PREPARED, store.JUDGED, endtoend.BARE_CALL, endtoend.SIGNING)
     if not all(name in values for name in names):
         return

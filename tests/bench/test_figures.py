@@ -55,7 +55,9 @@ def test_shares_add_up_to_the_whole():
         endtoend.SIGNING: 5.0,
     }
 
-    parts = list(shares([figure(value, name=name) for name, value in values.items()]))
+    compared = figure(3.1, name=endtoend.BARE_CALL, unit="x Go")
+
+    parts = list(shares([*(figure(value, name=name) for name, value in values.items()), compared]))
 
     assert sum(part.value for part in parts) == pytest.approx(100)
     assert parts[0].value == pytest.approx(20)
