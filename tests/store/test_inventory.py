@@ -336,6 +336,8 @@ def test_crl_shard_lists_what_is_revoked_and_not_long_expired(inventory: Invento
 
     assert (entry.serial, entry.revoked_at, entry.reason) == (kept.serial, NOW - 5, 1)
     assert (entry.certificate_id, entry.key_fingerprint) == (kept.id, kept.key_fingerprint)
+    everywhere = inventory.revoked("a" * 32, None, not_after_from=NOW)
+    assert [one.serial for one in everywhere] == [kept.serial, other_shard.serial]
 
 
 def test_revocations_are_followed_in_order(inventory: Inventory) -> None:
