@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ca.ambient import Clock, Entropy, epoch_seconds, random_id
+from ca.ambient import Clock, Entropy, epoch_seconds
 from ca.audit import Action, audit_event
 from ca.callers import CallerKind
 from ca.calls import Call
@@ -232,7 +232,7 @@ class Authority:
 
     def _issuance(self, draft: "_Draft", der: bytes) -> Issuance:
         template, now = draft.template, draft.decided_at
-        certificate_id = random_id(self._entropy)
+        certificate_id = Serial.mint(now, self._entropy).hex  # begins with the time, as serials do: an index grows at one end
         fingerprint = certificate_fingerprint(der)
         record = CertificateRecord(
             sequence=None,
@@ -332,12 +332,16 @@ def _indexed_names(template: CertificateTemplate) -> tuple[tuple[str, str], ...]
 
 
 def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | StoreError) -> Outcome:
-    """Tells a retry (the same key again, or a key of ours) from another request under a used request_id."""
+    """Tells a retry (the same names and the same key, or a key of ours again) from another request under a used request_id."""
     if isinstance(outcome, (TokenSpent, TokenExpired)):
         return TokenRefused("the token is not valid, or no longer; ask for a new one")
     if isinstance(outcome, StoreError) or outcome.id == issuance.certificate.id:
         return outcome
-    same_key = outcome.key_fingerprint == issuance.certificate.key_fingerprint
-    if not same_key and (order.server_key is None or not outcome.has_private_key):
-        return RequestIdReused("this request_id was used for another request; take a fresh one")
-    return outcome
+    asked = issuance.certificate
+    same = (outcome.profile, outcome.subject, outcome.names) == (asked.profile, asked.subject, asked.names)
+    same_key = outcome.key_fingerprint == asked.key_fingerprint or order.server_key is not None
+    return (
+        outcome
+        if same and same_key
+        else RequestIdReused("this request_id was used for another request; take a fresh one")
+    )

@@ -208,7 +208,7 @@ class Certificate(_message.Message):
     RENEWED_FROM_ID_FIELD_NUMBER: _builtins.int
     HAS_PRIVATE_KEY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Random identifier: 32 lower-case hexadecimal digits."""
+    """Identifier, 32 lower-case hexadecimal digits: the time of issuance and 88 random bits, so that nobody guesses it."""
     serial_number: _builtins.str
     """The X.509 serial number: 32 lower-case hexadecimal digits."""
     issuer_id: _builtins.str
