@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = ROOT / "Dockerfile"
 
+pytestmark = pytest.mark.xdist_group("image")  # one process makes the image for all tests here
+
 
 def instructions() -> list[str]:
     joined = DOCKERFILE.read_text().replace("\\\n", " ")

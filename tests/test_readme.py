@@ -18,6 +18,8 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SESSIONS = [text for language, text in BLOCKS if language == "console"]
 LONGEST_README = 200
 
+pytestmark = pytest.mark.xdist_group("readme")  # one process runs the session for all tests here
+
 MASKS = (
     (r"/\S*?/\.quickstart", "<home>"),
     (r"\b[0-9a-f]{64}\b", "<sha256>"),

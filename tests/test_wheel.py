@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/py.typed"))
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one process makes the wheel for all tests here
+
 IMPORT_EVERYTHING = """
 import importlib, json, pkgutil, sys
 modules = []
