@@ -30,6 +30,7 @@ from certs.errors import CertsError, PassphraseRequired
 from certs.inspection import verify_issued
 from certs.issuers import Issuer
 from certs.keys import KeyFactory, PrivateKey, key_type_of, subject_public_key_info, verify_key_pair
+from certs.lint import Linter, verify_rules
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import PROFILES
 from certs.serials import Serial
@@ -128,7 +129,11 @@ class HierarchyFounder:
         template, key = self._template(
             "root", self.settings.hierarchy.root_common_name, validity(PROFILES["root"], self.clock())
         )
-        return Pair(certificate=x509.load_der_x509_certificate(self_sign(template, key)), private_key=key)
+        der = self_sign(template, key)
+        certificate = x509.load_der_x509_certificate(der)
+        verify_rules(certificate)
+        verify_issued(der, template=template, issuer=Issuer(certificate=certificate, private_key=key))
+        return Pair(certificate=certificate, private_key=key)
 
     def _make_issuer(self, root: Pair) -> Pair:
         issuer = _issuer(root)
@@ -136,8 +141,9 @@ class HierarchyFounder:
             PROFILES["intermediate"], self.clock(), None, issuer.not_after, issuer_not_before=issuer.not_before
         )
         template, key = self._template("intermediate", self.settings.hierarchy.issuer_common_name, window)
+        Linter(issuer, self.key_factory).verify(template)
         der = sign_with_builder(issuer, template)
-        verify_issued(der, template=template, issuer=issuer, verify_signature=True)
+        verify_issued(der, template=template, issuer=issuer)
         return Pair(certificate=x509.load_der_x509_certificate(der), private_key=key)
 
     def _template(

@@ -14,7 +14,9 @@ def parse_lifetime(text: str) -> timedelta:
     match = _TEXT.fullmatch(text.strip())
     if match is None or not any(match.groups()):
         raise MalformedInput(f"{text!r} is not a length of time; write it like 90s, 15m, 24h, 90d or 1h30m")
-    return timedelta(seconds=sum(int(count or 0) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True)))
+    return timedelta(
+        seconds=sum(int(count or 0) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True))
+    )
 
 
 def format_lifetime(span: timedelta) -> str:
