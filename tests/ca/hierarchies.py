@@ -121,9 +121,16 @@ def _made(
         .add_extension(constraints, critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(_authority_key_identifier(issuer, key), critical=False)
     )
     if extended is not None:
         builder = builder.add_extension(extended, critical=False)
     above = () if issuer is None else (issuer.certificate, *issuer.above)
     return Outsider(certificate=builder.sign(signer, hashes.SHA256()), private_key=key, above=above)
+
+
+def _authority_key_identifier(issuer: Outsider | None, key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    if issuer is None:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    above = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(above.value)

@@ -196,6 +196,14 @@ def test_retry_with_another_key_is_refused(office: Office) -> None:
         office.authority.issue(order_for("web.example", request_id="another-key"))
 
 
+def test_retry_with_other_names_is_refused(office: Office) -> None:
+    key = generate_private_key(KeyType.EC_P256)
+    office.authority.issue(order_for(request=request_for("a.example", key=key), request_id="other-names"))
+
+    with pytest.raises(RequestIdReused):
+        office.authority.issue(order_for(request=request_for("b.example", key=key), request_id="other-names"))
+
+
 def test_request_ids_of_two_callers_do_not_meet(office: Office) -> None:
     first = office.authority.issue(order_for("web.example", request_id="two-callers"))
 
