@@ -1,13 +1,11 @@
 """Step 1: who is calling. TLS has verified the chain; what TLS cannot know is asked here.
 
 - A client certificate counts only if this authority recorded it: a root brought by the user may have signed others.
-- Expiry is judged at each call, not only when the connection was made; so is revocation.
+- Expiry is judged at each call, not only when the connection was made, and at each message of a stream; so is revocation.
 """
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime
 
 from ca.ambient import Clock
 from ca.callers import Caller
@@ -23,13 +21,6 @@ from store.inventory import Inventory
 _REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    caller: Caller
-    serial: bytes
-    not_after: datetime
-
-
 class Authenticator:
     """Turns a verified client certificate into a Caller."""
 
@@ -37,15 +28,17 @@ class Authenticator:
         self._inventory = inventory
         self._revocations = revocations
         self._clock = clock
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._known: OrderedDict[bytes, Caller] = OrderedDict()
 
     def recall(self, encoded: bytes) -> Caller | None:
         """The caller of a certificate seen before, without touching the store; None for a new face.
 
         Raises as `authenticate`.
         """
-        known = self._known.get(hashlib.sha256(encoded).digest())
-        return None if known is None else self._verify(known)
+        caller = self._known.get(hashlib.sha256(encoded).digest())
+        if caller is not None:
+            self.verify(caller)
+        return caller
 
     def authenticate(self, encoded: bytes) -> Caller:
         """Takes PEM or DER. Blocks on the store. Raises CallerUnknown, CallerExpired, CallerRevoked."""
@@ -59,19 +52,18 @@ class Authenticator:
             ) from err
         if record.fingerprint != certificate_fingerprint(certificate):
             raise CallerUnknown("another certificate was recorded under this serial number")
-        known = _Known(
-            caller=Caller.from_certificate(certificate), serial=serial.octets, not_after=certificate.not_valid_after_utc
-        )
-        self._known[hashlib.sha256(encoded).digest()] = known
+        caller = Caller.from_certificate(certificate)
+        self._known[hashlib.sha256(encoded).digest()] = caller
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return self._verify(known)
+        self.verify(caller)
+        return caller
 
-    def _verify(self, known: _Known) -> Caller:
-        if self._revocations.has_serial(known.serial):
+    def verify(self, caller: Caller) -> None:
+        """Whether the certificate of a caller that was authenticated still counts. Raises CallerExpired, CallerRevoked."""
+        if caller.serial_number is not None and self._revocations.has_serial(bytes.fromhex(caller.serial_number)):
             raise CallerRevoked("this client certificate was revoked; ask for a new one")
-        if self._clock() > known.not_after:
+        if caller.not_after is not None and self._clock() > caller.not_after:
             raise CallerExpired(
-                f"this client certificate expired at {known.not_after:%Y-%m-%dT%H:%M:%SZ}; get a new one"
+                f"this client certificate expired at {caller.not_after:%Y-%m-%dT%H:%M:%SZ}; get a new one"
             )
-        return known.caller

@@ -7,6 +7,7 @@
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from cryptography import x509
@@ -27,7 +28,10 @@ class CallerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """`serial_number` is 32 lower-case hexadecimal digits, `certificate_fingerprint` the SHA-256 of the DER."""
+    """`serial_number` is 32 lower-case hexadecimal digits, `certificate_fingerprint` the SHA-256 of the DER.
+
+    `not_after` is the last instant of the certificate, aware UTC.
+    """
 
     kind: CallerKind
     subject: SubjectName = field(default_factory=SubjectName)
@@ -35,6 +39,7 @@ class Caller:
     spiffe_id: SpiffeId | None = None
     serial_number: str | None = None
     certificate_fingerprint: bytes | None = None
+    not_after: datetime | None = None
     token_id: str | None = None
     name: str = field(init=False)
     """As records and audit show it: the SPIFFE ID, else the subject (RFC 4514), else the first name with its kind."""
@@ -56,6 +61,7 @@ class Caller:
             spiffe_id=_spiffe_id_among(names),
             serial_number=format(certificate.serial_number, "032x"),
             certificate_fingerprint=certificate.fingerprint(hashes.SHA256()),
+            not_after=certificate.not_valid_after_utc,
         )
 
     @classmethod

@@ -1,7 +1,7 @@
 """One-time tokens: a way in for those who have no certificate yet, prepared by somebody who has.
 
 - A token is worth exactly one certificate: profile, subject and names are fixed when it is made, by a caller to whom policy
-  would have given that certificate. Spending it and recording the certificate are one transaction.
+  would have given that certificate, and for no longer. Spending it and recording the certificate are one transaction.
 - The store keeps a SHA-256 of the secret (32 random octets need no slower hash); the secret is shown once.
 - The text carries the root's fingerprint, so that its bearer can tell the right server from any other.
 - Unknown, wrong, spent, withdrawn, expired: one error, so that guessing teaches nothing.
@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -130,7 +130,7 @@ class TokenDesk:
             )
         if grant.public_key_sha256 is not None and len(grant.public_key_sha256) != hashlib.sha256().digest_size:
             raise RequestInvalid("public_key_sha256 must be 32 octets", field="public_key_sha256")
-        self._verify_worth(call, grant)
+        grant = self._verify_worth(call, grant)
         now = self.clock()
         secret = TokenSecret(id=random_id(self.entropy), secret=self.entropy(32), root_fingerprint=root_fingerprint)
         record = TokenRecord(
@@ -187,8 +187,9 @@ class TokenDesk:
                 f"no token {token_id[:64]!r} that could still be spent; list them with: ca-cli token list"
             ) from err
 
-    def _verify_worth(self, call: Call, grant: Grant) -> None:
-        self.policy().verify(
+    def _verify_worth(self, call: Call, grant: Grant) -> Grant:
+        """The grant, with the creator's longest lifetime where it names none. Raises PolicyDenied."""
+        decision = self.policy().verify(
             PolicyRequest(
                 caller=call.caller,
                 operation=Operation.ISSUE,
@@ -199,6 +200,7 @@ class TokenDesk:
                 lifetime=grant.certificate_lifetime,
             )
         )
+        return replace(grant, certificate_lifetime=grant.certificate_lifetime or decision.maximum_lifetime)
 
 
 def _hash(secret: bytes) -> bytes:

@@ -13,7 +13,7 @@ from ca.ambient import Clock, epoch_seconds
 from ca.calls import Call
 from ca.errors import ShuttingDown
 from ca.policy import Operation, Policy
-from ca.registry import verify_allowed
+from ca.registry import is_allowed, verify_allowed
 from store.inventory import Inventory
 from store.records import CertificateFilter, CertificateRecord
 
@@ -39,7 +39,7 @@ class CertificateWatch:
     async def follow(
         self, call: Call, cursor: int | None, wanted: CertificateFilter
     ) -> AsyncIterator[CertificateRecord]:
-        """Yields every matching certificate recorded after `cursor`; None: after now.
+        """Yields every matching certificate recorded after `cursor` that may be read; None: after now.
 
         Never ends by itself. Raises PolicyDenied; ShuttingDown once the process is told to stop.
         """
@@ -53,11 +53,14 @@ class CertificateWatch:
             for record in records:
                 if record.sequence is not None:
                     cursor = record.sequence
-                if matches(wanted, record, epoch_seconds(self.clock())):
+                if matches(wanted, record, epoch_seconds(self.clock())) and self._may_read(call, record):
                     yield record
             if not records:
                 await _wait(news)
         raise ShuttingDown("the server is stopping; go on from the last cursor at another one, or in a moment")
+
+    def _may_read(self, call: Call, record: CertificateRecord) -> bool:
+        return is_allowed(self.policy(), call, Operation.READ, record)
 
     def _newest(self) -> int:
         page = self.inventory.search(CertificateFilter(), now=epoch_seconds(self.clock()), page_size=1)

@@ -27,7 +27,7 @@ from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
 from certs.keys import KeyFactory, KeyType, key_type_of, subject_public_key_info
 from certs.names import SubjectAlternativeNames, SubjectName
-from certs.profiles import BACKDATE, LEAF_PROFILES
+from certs.profiles import LEAF_PROFILES
 from certs.requests import CertificateRequest
 from protos.chancery.ca.v1 import certificate_pb2 as wire
 from protos.chancery.ca.v1 import certificate_service_pb2 as service
@@ -128,16 +128,19 @@ class CertificateHandlers:
         if call.caller.kind is not CallerKind.CERTIFICATE or call.caller.serial_number is None:
             raise CertificateRequired("present the certificate that is to be renewed")
         held = await asyncio.to_thread(self.registry.find, call, call.caller.serial_number)
+        asked = _renewal_request(held, request.csr)
         order = Order(
             call=call,
             operation=Operation.RENEW,
             profile=held.profile,
-            request=_renewal_request(held, request.csr),
+            request=asked,
             lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
             usual_lifetime=_same_lifetime(held),
             request_id=parse_request_id(request.request_id),
             renewed_from=held.id,
         )
+        if order.lifetime is not None and order.lifetime > _lifetime(held):
+            self._verify_longer(order, asked)
         return service.RenewCertificateResponse(certificate=self._message(await self._issue(order)))
 
     async def revoke_certificate(
@@ -173,6 +176,11 @@ class CertificateHandlers:
         wanted = conversion.to_filter(request.filter)
         async for record in self.watch.follow(call, _cursor(request.resume_cursor), wanted):
             yield service.WatchCertificatesResponse(certificate=self._message(record), cursor=str(record.sequence))
+
+    def _verify_longer(self, order: Order, asked: CertificateRequest) -> None:
+        """A longer life than before is for those who could be issued it anew. Raises PolicyDenied."""
+        issue = replace(order, operation=Operation.ISSUE)
+        self.authority.verify_permitted(issue, key_type=asked.key_type, subject=asked.subject, names=asked.names)
 
     async def _sign(self, request: service.SignCsrRequest, call: Call) -> wire.Certificate:
         order = Order(
@@ -231,8 +239,12 @@ def _renewal_request(held: CertificateRecord, csr: bytes) -> CertificateRequest:
 def _same_lifetime(held: CertificateRecord) -> timedelta | None:
     """As long as the one before, unless that one was cut short by the end of its issuer."""
     profile = LEAF_PROFILES[held.profile]
-    span = timedelta(seconds=held.not_after - held.not_before) - BACKDATE
+    span = _lifetime(held)
     return span if profile.minimum_lifetime <= span <= profile.maximum_lifetime else None
+
+
+def _lifetime(held: CertificateRecord) -> timedelta:
+    return timedelta(seconds=held.not_after - held.issued_at)
 
 
 def _cursor(text: str) -> int | None:

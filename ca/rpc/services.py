@@ -5,6 +5,7 @@
     async def sign_csrs(self, requests, call)                      the same, over a stream of requests
 
 - Around every method stand the same steps: identify the call, authenticate the caller, run, map errors, count, log.
+- A stream may last longer than its caller's certificate: each message, either way, is judged by it again.
 - A method of the .proto without its counterpart stops the start.
 """
 
@@ -78,6 +79,17 @@ class Passage:
         self._call = Call(caller=await self._gate.identify(context), id=self._id)
         return self._call
 
+    def verify(self) -> None:
+        """Raises Unauthenticated leaves where the certificate of the caller that was admitted no longer counts."""
+        if self._gate.authenticator is not None and self._call is not None:
+            self._gate.authenticator.verify(self._call.caller)
+
+    async def verified(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The requests of a stream, for as long as the caller's certificate counts."""
+        async for request in requests:
+            self.verify()
+            yield request
+
     async def refuse(self, context: _Context, error: Exception) -> NoReturn:
         """Answers with the error's status, and tells log, audit and metrics."""
         status = to_status(error, self._id)
@@ -130,7 +142,7 @@ def _method_handler(method: MethodDescriptor, run: Callable[..., Any], gate: Gat
     if not method.server_streaming:
         return grpc.unary_unary_rpc_method_handler(_unary(method.full_name, run, gate), **coders)
     build = grpc.stream_stream_rpc_method_handler if method.client_streaming else grpc.unary_stream_rpc_method_handler
-    return build(_streaming(method.full_name, run, gate), **coders)
+    return build(_streaming(method, run, gate), **coders)
 
 
 def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> Callable[[Any, _Context], Awaitable[Any]]:
@@ -150,12 +162,14 @@ def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> Calla
 
 
 def _streaming(
-    method: str, run: Callable[..., AsyncIterator[Any]], gate: Gate
+    method: MethodDescriptor, run: Callable[..., AsyncIterator[Any]], gate: Gate
 ) -> Callable[[Any, _Context], AsyncIterator[Any]]:
     async def serve(request: Any, context: _Context) -> AsyncIterator[Any]:
-        passage = gate.enter(method)
+        passage = gate.enter(method.full_name)
+        asked = passage.verified(request) if method.client_streaming else request
         try:
-            async for response in run(request, await passage.admit(context)):
+            async for response in run(asked, await passage.admit(context)):
+                passage.verify()
                 yield response
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status
             await passage.refuse(context, err)

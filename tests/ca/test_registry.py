@@ -24,6 +24,9 @@ READERS_RULE = """
   - name: readers
     callers: [{certificate: {common_names: [reader]}}]
     operations: [read]
+    profiles: ["*"]
+    names: any
+    subject: any
 """
 
 
