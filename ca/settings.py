@@ -285,6 +285,10 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         for name, url in (("crl_base_url", issuance.crl_base_url), ("ocsp_url", issuance.ocsp_url))
         if url and not re.fullmatch(r"http://[^\s?#]+", url)
     ]
+    if listeners.mtls and settings.hierarchy.key_type.startswith("ml-dsa"):
+        faults.append(
+            "key_type: TLS libraries cannot verify ML-DSA chains yet, so nobody could reach this server; take another"
+        )
     if settings.observability.log_format not in {"auto", "json", "console"}:
         faults.append("log_format: must be json, console or auto")
     if settings.observability.log_level not in {"debug", "info", "warning", "error"}:

@@ -11,18 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ca.errors import AuthorityMismatch
 from ca.serving import ServingPair
 
 
 def server_context(pair: ServingPair, client_trust_pem: bytes) -> ssl.SSLContext:
-    """A context for one serving pair; a renewed pair gets a new one."""
+    """A context for one serving pair; a renewed pair gets a new one. Raises AuthorityMismatch."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
     context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_verify_locations(cadata=client_trust_pem.decode())
-    with _readable_once(pair.private_key + pair.chain) as path:
-        context.load_cert_chain(path)
+    try:
+        context.load_verify_locations(cadata=client_trust_pem.decode())
+        with _readable_once(pair.private_key + pair.chain) as path:
+            context.load_cert_chain(path)
+    except ssl.SSLError as err:
+        reason = f"OpenSSL cannot serve TLS under this hierarchy ({err.reason}); found one with another key type"
+        raise AuthorityMismatch(reason) from err
     return context
 
 

@@ -90,6 +90,7 @@ def test_all_faults_come_at_once() -> None:
         ({"log_level": "loud"}, "log_level"),
         ({"trust_domain": "Not A Domain"}, "trust_domain"),
         ({"key_type": "rsa-1024"}, "rsa-1024"),
+        ({"key_type": "ml-dsa-65"}, "nobody could reach this server"),
         ({"key_retention": "soon"}, "key_retention"),
         ({"advertised_names": 7}, "not a list"),
     ],
