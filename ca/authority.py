@@ -232,7 +232,8 @@ class Authority:
 
     def _issuance(self, draft: "_Draft", der: bytes) -> Issuance:
         template, now = draft.template, draft.decided_at
-        certificate_id = Serial.mint(now, self._entropy).hex  # begins with the time, as serials do: an index grows at one end
+        # Begins with the time, as a serial does, so that its index grows at one end.
+        certificate_id = Serial.mint(now, self._entropy).hex
         fingerprint = certificate_fingerprint(der)
         record = CertificateRecord(
             sequence=None,
