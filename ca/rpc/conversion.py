@@ -134,12 +134,15 @@ def to_page_size(size: int) -> int:
 
 
 def to_filter(message: service.CertificateFilter) -> CertificateFilter:
+    """Raises RequestInvalid."""
+    if message.state not in _STATES:
+        raise RequestInvalid(f"{message.state} is no state of a certificate", field="filter.state")
     return CertificateFilter(
         name=message.name or None,
         profile=message.profile or None,
         issuer_id=message.issuer_id or None,
         requester=message.requester or None,
-        state=_STATES.get(message.state),
+        state=_STATES[message.state],
         expires_before=message.expires_before_time.seconds if message.HasField("expires_before_time") else None,
         expires_after=message.expires_after_time.seconds if message.HasField("expires_after_time") else None,
     )
@@ -159,7 +162,7 @@ def from_authority(record: AuthorityRecord) -> admin.Issuer:
         profile=record.profile,
         subject=record.subject,
         key_type=key_type_of(certificate.public_key()),
-        state=admin.ISSUER_STATE_ACTIVE if record.state == "active" else admin.ISSUER_STATE_PASSIVE,
+        state=_authority_state(record),
         not_before_time=timestamp(certificate.not_valid_before_utc),
         not_after_time=timestamp(certificate.not_valid_after_utc),
         sha256_fingerprint=certificate_fingerprint(certificate).hex(),
@@ -198,6 +201,12 @@ def from_event(event: AuditEvent) -> admin.AuditEvent:
 
 def timestamp(instant: datetime) -> Timestamp:
     return Timestamp(seconds=epoch_seconds(instant))
+
+
+def _authority_state(record: AuthorityRecord) -> admin.IssuerState.ValueType:
+    """A root that is trusted signs no certificates of the wire; the issuing CA below it does."""
+    signs = record.profile == "intermediate" and record.state == "active"
+    return admin.ISSUER_STATE_ACTIVE if signs else admin.ISSUER_STATE_PASSIVE
 
 
 def _names_message(names: "tuple[tuple[str, str], ...]") -> wire.SubjectAlternativeNames:
