@@ -210,7 +210,7 @@ def template_fields(template: CsrTemplate) -> list[tuple[str, str]]:
     return [
         *((attribute.replace("_", " "), joined(values)) for attribute, values in template.subject.items()),
         ("names", joined(template.names.all())),
-        ("profiles", joined(template.profiles)),
+        ("profiles", joined(template.profiles) or "none"),
         ("key types", joined(template.key_types)),
         ("trust domain", template.trust_domain),
     ]

@@ -25,7 +25,7 @@ _HINTS: Mapping[str, str] = {
         "--identity names another directory"
     ),
     "CREDENTIALS_INVALID": "name the directory that holds tls.crt, tls.key and ca.crt",
-    "POLICY_DENIED": "`ca-cli policy explain`, with the same options, shows every rule and why it did not match",
+    "POLICY_DENIED": "to an administrator, `ca-cli policy explain` shows every rule and why it did not match",
     "CERTIFICATE_REQUIRED": "name an identity with --identity or CHANCERY_IDENTITY",
     "CALLER_REVOKED": "ask an administrator for a token, then: ca-cli sign --token-file FILE",
     "TOKEN_REFUSED": "a token works once, and for minutes: `ca-cli token create` makes another",

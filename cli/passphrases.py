@@ -26,7 +26,7 @@ def read_secret(what: str, *, file: Path | None, variable: str, option: str, con
         return found
     if not ambient.is_interactive():
         raise SecretMissing(f"the {what} is not given; name a file with {option}, or set {variable}")
-    answer: str = click.prompt(what.capitalize(), hide_input=True, confirmation_prompt=confirm, err=True)
+    answer: str = click.prompt(what[:1].upper() + what[1:], hide_input=True, confirmation_prompt=confirm, err=True)
     return answer.encode()
 
 

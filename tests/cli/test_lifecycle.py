@@ -169,6 +169,7 @@ def test_configuration_that_is_none_is_refused(lone_cli: Program, text: str) -> 
     assert lone_cli("serve", "--config", "c.yaml").status == 7
 
 
+@pytest.mark.slow
 def test_first_start_makes_what_init_would(lone_cli: Program) -> None:
     with serving(lone_cli) as endpoints:
         client = Program(home=lone_cli.home, directory=lone_cli.directory, variables=client_variables(endpoints))
@@ -177,6 +178,7 @@ def test_first_start_makes_what_init_would(lone_cli: Program) -> None:
     assert (lone_cli.home / "identity" / "tls.crt").exists()
 
 
+@pytest.mark.slow
 def test_second_server_on_one_directory_is_refused(program: Program) -> None:
     with serving(program):
         outcome = program("init", "--new-administrator", "--identity", program.directory / "x")
@@ -202,6 +204,7 @@ def test_loose_modes_and_a_wrong_passphrase_stop_the_start(program: Program) -> 
     assert f"chmod 0700 {directory}" in open_directory.errors
 
 
+@pytest.mark.slow
 def test_port_that_is_taken_is_named(program: Program) -> None:
     with serving(program) as endpoints:
         other = Program(home=program.home.parent / "other", directory=program.directory, variables={})
@@ -213,6 +216,7 @@ def test_port_that_is_taken_is_named(program: Program) -> None:
     assert port in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_is_graceful_and_leaves_nothing_behind(program: Program, number: signal.Signals) -> None:
     process = program.start("serve", "--grpc-port", "0", "--http-port", "0", "--enrollment-port", "0")
@@ -227,6 +231,7 @@ def test_stop_is_graceful_and_leaves_nothing_behind(program: Program, number: si
     program.succeed("audit", "verify")
 
 
+@pytest.mark.slow
 def test_plain_text_server_is_for_loopback_alone(program: Program) -> None:
     refused = program("serve", "--no-mtls", "--listen-address", "0.0.0.0")
     with serving(program, "--no-mtls") as endpoints:
