@@ -4,6 +4,7 @@
 - Nothing heavy is imported before it is known which command runs.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -64,8 +65,11 @@ def run(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> in
         )
         sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        return _reader_left()
+    except SystemExit as err:
+        if isinstance(err.__context__, BrokenPipeError):  # click's own answer to it is status 1
+            return _reader_left()
+        raise
     except Exception as err:  # noqa: BLE001  the last place that can say something
         return _report(err, program)
     except KeyboardInterrupt as err:
@@ -76,6 +80,12 @@ def run(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> in
 def main() -> NoReturn:
     """The console script."""
     sys.exit(run())
+
+
+def _reader_left() -> int:
+    """Nobody reads any more, as after `| head`: no failure, and nothing more to write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _report(error: BaseException, program: str) -> int:
