@@ -21,6 +21,12 @@ VARIABLE_PREFIX = "CHANCERY"
 class Program(LazyGroup):
     """The top of the tree; its help ends with the exit statuses."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click's own answer to it is status 1
+            return _reader_left()
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from cli.exit_codes import MEANINGS
 
@@ -66,10 +72,6 @@ def run(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> in
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_left()
-    except SystemExit as err:
-        if isinstance(err.__context__, BrokenPipeError):  # click's own answer to it is status 1
-            return _reader_left()
-        raise
     except Exception as err:  # noqa: BLE001  the last place that can say something
         return _report(err, program)
     except KeyboardInterrupt as err:
