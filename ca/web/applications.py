@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAXIMUM_BODY = 256 * 1024
 _REQUEST_SECONDS = 30.0
 
+_CLIENT_WENT_AWAY = 499  # as nginx counts it
 _CALL_ID = web.RequestKey("call_id", str)
 _CALL = web.RequestKey("call", Call)
 _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -96,6 +97,8 @@ class Edge:
         except TimeoutError:
             detail = "the request took too long; send it again"
             return problem_response(408, reason="REQUEST_TIMEOUT", detail=detail, call_id=call_id)
+        except ConnectionError:
+            return web.Response(status=_CLIENT_WENT_AWAY)  # nobody reads it; the metrics count it
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes an answer
             await self.denials.note(request.get(_CALL), f"{request.method} {request.path}", err)
             response = problem(err, call_id)
