@@ -49,12 +49,15 @@ def to_status(error: Exception, call_id: str) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(
         reason=getattr(error, "reason", "INTERNAL") if known else "INTERNAL",
         domain=DOMAIN,
-        metadata={**_metadata(error, known=known), "request": call_id},
+        metadata={**metadata_of(error), "request": call_id},
     )
     packed = Any()
     packed.Pack(info)
     return status_pb2.Status(code=code.value[0], message=message, details=[packed])
 
 
-def _metadata(error: Exception, *, known: bool) -> Mapping[str, str]:
-    return error.metadata if known and isinstance(error, (ca_errors.CaError, certs_errors.CertsError)) else {}
+def metadata_of(error: Exception) -> Mapping[str, str]:
+    """What an error tells programs; nothing where it is ours."""
+    if status_code(error) is grpc.StatusCode.INTERNAL:
+        return {}
+    return error.metadata if isinstance(error, (ca_errors.CaError, certs_errors.CertsError)) else {}

@@ -93,7 +93,10 @@ class Edge:
                 return await handler(request)
         except web.HTTPException as err:
             reason = err.reason.upper().replace(" ", "_")
-            return problem_response(err.status, reason=reason, detail=err.reason, call_id=call_id)
+            allowed = err.headers.get("Allow", "")
+            return problem_response(
+                err.status, reason=reason, detail=err.reason, call_id=call_id, allowed_methods=allowed
+            )
         except TimeoutError:
             detail = "the request took too long; send it again"
             return problem_response(408, reason="REQUEST_TIMEOUT", detail=detail, call_id=call_id)

@@ -12,11 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from ca.calls import Call
 from ca.crls import CrlPublisher
-from ca.errors import RequestInvalid
 from ca.issuers import Issuers
 from ca.metrics import Metrics
 from ca.ocsp import OcspDesk
 from ca.rpc.myca import MycaHandlers
+from ca.web.twin import json_object, parse_fields
 from protos.myca import service_pb2 as myca
 from store.database import Database
 
@@ -93,12 +93,7 @@ class MycaPaths:
 
     async def sign(self, request: web.Request, call: Call) -> web.Response:
         """myca answered 202 with the identifier; fields that it did not know it passed over. Raises RequestInvalid."""
-        try:
-            asked = json_format.Parse(
-                await request.read(), myca.CertificateSigningRequest(), ignore_unknown_fields=True
-            )
-        except (json_format.ParseError, UnicodeDecodeError) as err:
-            raise RequestInvalid(f"the body is not a certificate signing request of myca: {err}", field="body") from err
+        asked = parse_fields(json_object(await request.read()), myca.CertificateSigningRequest(), ignore_unknown=True)
         answer = await self._handlers.sign_csr(asked, call)
         body = orjson.dumps({"certificateId": answer.CertificateId})
         return web.Response(status=202, body=body, content_type="application/json")

@@ -1,16 +1,17 @@
 """The JSON twin: the same handlers and messages as gRPC, in the JSON form that Protocol Buffers define.
 
 - Field names are those of the .proto files; `bytes` are base64, times RFC 3339, durations like "3600s".
-- Names and query parameters of a path fill the fields of the same name.
+- Names and query parameters of a path fill the fields of the same name; a dot leads into a field, as in `filter.name`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from aiohttp import web
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from ca.calls import Call
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ca.edges import Handlers
 
 Handler = Callable[[Any, Call], Awaitable[Message]]
+_Message = TypeVar("_Message", bound=Message)
+
+_PROBLEM_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +109,23 @@ def twin_routes(handlers: "Handlers") -> Sequence[Route]:
 
 async def read_message(request: web.Request, route: Route) -> Message:
     """Body, query and path as one message. Raises RequestInvalid."""
-    fields: dict[str, Any] = dict(request.query)
+    fields = query_fields(request.query, route.message.DESCRIPTOR)
     if request.body_exists:
-        fields |= _json_object(await request.read())
-    fields |= request.match_info
+        fields |= json_object(await request.read())
+    return parse_fields(fields | request.match_info, route.message())
+
+
+def parse_fields(fields: Mapping[str, Any], message: _Message, *, ignore_unknown: bool = False) -> _Message:
+    """Fills a message from the values of a JSON object. Raises RequestInvalid."""
     try:
-        return json_format.ParseDict(fields, route.message())
-    except json_format.ParseError as err:
-        raise RequestInvalid(f"the request does not fit {route.message.DESCRIPTOR.name}: {err}", field="body") from err
+        return json_format.ParseDict(dict(fields), message, ignore_unknown_fields=ignore_unknown)
+    except (
+        json_format.ParseError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as err:  # the last three for values of odd types
+        raise RequestInvalid(f"the request does not fit {message.DESCRIPTOR.name}: {err}", field="body") from err
 
 
 def write_message(message: Message, *, status: int = 200) -> web.Response:
@@ -123,7 +136,8 @@ def write_message(message: Message, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """Raises RequestInvalid."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as err:
@@ -131,3 +145,24 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestInvalid("the body must be a JSON object", field="body")
     return value
+
+
+def query_fields(query: Mapping[str, str], descriptor: Any) -> dict[str, Any]:
+    """`page_size=5&include_pem=true&filter.name=web.example` as the object that it stands for. Raises RequestInvalid."""
+    fields: dict[str, Any] = {}
+    for name, text in query.items():
+        holder, message = fields, descriptor
+        *parents, leaf = name.split(".")
+        for parent in parents:
+            field = message.fields_by_name.get(parent)
+            holder = holder.setdefault(parent, {})
+            if field is None or field.message_type is None or not isinstance(holder, dict):
+                raise RequestInvalid(f"there is no parameter {name[:64]!r}", field="query")
+            message = field.message_type
+        holder[leaf] = _query_value(text, message.fields_by_name.get(leaf))
+    return fields
+
+
+def _query_value(text: str, field: FieldDescriptor | None) -> str | bool:
+    is_boolean = field is not None and field.type == FieldDescriptor.TYPE_BOOL
+    return text == "true" if is_boolean and text in {"true", "false"} else text
