@@ -315,7 +315,7 @@ def _leaf_profile(name: str) -> Profile:
     """Raises InvalidArgument: CA certificates are not to be had over the wire."""
     profile = LEAF_PROFILES.get(name)
     if profile is None:
-        raise InvalidArgument(f"there is no leaf profile {name!r}; take one of {', '.join(LEAF_PROFILES)}")
+        raise InvalidArgument(f"there is no leaf profile {name[:64]!r}; take one of {', '.join(LEAF_PROFILES)}")
     return profile
 
 

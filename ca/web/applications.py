@@ -1,6 +1,7 @@
 """What is served over HTTP: the edge around every request, and the two applications that share it.
 
 - A client certificate is optional in the handshake and required by each path that is not public.
+- A browser that holds one shows it on behalf of any web page, so what comes from a page (Origin, RFC 6454) is refused there.
 - Bodies are bounded, and so is the time that a request may take, sending it included.
 """
 
@@ -18,7 +19,7 @@ from ca.authentication import Authenticator
 from ca.callers import Caller
 from ca.calls import Call
 from ca.denials import DenialLog
-from ca.errors import CertificateRequired
+from ca.errors import CertificateRequired, PermissionDenied
 from ca.metrics import Metrics
 from ca.web.problems import problem, problem_response
 from ca.web.public import MycaPaths, PublicDocuments
@@ -74,7 +75,9 @@ class Edge:
         return response
 
     async def _admit(self, request: web.Request) -> Call:
-        """Raises Unauthenticated leaves."""
+        """Raises PermissionDenied, Unauthenticated leaves."""
+        if "Origin" in request.headers:
+            raise PermissionDenied("web pages may not call this; use a program that sends no Origin")
         caller = Caller.anonymous() if self.authenticator is None else await self._identify(request, self.authenticator)
         call = request[_CALL] = Call(caller=caller, id=request[_CALL_ID])
         return call

@@ -1,13 +1,16 @@
 """An HTTP listener: an aiohttp application on one address, with or without TLS.
 
 - A renewed serving certificate is used from the next handshake on; open connections stay.
-- The handshake is bounded in time; what follows it is the application's.
+- The handshake is bounded in time, and so is the wait for a connection's first request; aiohttp bounds that for the later ones.
+  What follows a request's headers is the application's.
 """
 
 import asyncio
 import ssl
 
+import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from ca.errors import SettingsInvalid
 from ca.issuers import Issuers
@@ -15,7 +18,10 @@ from ca.serving import ServingCertificate, ServingPair
 from ca.web.contexts import server_context
 
 _HANDSHAKE_SECONDS = 10.0
+_FIRST_REQUEST_SECONDS = 20.0  # handshake included
 _KEEPALIVE_SECONDS = 75.0
+
+_log = structlog.get_logger("chancery.web")
 
 
 class ReloadingContext:
@@ -38,11 +44,26 @@ class ReloadingContext:
 class HttpListener:
     """One application on one port."""
 
-    def __init__(self, application: web.Application, tls: ReloadingContext | None) -> None:
+    def __init__(
+        self,
+        application: web.Application,
+        tls: ReloadingContext | None,
+        *,
+        patience: float = _FIRST_REQUEST_SECONDS,
+    ) -> None:
+        """`patience` is how long a connection may be open, in seconds, before the headers of its first request are here."""
         self._tls = tls
+        self._patience = patience
+        self._unheard: set[asyncio.BaseProtocol] = set()
         self._server: asyncio.Server | None = None
+        application.middlewares.insert(0, self._hear)
         self._runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS
+            application,
+            access_log=None,
+            auto_decompress=False,  # nobody compresses requests this small, and unpacking is an attacker's lever
+            handle_signals=False,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            logger=_log,
         )
 
     async def start(self, address: str, port: int) -> str:
@@ -53,7 +74,7 @@ class HttpListener:
             raise RuntimeError("the runner was set up and has no server")
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                protocols,
+                lambda: self._timed(protocols()),
                 address,
                 port,
                 ssl=self._tls.context if self._tls else None,
@@ -73,3 +94,22 @@ class HttpListener:
         if self._runner.server is not None:
             await self._runner.server.shutdown(grace)
         await self._runner.cleanup()
+
+    def _timed(self, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
+        self._unheard.add(protocol)
+        asyncio.get_running_loop().call_later(self._patience, self._drop, protocol)
+        return protocol
+
+    @web.middleware
+    async def _hear(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._unheard.discard(request.protocol)
+        return await handler(request)
+
+    def _drop(self, protocol: asyncio.BaseProtocol) -> None:
+        """Closes a connection from which nothing was heard."""
+        if protocol not in self._unheard:
+            return
+        self._unheard.discard(protocol)
+        transport: asyncio.Transport | None = getattr(protocol, "transport", None)
+        if transport is not None:
+            transport.abort()

@@ -29,6 +29,8 @@ _Message = TypeVar("_Message", bound=Message)
 
 _PROBLEM_CHARACTERS = 300
 
+_PROBLEM_CHARACTERS = 300
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -125,7 +127,8 @@ def parse_fields(fields: Mapping[str, Any], message: _Message, *, ignore_unknown
         ValueError,
         AttributeError,
     ) as err:  # the last three for values of odd types
-        raise RequestInvalid(f"the request does not fit {message.DESCRIPTOR.name}: {err}", field="body") from err
+        problem = str(err)[:_PROBLEM_CHARACTERS]  # it repeats what was sent
+        raise RequestInvalid(f"the request does not fit {message.DESCRIPTOR.name}: {problem}", field="body") from err
 
 
 def write_message(message: Message, *, status: int = 200) -> web.Response:
