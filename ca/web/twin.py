@@ -29,8 +29,6 @@ _Message = TypeVar("_Message", bound=Message)
 
 _PROBLEM_CHARACTERS = 300
 
-_PROBLEM_CHARACTERS = 300
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
