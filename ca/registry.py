@@ -2,7 +2,8 @@
 
 - What a caller asked for itself, or holds, it may read and revoke; for anything else policy must grant the operation.
 - Policy is asked about the certificate concerned, its profile and its names: a rule for some names gives no right over others.
-- To somebody who may not read it, a certificate that exists and one that does not look the same.
+- To somebody who may not read it, a certificate that exists and one that does not look the same; only whoever asks for the
+  private key of another's is told that it is another's. Identifiers cannot be guessed, and serial numbers are no secret.
 - Synchronous: edges call it in worker threads.
 """
 

@@ -5,6 +5,7 @@
     async def sign_csrs(self, requests, call)                      the same, over a stream of requests
 
 - Around every method stand the same steps: identify the call, authenticate the caller, run, map errors, count, log.
+- On a stream the caller is asked for again while it goes on: one whose certificate is revoked or expires is told nothing more.
 - A stream may last longer than its caller's certificate: each message, either way, is judged by it again.
 - A method of the .proto without its counterpart stops the start.
 """
@@ -31,6 +32,7 @@ from ca.metrics import Metrics
 from ca.rpc.statuses import status_code, to_status
 
 _TLS_1_3 = b"TLSv1.3"
+_READMIT_SECONDS = 1.0
 _STATUS_DETAILS = "grpc-status-details-bin"
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -72,12 +74,19 @@ class Passage:
         self._method = method
         self._id = gate.entropy(8).hex()
         self._started = time.perf_counter()
+        self._admitted = self._started
         self._call: Call | None = None
 
     async def admit(self, context: _Context) -> Call:
         """Raises Unauthenticated leaves."""
         self._call = Call(caller=await self._gate.identify(context), id=self._id)
+        self._admitted = time.perf_counter()
         return self._call
+
+    async def readmit(self, context: _Context) -> None:
+        """Asks again where the last time is a while ago. Raises Unauthenticated leaves."""
+        if time.perf_counter() - self._admitted >= _READMIT_SECONDS:
+            await self.admit(context)
 
     def verify(self) -> None:
         """Raises Unauthenticated leaves where the certificate of the caller that was admitted no longer counts."""

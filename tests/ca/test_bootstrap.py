@@ -8,14 +8,21 @@ import pytest
 from cryptography import x509
 
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder
-from ca.errors import AuthorityMismatch, KeyFileMissing, LooseFileMode, NoActiveIssuer, PolicyInvalid
+from ca.errors import (
+    AuthorityMismatch,
+    DataDirectoryInUse,
+    KeyFileMissing,
+    LooseFileMode,
+    NoActiveIssuer,
+    PolicyInvalid,
+)
 from ca.keys import KeyFiles
 from ca.office import Office
 from certs.errors import PassphraseRequired, WrongPassphrase
 from certs.keys import KeyType, generate_private_key
 from store.authorities import Authorities
 from store.database import open_database
-from store.errors import StoreCorrupt
+from store.errors import StoreCorrupt, StoreExposed
 from tests.ca.hierarchies import YEAR, Outsider, authority
 from tests.ca.offices import NOW, Premises, order_for
 
@@ -60,7 +67,7 @@ def test_later_starts_adopt_what_they_find(premises: Premises) -> None:
         assert authorities_of(office) == first
 
 
-@pytest.mark.parametrize("key_type", ["ec-p384", "ed25519", "ml-dsa-44"])
+@pytest.mark.parametrize("key_type", ["ec-p384", "ed25519"])
 def test_hierarchy_of_another_key_type_signs(empty_premises: Premises, key_type: str) -> None:
     with empty_premises.open(key_type=key_type) as office:
         assert office.issuers.active().issuer.key_type is KeyType(key_type)
@@ -172,6 +179,13 @@ def test_what_cannot_be_used_is_refused_and_nothing_of_it_is_kept(
         pass
 
     assert kept_authorities(empty_premises) == 0
+    assert not (empty_premises.directory / "keys").exists()
+
+
+def test_after_a_refusal_the_right_one_can_be_brought(empty_premises: Premises) -> None:
+    with pytest.raises(AuthorityMismatch), empty_premises.open(brought=no_room_below()):
+        pass
+
     with empty_premises.open(brought=BroughtHierarchy(root=authority("Good Root").pair)) as office:
         assert office.authority.issue(order_for("web.example"))
 
@@ -300,6 +314,23 @@ def test_policy_that_is_there_is_not_replaced(premises: Premises) -> None:
 
     with premises.open() as office:
         assert office.policy().document.endswith("# mine\n")
+
+
+def test_second_server_on_one_data_directory_is_refused(premises: Premises) -> None:
+    with (
+        premises.open() as office,
+        pytest.raises(DataDirectoryInUse, match="stop it first"),
+        Premises(directory=premises.directory).open(),
+    ):
+        pass
+    assert office.founded is False
+
+
+def test_database_that_others_may_read_stops_the_start(premises: Premises) -> None:
+    (premises.directory / "chancery.db").chmod(0o644)
+
+    with pytest.raises(StoreExposed, match="chmod"), premises.open():
+        pass
 
 
 @pytest.mark.parametrize("damage", ["header", "whole"])

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
+from ca.office import ADMINISTRATORS
 from protos.chancery.ca.v1 import certificate_pb2 as wire
 from protos.chancery.ca.v1 import certificate_service_pb2 as service
 from protos.chancery.ca.v1.certificate_service_pb2_grpc import CertificateServiceStub
@@ -153,6 +154,31 @@ def test_watch_tells_what_comes(stub: CertificateServiceStub) -> None:
         stop.set()
         signer.join()
         watch.cancel()
+
+
+def test_watch_ends_when_its_caller_is_revoked(server: RunningServer, stub: CertificateServiceStub) -> None:
+    watcher = identity_of(server.office, common_name="watcher", organizations=(ADMINISTRATORS,))
+    watch = CertificateServiceStub(server.channel(watcher)).WatchCertificates(
+        service.WatchCertificatesRequest(resume_cursor="0"), timeout=SECONDS
+    )
+    assert next(watch)
+    stub.RevokeCertificate(service.RevokeCertificateRequest(id=watcher.certificate_id), timeout=SECONDS)
+    stop = threading.Event()
+
+    def keep_signing() -> None:
+        while not stop.wait(0.2):
+            sign(stub, "watched.example")
+
+    signer = threading.Thread(target=keep_signing)
+    signer.start()
+    try:
+        with failing() as failure:
+            for _ in watch:
+                pass
+    finally:
+        stop.set()
+        signer.join()
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CALLER_REVOKED")
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "9" * 30, "\uff11"])
