@@ -1,5 +1,6 @@
 """What a person at a terminal sees and is asked; the terminal is a real one (pty)."""
 
+import contextlib
 import os
 import pty
 import select
@@ -42,7 +43,12 @@ class Terminal:
         os.write(self._descriptor, text.encode())
 
     def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
+        """As often as it takes: one that comes just before the program waits for input is seen only after the input."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._process.poll() is None and time.monotonic() < deadline:
+            self._process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.5)
 
     def end(self) -> int:
         """Reads what is left and returns the status."""
