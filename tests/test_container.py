@@ -64,7 +64,7 @@ def succeeds(*command: str) -> bool:
     return found and subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
 
 
-def output_of(*command: str, timeout: int = 60) -> str:
+def output_of(*command: str, timeout: int = 300) -> str:
     result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
     return result.stdout.strip()
