@@ -67,6 +67,7 @@ class Issuers:
         self._chains = {
             record.id: self._chain(certificates[record.id], tuple(certificates.values())) for record in records
         }
+        self._chains_pem = {authority: join_certificates(chain[:-1]) for authority, chain in self._chains.items()}
         self._active: list[ActiveIssuer] = []
         for record in records:
             if record.profile == "intermediate" and record.state == "active" and record.id in keys:
@@ -88,7 +89,7 @@ class Issuers:
     def chain_pem(self, issuer_id: str) -> bytes:
         """The issuing CA and those above it, without the root. Raises IssuerNotFound."""
         try:
-            return join_certificates(self._chains[issuer_id][:-1])
+            return self._chains_pem[issuer_id]
         except KeyError as err:
             raise IssuerNotFound(f"no authority {issuer_id} is known here") from err
 

@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 
@@ -51,6 +52,7 @@ async def serve(
         )
         endpoints = await edges.listen(stack)
         await stack.enter_async_context(_running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline)))
+        _settle_memory()
         announce(endpoints)
         await stopping.wait()
         _log.info("stopping", waiting=pipeline.waiting)
@@ -79,6 +81,12 @@ def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch) -> Sign
         on_batch=metrics.batch_size.observe,
         on_recorded=watch.nudge,
     )
+
+
+def _settle_memory() -> None:
+    """What lives as long as the process is not looked at again by every collection: fewer pauses, at no cost."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipeline) -> None:

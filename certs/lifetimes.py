@@ -6,7 +6,7 @@ from datetime import timedelta
 from certs.errors import MalformedInput
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_TEXT = re.compile(r"(?:(\d{1,7})d)?(?:(\d{1,7})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?")
+_TEXT = re.compile(r"(?:(\d{1,7})d)?(?:(\d{1,7})h)?(?:(\d{1,7})m)?(?:(\d{1,9})s)?", re.ASCII)
 
 
 def parse_lifetime(text: str) -> timedelta:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
+import structlog
 
 from ca.edges import Endpoints
 from ca.office import AdministratorIdentity, Office, issue_administrator, open_office
@@ -19,6 +21,8 @@ from ca.settings import ServeSettings
 from certs.keys import generate_private_key
 
 _START_SECONDS = 30
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 @dataclass(slots=True)
