@@ -93,4 +93,4 @@ run ca-cli revoke "$id" --reason superseded --yes
 run ca-cli status
 
 stop_server
-printf '\nThe authority is stopped and stays in %s; to run it again:\n  CHANCERY_HOME=%s ca-cli serve\n' "$directory" "$directory"
+printf '\nThe authority is stopped and stays in %s; to run it again:\n  CHANCERY_HOME=%s .venv/bin/ca-cli serve\n' "$directory" "$directory"
