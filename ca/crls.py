@@ -2,7 +2,7 @@
 
 - A certificate's shard is fixed when it is issued; a shard's list holds what was revoked and has not long expired. Shards that new
   certificates no longer go to are served all the same.
-- Without a base URL no list can say which shard it covers (RFC 5280 section 5.2.5), so every list is complete.
+- Without a base URL no list can say which shard it covers (RFC 5280 section 5.2.5), so one complete list answers for all.
 - CRL numbers come from the store, so they grow across restarts and replicas (RFC 5280 section 5.2.3).
 - A revoked certificate stays listed for one list past its expiry (RFC 5280 section 3.3).
 """
@@ -67,6 +67,8 @@ class CrlPublisher:
             raise CrlNotFound(str(err)) from err
         if not 0 <= shard < MAXIMUM_CRL_SHARDS:
             raise CrlNotFound(f"there are shards 0 to {MAXIMUM_CRL_SHARDS - 1}, no shard {shard}")
+        if not self._settings.crl_base_url:
+            shard = 0
         with self._lock:
             crl = self._published.get((issuer_id, shard))
             if crl is None or self._is_stale(crl):

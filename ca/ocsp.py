@@ -82,11 +82,14 @@ class OcspDesk:
             return self._sign(request)
         key = (request.certificate_ids[0].encoded, self._revocations.count)
         known = self._answers.get(key)
-        if known is None or known.fresh_until is None or known.fresh_until <= self._clock():
-            known = self._answers[key] = self._sign(request)
-            while len(self._answers) > _REMEMBERED:
-                self._answers.popitem(last=False)
-        return known
+        if known is not None and known.fresh_until is not None and self._clock() < known.fresh_until:
+            return known
+        answer = self._sign(request)
+        if answer.fresh_until is not None:
+            self._answers[key] = answer
+        while len(self._answers) > _REMEMBERED:
+            self._answers.popitem(last=False)
+        return answer
 
     def _sign(self, request: OcspRequest) -> OcspAnswer:
         delegate = self._current_delegate()

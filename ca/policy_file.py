@@ -2,14 +2,20 @@
 
 - A document that cannot be read or has faults never replaces one that works: the old one stays in force, and the log says so.
 - At the start there is no old one, and the process does not start.
+- A file that others may write is not read: whoever writes the policy decides who may have what.
 """
 
+import os
+import stat
 from pathlib import Path
 
 import structlog
 
 from ca.errors import PolicyInvalid
 from ca.policy import Policy
+from ca.policy.reading import MAX_DOCUMENT_OCTETS
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 _log = structlog.get_logger("chancery.policy")
 
@@ -44,9 +50,14 @@ class PolicyFile:
 
     def _read(self) -> Policy:
         try:
-            return Policy.parse(self._path.read_text(encoding="utf-8"))
+            with self._path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                document = file.read(MAX_DOCUMENT_OCTETS + 1).decode()
         except (OSError, UnicodeDecodeError) as err:
             raise PolicyInvalid([f"{self._path} cannot be read: {err}"]) from err
+        if mode & _WRITABLE_BY_OTHERS:
+            raise PolicyInvalid([f"others may write {self._path}; read it through, then run: chmod go-w {self._path}"])
+        return Policy.parse(document)
 
     def _stat(self) -> _Version | None:
         try:
