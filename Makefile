@@ -67,7 +67,7 @@ clean: ## remove the environment, caches and .quickstart/
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements-dev.lock
-	@test -n "$(PYTHON)" || { echo "chancery needs Python 3.11 or newer with venv and pip (Debian: apt install python3-venv); name one with make PYTHON=…" >&2; exit 1; }
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(SUITABLE)' || { echo "chancery needs Python 3.11 or newer with venv and pip (Debian: apt install python3-venv); name one with make PYTHON=…" >&2; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version) from requirements-dev.lock"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --require-hashes -r requirements-dev.lock
