@@ -89,9 +89,9 @@ class DnsPattern:
             if label is None:
                 return None
             if spanning:
-                filled.extend((part,) for part in label[0].lower().split("."))
+                filled.extend((part,) for part in _lower(label[0]).split("."))
             else:
-                filled.append(tuple(piece.lower() for piece in label))
+                filled.append(tuple(map(_lower, label)))
         return tuple(filled)
 
     def _is_one_label(self) -> bool:
@@ -170,6 +170,11 @@ def _pieces_match(pieces: Pieces, text: str) -> bool:
             return False
         position += len(piece)
     return True
+
+
+def _lower(text: str) -> str:
+    """Lower case for ASCII alone: other alphabets have capitals whose small letter is an ASCII one."""
+    return text.lower() if text.isascii() else text
 
 
 def _is_disguised(uri: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from unicodedata import normalize
 
 from ca.callers import Caller
 from ca.policy.patterns import Pattern
@@ -38,9 +39,16 @@ class PatternList:
     def admits(self, text: str, caller: Caller, *, held: Collection[str] = (), guarded: bool) -> bool:
         if text in self.literals:
             return True
-        if guarded and text.startswith(RESERVED_PREFIXES):
+        if guarded and is_reserved(text):
             return False
         return (self.own and text in held) or any(pattern.matches(text, caller) for pattern in self.patterns)
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a comparison without regard to case, width and spaces (RFC 5280 §7.1) takes it for a reserved name."""
+    if ":" not in text and text.isascii():
+        return False
+    return "".join(normalize("NFKC", text).casefold().split()).startswith(RESERVED_PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
