@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from ca.authentication import Authenticator
 from ca.crls import CrlPublisher
 from ca.denials import DenialLog
+from ca.key_making import KeyMaker
 from ca.listeners import GrpcListener, mutual_credentials, server_credentials
 from ca.metrics import Metrics
 from ca.ocsp import OcspDesk
@@ -168,7 +169,7 @@ class Edges:
             issuers=office.issuers,
             watch=self.watch,
             policy=office.policy,
-            key_factory=office.key_factory,
+            key_maker=KeyMaker(office.key_factory),
             clock=office.clock,
             metrics=self.metrics,
             denials=denials,

@@ -15,6 +15,7 @@ from ca.calls import Call, parse_request_id
 from ca.denials import DenialLog
 from ca.errors import CertificateRequired, RequestInvalid
 from ca.issuers import Issuers
+from ca.key_making import KeyMaker
 from ca.metrics import Metrics
 from ca.pipeline import SigningPipeline
 from ca.policy import Operation, Policy
@@ -25,7 +26,7 @@ from ca.rpc.statuses import to_status
 from ca.rpc.streams import answer_side_by_side
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
-from certs.keys import KeyFactory, KeyType, key_type_of, subject_public_key_info
+from certs.keys import KeyType, key_type_of, subject_public_key_info
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import LEAF_PROFILES
 from certs.requests import CertificateRequest
@@ -46,7 +47,7 @@ class CertificateHandlers:
     issuers: Issuers
     watch: CertificateWatch
     policy: Callable[[], Policy]
-    key_factory: KeyFactory
+    key_maker: KeyMaker
     clock: Clock
     metrics: Metrics
     denials: DenialLog
@@ -102,7 +103,7 @@ class CertificateHandlers:
         self, order: Order, key_type: KeyType, subject: SubjectName, names: SubjectAlternativeNames
     ) -> CertificateRecord:
         self.authority.verify_permitted(order, key_type=key_type, subject=subject, names=names)
-        key = await asyncio.to_thread(self.key_factory, key_type)
+        key = await self.key_maker.make(key_type)
         asked = CertificateRequest(
             public_key=key.public_key(),
             public_key_info=subject_public_key_info(key.public_key()),

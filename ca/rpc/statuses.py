@@ -14,6 +14,8 @@ from certs import errors as certs_errors
 from store import errors as store_errors
 
 DOMAIN = "chancery.dev"
+MAXIMUM_MESSAGE = 1000
+"""Characters. A status travels in trailers, and clients take 8 KiB of those: one that says more would be lost whole."""
 
 _CODES: Mapping[type[Exception], grpc.StatusCode] = {
     ca_errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
@@ -45,7 +47,11 @@ def to_status(error: Exception, call_id: str) -> status_pb2.Status:
     """The google.rpc.Status of an error, as `SignCsrs` sends it in band and every other method in its trailers."""
     code = status_code(error)
     known = code is not grpc.StatusCode.INTERNAL
-    message = str(error) if known else f"internal error; the server's log tells more under request {call_id}"
+    message = (
+        str(error)[:MAXIMUM_MESSAGE]
+        if known
+        else f"internal error; the server's log tells more under request {call_id}"
+    )
     info = error_details_pb2.ErrorInfo(
         reason=getattr(error, "reason", "INTERNAL") if known else "INTERNAL",
         domain=DOMAIN,
