@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A CA, a certificate over gRPC with mTLS, and OpenSSL's word for it: everything below .quickstart/, nothing left running.
-# Another place: QUICKSTART_DIRECTORY. Where a default port is taken, a free one is used.
+# Another place: QUICKSTART_DIRECTORY; other ports: CHANCERY_GRPC_PORT, CHANCERY_HTTP_PORT, CHANCERY_ENROLLMENT_PORT. Where one of
+# them is taken, free ones are used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,8 +26,8 @@ give_up() {
   exit 1
 }
 
-choose_ports() { # the defaults, or free ones where somebody listens already
-  python - 8112 8111 8113 <<'PYTHON'
+choose_ports() { # those given, or free ones where somebody listens already
+  python - "$@" <<'PYTHON'
 import socket
 import sys
 
@@ -53,13 +54,15 @@ PYTHON
 wait_until_ready() {
   for _ in $(seq 150); do
     kill -0 "$server" 2>/dev/null || give_up 'the server stopped by itself'
-    if ca-cli status --quiet 2>/dev/null; then return 0; fi
+    if grep -q '^enrollment' serve.out; then return 0; fi # its last line, written once it listens everywhere
     sleep 0.2
   done
   give_up 'the server was not ready after 30 seconds'
 }
 
-case "$directory" in '' | / | .) give_up 'QUICKSTART_DIRECTORY must be a directory of its own' ;; esac
+if [ -e "$directory" ] && [ ! -e "$directory/serve.out" ]; then
+  give_up "$directory exists and is not from a quickstart; name another with QUICKSTART_DIRECTORY"
+fi
 command -v openssl >/dev/null || give_up 'openssl is missing; install it (Debian: apt install openssl)'
 trap stop_server EXIT
 
@@ -67,7 +70,9 @@ rm -rf "$directory"
 mkdir -m 700 "$directory"
 directory="$(cd "$directory" && pwd)"
 export CHANCERY_HOME="$directory"
-read -r grpc_port http_port enrollment_port < <(choose_ports)
+read -r grpc_port http_port enrollment_port < <(
+  choose_ports "${CHANCERY_GRPC_PORT:-8112}" "${CHANCERY_HTTP_PORT:-8111}" "${CHANCERY_ENROLLMENT_PORT:-8113}"
+)
 export CHANCERY_GRPC_PORT="$grpc_port" CHANCERY_HTTP_PORT="$http_port" CHANCERY_ENROLLMENT_PORT="$enrollment_port"
 cd "$directory"
 

@@ -1,5 +1,6 @@
 """The image: its recipe is clean, and where a builder is present it is built and run the way a cluster would run it."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -56,7 +57,7 @@ def test_every_package_reaches_the_build():
 
 
 BASE = next(line.split()[1] for line in instructions() if line.startswith("FROM "))
-TAG = "chancery-under-test"
+TAG = f"chancery-under-test-{os.getpid()}"
 
 
 def succeeds(*command: str) -> bool:

@@ -6,6 +6,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,14 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def free_ports(count: int) -> list[int]:
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
 def test_readme_is_short():
     assert len(README.splitlines()) <= LONGEST_README
 
@@ -67,7 +76,9 @@ def test_readme_is_short():
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("readme") / ".quickstart"
-    return directory, run("scripts/quickstart.sh", QUICKSTART_DIRECTORY=str(directory))
+    names = ("CHANCERY_GRPC_PORT", "CHANCERY_HTTP_PORT", "CHANCERY_ENROLLMENT_PORT")
+    ports = dict(zip(names, map(str, free_ports(3)), strict=True))
+    return directory, run("scripts/quickstart.sh", QUICKSTART_DIRECTORY=str(directory), **ports)
 
 
 @pytest.mark.slow
