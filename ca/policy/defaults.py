@@ -13,7 +13,7 @@ rules:
   - name: administrators
     callers:
       - certificate: {organizations: ["chancery:administrators"]}
-    operations: ["*"]
+    operations: ["*", administer]
     profiles: ["*", ocsp]
     names: any
     subject:

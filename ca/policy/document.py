@@ -78,7 +78,7 @@ def _parse_rule(value: Value, number: int, faults: list[str]) -> Rule:
         section.fault(f"effect must be allow or deny, not {effect[:100]!r}")
     denying = effect == "deny"
     callers = _parse_callers(section, denying=denying)
-    operations = _parse_operations(section)
+    operations = _parse_operations(section, denying=denying)
     profiles = _parse_profiles(section, denying=denying)
     terms = parse_terms(section, denying=denying)
     key_types = _parse_words(section, "key_types", KeyType)
@@ -145,13 +145,16 @@ def _parse_certificate(section: Section, *, denying: bool) -> CallerMatcher:
     )
 
 
-def _parse_operations(rule: Section) -> frozenset[Operation]:
+def _parse_operations(rule: Section, *, denying: bool) -> frozenset[Operation]:
+    """`*` grants what concerns certificates, which names can narrow; `administer` looks at callers alone, and is written out."""
     entries = rule.texts("operations")
     if entries is None:
         return frozenset({Operation.ISSUE})
-    if [entry.text for entry in entries] == ["*"]:
-        return frozenset(Operation)
-    return _words(entries, Operation, rule.faults)
+    written = [entry for entry in entries if entry.text != "*"]
+    operations = _words(written, Operation, rule.faults)
+    if len(written) == len(entries):
+        return operations
+    return operations | (frozenset(Operation) if denying else frozenset(Operation) - {Operation.ADMINISTER})
 
 
 def _parse_profiles(rule: Section, *, denying: bool) -> ProfileList | None:

@@ -27,7 +27,7 @@ def _allow(extra: str = "", *, callers: str = "[{any: true}]", name: str = "r", 
 
 
 def _deny(extra: str = "", *, callers: str = "[{any: true}]") -> Policy:
-    everything = "{name: rest, callers: [{any: true}], operations: ['*'], profiles: ['*', intermediate], names: any, subject: any}"
+    everything = "{name: rest, callers: [{any: true}], operations: ['*', administer], profiles: ['*', intermediate], names: any, subject: any}"
     extra = f", {extra}" if extra else ""
     return _policy(f"{{name: no, effect: deny, callers: {callers}{extra}}}", everything)
 
@@ -395,3 +395,15 @@ def test_profiles_for_a_caller_are_those_that_some_rule_may_give():
     assert policy.profiles_for(_WEB) == ("server", "client")
     assert policy.profiles_for(Caller.anonymous()) == ("workload",)
     assert policy.profiles_for(Caller.for_token("t")) == ()
+
+
+def test_star_grants_no_administration():
+    policy = _allow('operations: ["*"], names: own')
+
+    assert not _allows(policy, _ask(operation=Operation.ADMINISTER, profile=None, key_type=None))
+
+
+def test_administration_is_granted_where_it_is_written_out():
+    policy = _allow('operations: ["*", administer]')
+
+    assert _allows(policy, _ask(operation=Operation.ADMINISTER, profile=None, key_type=None))
