@@ -54,6 +54,13 @@ class RequestedNames:
         return SubjectAlternativeNames.parse(dns=self.dns, ips=self.ips, uris=self.uris, emails=self.emails)
 
     @property
+    def usual_profile(self) -> str:
+        """The profile that names like these are for, where none was asked for."""
+        if any(uri.startswith("spiffe://") for uri in self.uris):
+            return "workload"
+        return "server" if self.dns or self.ips else "client"
+
+    @property
     def first(self) -> str:
         """What a person would call the certificate: common name, or the first name of any kind; empty for none."""
         names = (self.common_name, *self.dns, *self.ips, *self.uris, *self.emails, *self.organizations)

@@ -4,11 +4,13 @@
 - Options are made from `ca.settings`, so that a setting cannot lack its flag.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ca.errors import SettingsInvalid
 from ca.settings import ServeSettings, Setting, describe_settings
@@ -18,6 +20,7 @@ from cli.options import FILE
 
 CONFIG = "config"
 _LARGEST_FILE = 1 << 20
+_PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
 
 
 def settings_options(*, groups: Collection[str], names: Collection[str] = ()) -> Callable[..., Any]:
@@ -38,8 +41,19 @@ def read_settings(given: Mapping[str, object]) -> ServeSettings:
     config = given.get(CONFIG)
     if isinstance(config, Path):
         values |= _read_file(config)
+    _verify_no_password(given.get("database"))
     values |= {name: value for name, value in given.items() if name != CONFIG and value is not None}
     return ServeSettings.from_mapping(values)
+
+
+def _verify_no_password(database: object) -> None:
+    """An argument vector is open to every process of the machine. Raises SettingsInvalid."""
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source("database") if context is not None else None
+    if source is ParameterSource.COMMANDLINE and _PASSWORD.search(str(database)):
+        raise SettingsInvalid(
+            ["database: put a URL with a password into CHANCERY_DATABASE or the file, not into a flag"]
+        )
 
 
 def _option(setting: Setting) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from cli.passphrases import find_secret, read_secret
 Examples:
   ca-cli p12 ./alice --out alice.p12
   ca-cli p12 --cert chain.pem --key key.pem --out alice.p12 --passphrase-file pass
-  curl --cert-type P12 --cert alice.p12 --pass "$(cat pass)" https://localhost:8111/v1/csr-template""",
+  curl --cert-type P12 --cert alice.p12 https://localhost:8111/v1/csr-template   (asks for the passphrase)""",
 )
 @click.argument("directory", type=DIRECTORY, required=False)
 @click.option("--cert", type=FILE, help="Certificate chain, leaf first; tls.crt of DIRECTORY otherwise.")

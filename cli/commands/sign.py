@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "CHANCERY_TOKEN"  # noqa: S105  the name of a variable
 P12_VARIABLE = "CHANCERY_P12_PASSPHRASE"
+P12_BESIDE = "tls.p12"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +57,18 @@ class Signed:
     epilog="""\b
 Examples:
   ca-cli sign --dns web.example.com --ip 10.0.0.7
-  ca-cli sign --profile client --cn alice --org developers --p12 alice.p12
-  ca-cli sign --profile workload --uri spiffe://cluster.local/ns/default/sa/web --out ./web
+  ca-cli sign --cn alice --org developers --p12
+  ca-cli sign --uri spiffe://cluster.local/ns/default/sa/web --out ./web
   ca-cli sign --csr request.pem --out -
   ca-cli sign --token-file token.txt --http-server ca.example.com:8111 --server ca.example.com
   ca-cli sign --csr-dir ./requests --out ./certificates""",
 )
 @name_options
-@click.option("--profile", default="", help="server, client, peer, workload or ocsp.  [default: server]")
+@click.option(
+    "--profile",
+    default="",
+    help="server, client, peer, workload or ocsp.  [default: workload for a SPIFFE ID, server for a host, else client]",
+)
 @click.option("--ttl", type=DURATION, help="Lifetime of the certificate; the profile's default otherwise.")
 @key_type_option("Type of the key that is made.")
 @click.option(
@@ -82,7 +87,13 @@ Examples:
     "--out", type=ANY_PATH, help="Directory for tls.crt, tls.key and ca.crt; - writes the chain to standard output."
 )
 @click.option("--force", is_flag=True, help="Replace an identity that is there.")
-@click.option("--p12", type=FILE, help="Also pack key and chain into this PKCS#12 file.")
+@click.option(
+    "--p12",
+    type=FILE,
+    is_flag=False,
+    flag_value=Path(P12_BESIDE),
+    help="Also pack key and chain into this PKCS#12 file; without a name, into tls.p12 beside the others.",
+)
 @click.option("--p12-passphrase-file", type=ANY_PATH, help="Its passphrase; or set CHANCERY_P12_PASSPHRASE, or answer.")
 @click.option("--csr-dir", type=DIRECTORY, help="Have every *.csr and *.pem request in this directory signed.")
 @click.option(
@@ -117,7 +128,7 @@ def command(
     """
     order = Order(
         requested=requested,
-        profile=profile,
+        profile=profile or ("" if requested.is_empty else requested.usual_profile),
         lifetime=ttl,
         key_type=key_type,
         request_id=request_id or _fresh_request_id(),
@@ -141,7 +152,8 @@ def command(
             signed = _sign(client, order, csr, server_key=server_key, leave_key=leave_key)
     _deliver(signed, directory, order, output)
     if p12 is not None:
-        _pack(signed, p12, passphrase)
+        beside = directory is not None and p12 == Path(P12_BESIDE)
+        _pack(signed, directory / p12 if directory is not None and beside else p12, passphrase)
 
 
 def _verify_combination(

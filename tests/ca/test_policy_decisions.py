@@ -27,7 +27,10 @@ def _allow(extra: str = "", *, callers: str = "[{any: true}]", name: str = "r", 
 
 
 def _deny(extra: str = "", *, callers: str = "[{any: true}]") -> Policy:
-    everything = "{name: rest, callers: [{any: true}], operations: ['*', administer], profiles: ['*', intermediate], names: any, subject: any}"
+    everything = (
+        "{name: rest, callers: [{any: true}], operations: ['*', administer], profiles: ['*', intermediate], "
+        "names: any, subject: any}"
+    )
     extra = f", {extra}" if extra else ""
     return _policy(f"{{name: no, effect: deny, callers: {callers}{extra}}}", everything)
 

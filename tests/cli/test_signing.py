@@ -287,3 +287,35 @@ def test_tokens_are_listed_without_secrets_and_withdrawn(cli: Program) -> None:
     assert secret.split(".")[2] not in listed
     assert refused.status == 4
     assert cli("token", "delete", identifier).status == 3
+
+
+def test_cluster_administrator_is_made_without_naming_a_profile(cli: Program) -> None:
+    secret = {"CHANCERY_P12_PASSPHRASE": "correct horse"}
+
+    signed = json.loads(
+        cli.succeed("sign", "--cn", "development", "--org", "system:masters", "--p12", "-o", "json", **secret)
+    )
+
+    assert signed["profile"] == "client"
+    assert load_pkcs12((cli.directory / "development" / "tls.p12").read_bytes(), b"correct horse").cert is not None
+
+
+@pytest.mark.parametrize(
+    ("names", "profile"),
+    [
+        (("--dns", "usual.example.com"), "server"),
+        (("--ip", "10.1.2.3"), "server"),
+        (("--uri", "spiffe://cluster.local/ns/shop/sa/usual"), "workload"),
+        (("--email", "usual@example.com"), "client"),
+    ],
+)
+def test_profile_follows_from_the_names(cli: Program, names: tuple[str, str], profile: str) -> None:
+    assert json.loads(cli.succeed("sign", *names, "-o", "json"))["profile"] == profile
+
+
+def test_database_password_in_a_flag_is_refused(cli: Program) -> None:
+    outcome = cli("serve", "--database", "postgresql://chancery:secret@127.0.0.1/ca")
+
+    assert outcome.status != 0
+    assert "CHANCERY_DATABASE" in outcome.errors
+    assert "secret" not in outcome.errors
