@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from ca.ambient import Clock, Entropy, epoch_seconds
 from ca.audit import Action, audit_event
-from ca.callers import CallerKind
+from ca.callers import Caller, CallerKind
 from ca.calls import Call
 from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid, TokenRefused
 from ca.issuers import ActiveIssuer, Issuers
@@ -34,7 +34,7 @@ from ca.settings import Issuance as IssuanceSettings
 from certs.errors import WeakKey
 from certs.fingerprints import certificate_fingerprint
 from certs.inspection import verify_issued
-from certs.keys import KeyType, PrivateKey, encode_private_key
+from certs.keys import KeyType, PrivateKey, PublicKey, encode_private_key
 from certs.lifetimes import format_lifetime
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import LEAF_PROFILES, Profile
@@ -82,6 +82,7 @@ class Order:
 
 Outcome = CertificateRecord | Exception
 T = TypeVar("T")
+_NO_NAMES = SubjectAlternativeNames()
 
 
 class Authority:
@@ -115,6 +116,27 @@ class Authority:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def issue_own(
+        self,
+        public_key: PublicKey,
+        *,
+        purpose: str,
+        profile: str,
+        subject: SubjectName,
+        names: SubjectAlternativeNames = _NO_NAMES,
+        usual_lifetime: timedelta | None = None,
+    ) -> CertificateRecord:
+        """A certificate that the process itself asks for; `purpose` is what the audit trail shows as the request."""
+        return self.issue(
+            Order(
+                call=Call(caller=Caller.local(), id=purpose),
+                operation=Operation.ISSUE,
+                profile=profile,
+                request=CertificateRequest.for_key(public_key, subject, names),
+                usual_lifetime=usual_lifetime,
+            )
+        )
 
     def prepare(self, orders: Sequence[Order]) -> list[Issuance | Exception]:
         """Steps 2 to 8: signed certificates that have not been recorded, and so must not leave the process.

@@ -13,19 +13,15 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 
 from ca.ambient import Clock
-from ca.authority import Authority, Order
-from ca.callers import Caller
-from ca.calls import Call
+from ca.authority import Authority
 from ca.issuers import ActiveIssuer, Issuers
-from ca.policy import Operation
 from ca.revocations import Revocations
 from certs.crl import RevocationReason
 from certs.errors import MalformedOcspRequest, MalformedSerial
-from certs.keys import KeyFactory, KeyType, subject_public_key_info
-from certs.names import SubjectAlternativeNames, SubjectName
+from certs.keys import KeyFactory, KeyType
+from certs.names import SubjectName
 from certs.ocsp import CertificateStatus, Good, OcspError, OcspResponder, Revoked, Unknown, ocsp_error
 from certs.ocsp_requests import CertificateId, OcspRequest
-from certs.requests import CertificateRequest
 from certs.serials import Serial
 from store.errors import NotFound
 from store.inventory import Inventory
@@ -127,15 +123,8 @@ class OcspDesk:
 
     def _make_delegate(self, active: ActiveIssuer) -> _Delegate:
         key = self._key_factory(KeyType.EC_P256)
-        asked = CertificateRequest(
-            public_key=key.public_key(),
-            public_key_info=subject_public_key_info(key.public_key()),
-            key_type=KeyType.EC_P256,
-            subject=SubjectName(common_name="chancery-ocsp"),
-            names=SubjectAlternativeNames(),
-        )
-        call = Call(caller=Caller.local(), id="ocsp")
-        record = self._authority.issue(Order(call=call, operation=Operation.ISSUE, profile="ocsp", request=asked))
+        subject = SubjectName(common_name="chancery-ocsp")
+        record = self._authority.issue_own(key.public_key(), purpose="ocsp", profile="ocsp", subject=subject)
         lifetime = timedelta(seconds=(record.not_after - record.not_before) * 2 // 3)
         return _Delegate(
             responder=OcspResponder(active.issuer.certificate, x509.load_der_x509_certificate(record.der), key),

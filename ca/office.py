@@ -12,22 +12,18 @@ from datetime import timedelta
 from cryptography import x509
 
 from ca.ambient import Clock, Entropy
-from ca.authority import Authority, Order
+from ca.authority import Authority
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_passphrase, ensure_policy, keys_directory
-from ca.callers import Caller
-from ca.calls import Call
 from ca.data_directory import DataDirectory
 from ca.issuers import Issuers
 from ca.keys import KeyFiles, SealingKey
-from ca.policy import Operation
 from ca.policy_file import PolicyFile
 from ca.revocations import Revocations
 from ca.settings import ServeSettings
-from certs.keys import KeyFactory, KeyType, encode_private_key, subject_public_key_info
-from certs.names import SubjectAlternativeNames, SubjectName
+from certs.keys import KeyFactory, KeyType, encode_private_key
+from certs.names import SubjectName
 from certs.pem import join_certificates
 from certs.profiles import LEAF_PROFILES
-from certs.requests import CertificateRequest
 from store.audit import AuditTrail
 from store.authorities import Authorities
 from store.database import Database, open_database
@@ -95,21 +91,12 @@ def issue_administrator(
 ) -> AdministratorIdentity:
     """Makes the identity that may do everything under the default policy; recorded like any other."""
     key = office.key_factory(KeyType.EC_P256)
-    asked = CertificateRequest(
-        public_key=key.public_key(),
-        public_key_info=subject_public_key_info(key.public_key()),
-        key_type=KeyType.EC_P256,
+    record = office.authority.issue_own(
+        key.public_key(),
+        purpose="init",
+        profile="client",
         subject=SubjectName(common_name=common_name, organizations=(ADMINISTRATORS,)),
-        names=SubjectAlternativeNames(),
-    )
-    record = office.authority.issue(
-        Order(
-            call=Call(caller=Caller.local(), id="init"),
-            operation=Operation.ISSUE,
-            profile="client",
-            request=asked,
-            usual_lifetime=lifetime or LEAF_PROFILES["client"].maximum_lifetime,
-        )
+        usual_lifetime=lifetime or LEAF_PROFILES["client"].maximum_lifetime,
     )
     leaf = join_certificates([x509.load_der_x509_certificate(record.der)])
     return AdministratorIdentity(

@@ -14,18 +14,15 @@ from datetime import datetime
 import structlog
 
 from ca.ambient import Clock
-from ca.authority import Authority, Order
-from ca.callers import Caller
-from ca.calls import Call
+from ca.authority import Authority
 from ca.issuers import Issuers
 from ca.metrics import Metrics
-from ca.policy import Operation
-from certs.keys import KeyFactory, KeyType, encode_private_key, subject_public_key_info
+from certs.keys import KeyFactory, KeyType, encode_private_key
 from certs.names import SubjectAlternativeNames, SubjectName
-from certs.requests import CertificateRequest
 
 _CHECK_SECONDS = 2.0
 _COMMON_NAME = "chancery-ca"
+_KEY_TYPE = KeyType.EC_P256  # every client can verify it, and the standard library's TLS is slow with others
 
 _log = structlog.get_logger("chancery.serving")
 
@@ -83,18 +80,11 @@ class ServingCertificate:
 
     def renew(self) -> ServingPair:
         """Makes a key and a certificate. Blocks. Raises what `Authority.issue` raises."""
-        key = self._key_factory(
-            KeyType.EC_P256
-        )  # what every client of ours can verify, and quick (stdlib ssl is slow with others)
-        asked = CertificateRequest(
-            public_key=key.public_key(),
-            public_key_info=subject_public_key_info(key.public_key()),
-            key_type=KeyType.EC_P256,
-            subject=SubjectName(common_name=_COMMON_NAME),
-            names=self._names,
+        key = self._key_factory(_KEY_TYPE)
+        subject = SubjectName(common_name=_COMMON_NAME)
+        record = self._authority.issue_own(
+            key.public_key(), purpose="serving", profile="server", subject=subject, names=self._names
         )
-        call = Call(caller=Caller.local(), id="serving")
-        record = self._authority.issue(Order(call=call, operation=Operation.ISSUE, profile="server", request=asked))
         leaf = ssl.DER_cert_to_PEM_cert(record.der).encode()
         self._pair = ServingPair(
             private_key=encode_private_key(key),

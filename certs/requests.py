@@ -67,6 +67,17 @@ class CertificateRequest:
     names: SubjectAlternativeNames
 
     @classmethod
+    def for_key(cls, public_key: PublicKey, subject: SubjectName, names: SubjectAlternativeNames) -> Self:
+        """One that was never sent, for a key that the process itself has made or certified. Raises UnsupportedKeyType."""
+        return cls(
+            public_key=public_key,
+            public_key_info=subject_public_key_info(public_key),
+            key_type=key_type_of(public_key),
+            subject=subject,
+            names=names,
+        )
+
+    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read one request, PEM or DER, and verify possession of its key.
 

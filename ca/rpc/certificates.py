@@ -26,7 +26,7 @@ from ca.rpc.statuses import to_status
 from ca.rpc.streams import answer_side_by_side
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
-from certs.keys import KeyType, key_type_of, subject_public_key_info
+from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import LEAF_PROFILES
 from certs.requests import CertificateRequest
@@ -104,13 +104,7 @@ class CertificateHandlers:
     ) -> CertificateRecord:
         self.authority.verify_permitted(order, key_type=key_type, subject=subject, names=names)
         key = await self.key_maker.make(key_type)
-        asked = CertificateRequest(
-            public_key=key.public_key(),
-            public_key_info=subject_public_key_info(key.public_key()),
-            key_type=key_type,
-            subject=subject,
-            names=names,
-        )
+        asked = CertificateRequest.for_key(key.public_key(), subject, names)
         return await self._issue(replace(order, request=asked, server_key=key))
 
     async def get_certificate(
@@ -227,14 +221,7 @@ def _renewal_request(held: CertificateRecord, csr: bytes) -> CertificateRequest:
     names = alternative_names(certificate)
     if csr:
         return replace(CertificateRequest.from_bytes(csr), subject=subject, names=names)
-    key = public_key(certificate)
-    return CertificateRequest(
-        public_key=key,
-        public_key_info=subject_public_key_info(key),
-        key_type=key_type_of(key),
-        subject=subject,
-        names=names,
-    )
+    return CertificateRequest.for_key(public_key(certificate), subject, names)
 
 
 def _same_lifetime(held: CertificateRecord) -> timedelta | None:

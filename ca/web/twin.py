@@ -5,8 +5,7 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 from aiohttp import web
@@ -24,14 +23,14 @@ from protos.chancery.ca.v1 import trust_service_pb2 as trust
 if TYPE_CHECKING:
     from ca.edges import Handlers
 
+_ID = "[0-9a-f]{32}"
 Handler = Callable[[Any, Call], Awaitable[Message]]
 _Message = TypeVar("_Message", bound=Message)
 
 _PROBLEM_CHARACTERS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """One method of a service under a path. A public one needs no client certificate."""
 
     verb: str
@@ -44,66 +43,27 @@ class Route:
 def twin_routes(handlers: "Handlers") -> Sequence[Route]:
     certificates = handlers.certificates
     return (
+        Route("GET", "/v1/csr-template", service.GetCsrTemplateRequest, certificates.get_csr_template),
+        Route("GET", "/v1/certificates", service.ListCertificatesRequest, certificates.list_certificates),
+        Route("GET", f"/v1/certificates/{{id:{_ID}}}", service.GetCertificateRequest, certificates.get_certificate),
+        Route("POST", "/v1/certificates:sign", service.SignCsrRequest, certificates.sign_csr),
+        Route("POST", "/v1/certificates:issue", service.IssueCertificateRequest, certificates.issue_certificate),
+        Route("POST", "/v1/certificates:renew", service.RenewCertificateRequest, certificates.renew_certificate),
         Route(
-            verb="GET",
-            path="/v1/csr-template",
-            message=service.GetCsrTemplateRequest,
-            handler=certificates.get_csr_template,
-        ),
-        Route(verb="POST", path="/v1/certificates:sign", message=service.SignCsrRequest, handler=certificates.sign_csr),
-        Route(
-            verb="POST",
-            path="/v1/certificates:issue",
-            message=service.IssueCertificateRequest,
-            handler=certificates.issue_certificate,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/certificates:renew",
-            message=service.RenewCertificateRequest,
-            handler=certificates.renew_certificate,
+            "POST",
+            f"/v1/certificates/{{id:{_ID}}}:revoke",
+            service.RevokeCertificateRequest,
+            certificates.revoke_certificate,
         ),
         Route(
-            verb="GET",
-            path="/v1/certificates",
-            message=service.ListCertificatesRequest,
-            handler=certificates.list_certificates,
+            "POST",
+            f"/v1/certificates/{{certificate_id:{_ID}}}:fetchPrivateKey",
+            service.GetPrivateKeyRequest,
+            certificates.get_private_key,
         ),
-        Route(
-            verb="GET",
-            path="/v1/certificates/{id:[0-9a-f]{32}}",
-            message=service.GetCertificateRequest,
-            handler=certificates.get_certificate,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/certificates/{id:[0-9a-f]{32}}:revoke",
-            message=service.RevokeCertificateRequest,
-            handler=certificates.revoke_certificate,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/certificates/{certificate_id:[0-9a-f]{32}}:fetchPrivateKey",
-            message=service.GetPrivateKeyRequest,
-            handler=certificates.get_private_key,
-        ),
-        Route(
-            verb="POST",
-            path="/v1/enroll",
-            message=enrollment.EnrollRequest,
-            handler=handlers.enrollment.enroll,
-            public=True,
-        ),
-        Route(
-            verb="GET",
-            path="/v1/trust-bundle",
-            message=trust.GetTrustBundleRequest,
-            handler=handlers.trust.get_trust_bundle,
-            public=True,
-        ),
-        Route(
-            verb="GET", path="/v1/status", message=admin.GetStatusRequest, handler=handlers.administration.get_status
-        ),
+        Route("POST", "/v1/enroll", enrollment.EnrollRequest, handlers.enrollment.enroll, public=True),
+        Route("GET", "/v1/trust-bundle", trust.GetTrustBundleRequest, handlers.trust.get_trust_bundle, public=True),
+        Route("GET", "/v1/status", admin.GetStatusRequest, handlers.administration.get_status),
     )
 
 
