@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ca.authority import Order
 from ca.callers import Caller
 from ca.calls import Call
 from ca.office import ADMINISTRATORS, open_office
+from ca.orders import Order
 from ca.policy import Operation
 from ca.settings import ServeSettings
 from certs.keys import generate_private_key

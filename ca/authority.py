@@ -28,13 +28,14 @@ from ca.calls import Call
 from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid, TokenRefused
 from ca.issuers import ActiveIssuer, Issuers
 from ca.keys import SealingKey
+from ca.orders import Order, Outcome
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.revocations import Revocations
 from ca.settings import Issuance as IssuanceSettings
 from certs.errors import WeakKey
 from certs.fingerprints import certificate_fingerprint
 from certs.inspection import verify_issued
-from certs.keys import KeyType, PrivateKey, PublicKey, encode_private_key
+from certs.keys import KeyType, PublicKey, encode_private_key
 from certs.lifetimes import format_lifetime
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import LEAF_PROFILES, Profile
@@ -45,42 +46,6 @@ from store.errors import StoreError, TokenExpired, TokenSpent
 from store.inventory import Inventory
 from store.records import AuditEvent, CertificateRecord, Issuance, SealedKey
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
-    """Subject and names fixed beforehand, by a token or by the certificate that is renewed.
-
-    The request's own do not count.
-    With `exact`, a request that asks for other names is refused rather than overruled.
-    """
-
-    subject: SubjectName
-    names: SubjectAlternativeNames
-    exact: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One certificate, asked for."""
-
-    call: Call
-    operation: Operation
-    profile: str
-    request: bytes | CertificateRequest
-    """PKCS#10 as it came, or one that this process has put together itself."""
-    lifetime: timedelta | None = None
-    usual_lifetime: timedelta | None = None
-    """Where no lifetime is asked for; the profile's default where this is None too. Unlike `lifetime`, shortened where needed."""
-    maximum_lifetime: timedelta | None = None
-    request_id: str | None = None
-    binding: Binding | None = None
-    token_id: str | None = None
-    renewed_from: str | None = None
-    server_key: PrivateKey | None = None
-    """A key that this server made for the caller, to be kept sealed."""
-
-
-Outcome = CertificateRecord | Exception
 T = TypeVar("T")
 _NO_NAMES = SubjectAlternativeNames()
 

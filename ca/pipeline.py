@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ca.authority import Authority, Order, Outcome
+from ca.authority import Authority
 from ca.errors import Overloaded, ShuttingDown
+from ca.orders import Order, Outcome
 from store.records import CertificateRecord, Issuance
 
 _BATCH_LIMIT = 64

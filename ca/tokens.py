@@ -21,9 +21,9 @@ import orjson
 
 from ca.ambient import Clock, Entropy, epoch_seconds, random_id
 from ca.audit import Action, audit_event
-from ca.authority import Binding
 from ca.calls import Call
 from ca.errors import RequestInvalid, TokenNotFound, TokenRefused
+from ca.orders import Binding
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.registry import verify_allowed
 from certs.names import SubjectAlternativeNames, SubjectName

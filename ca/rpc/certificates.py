@@ -9,7 +9,7 @@ from datetime import timedelta
 from cryptography import x509
 
 from ca.ambient import Clock
-from ca.authority import Authority, Order
+from ca.authority import Authority
 from ca.callers import CallerKind
 from ca.calls import Call, parse_request_id
 from ca.denials import DenialLog
@@ -17,6 +17,7 @@ from ca.errors import CertificateRequired, RequestInvalid
 from ca.issuers import Issuers
 from ca.key_making import KeyMaker
 from ca.metrics import Metrics
+from ca.orders import Order
 from ca.pipeline import SigningPipeline
 from ca.policy import Operation, Policy
 from ca.registry import Registry

@@ -6,12 +6,12 @@ import hmac
 from dataclasses import dataclass, replace
 
 from ca.ambient import Clock
-from ca.authority import Order
 from ca.callers import Caller
 from ca.calls import Call, parse_request_id
 from ca.errors import TokenRefused
 from ca.issuers import Issuers
 from ca.metrics import Metrics
+from ca.orders import Order
 from ca.pipeline import SigningPipeline
 from ca.policy import Operation
 from ca.rpc import conversion

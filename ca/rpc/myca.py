@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from google.protobuf.empty_pb2 import Empty
 
-from ca.authority import Order
 from ca.calls import Call
+from ca.orders import Order
 from ca.policy import Operation
 from ca.registry import Registry
 from ca.rpc import conversion

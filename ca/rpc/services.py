@@ -32,7 +32,6 @@ from ca.metrics import Metrics
 from ca.rpc.statuses import status_code, to_status
 
 _TLS_1_3 = b"TLSv1.3"
-_READMIT_SECONDS = 1.0
 _STATUS_DETAILS = "grpc-status-details-bin"
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -74,19 +73,12 @@ class Passage:
         self._method = method
         self._id = gate.entropy(8).hex()
         self._started = time.perf_counter()
-        self._admitted = self._started
         self._call: Call | None = None
 
     async def admit(self, context: _Context) -> Call:
         """Raises Unauthenticated leaves."""
         self._call = Call(caller=await self._gate.identify(context), id=self._id)
-        self._admitted = time.perf_counter()
         return self._call
-
-    async def readmit(self, context: _Context) -> None:
-        """Asks again where the last time is a while ago. Raises Unauthenticated leaves."""
-        if time.perf_counter() - self._admitted >= _READMIT_SECONDS:
-            await self.admit(context)
 
     def verify(self) -> None:
         """Raises Unauthenticated leaves where the certificate of the caller that was admitted no longer counts."""

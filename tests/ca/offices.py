@@ -9,11 +9,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ca.authority import Order
 from ca.bootstrap import BroughtHierarchy
 from ca.callers import Caller
 from ca.calls import Call
 from ca.office import ADMINISTRATORS, Office, open_office
+from ca.orders import Order
 from ca.policy import Operation
 from ca.registry import Registry
 from ca.settings import ServeSettings

@@ -6,11 +6,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from ca.authority import Binding
 from ca.callers import Caller
 from ca.calls import Call
 from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid
 from ca.office import Office
+from ca.orders import Binding
 from ca.policy import Operation
 from certs.chains import verify_chain
 from certs.errors import CertsError, IssuerExpired, LifetimeOutOfRange, NameNotAllowed, NameRequired, WeakKey

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from ca.authority import Authority, Order, Outcome
+from ca.authority import Authority
 from ca.errors import Overloaded, PolicyDenied, ShuttingDown
 from ca.office import Office
+from ca.orders import Order, Outcome
 from ca.pipeline import SigningPipeline
 from certs.errors import MalformedRequest
 from store.errors import StoreFull

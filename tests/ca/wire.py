@@ -11,10 +11,10 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from ca.authority import Order
 from ca.callers import Caller
 from ca.calls import Call
 from ca.office import AdministratorIdentity, Office
+from ca.orders import Order
 from ca.policy import Operation
 from certs.keys import KeyType, encode_private_key, generate_private_key, subject_public_key_info
 from certs.names import SubjectAlternativeNames, SubjectName

@@ -1,0 +1,48 @@
+"""What the authority is asked for, and what becomes of it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ca.calls import Call
+from ca.policy import Operation
+from certs.keys import PrivateKey
+from certs.names import SubjectAlternativeNames, SubjectName
+from certs.requests import CertificateRequest
+from store.records import CertificateRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Subject and names fixed beforehand: those of the request do not count.
+
+    With `exact`, a request that asks for other names is refused rather than overruled.
+    """
+
+    subject: SubjectName
+    names: SubjectAlternativeNames
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One certificate, asked for."""
+
+    call: Call
+    operation: Operation
+    profile: str
+    request: bytes | CertificateRequest
+    """PKCS#10 as it came, or one that this process has put together itself."""
+    lifetime: timedelta | None = None
+    usual_lifetime: timedelta | None = None
+    """Where no lifetime is asked for; the profile's default where this is None too. Unlike `lifetime`, shortened where needed."""
+    maximum_lifetime: timedelta | None = None
+    request_id: str | None = None
+    binding: Binding | None = None
+    token_id: str | None = None
+    renewed_from: str | None = None
+    server_key: PrivateKey | None = None
+    """A key that this server made for the caller, to be kept sealed."""
+
+
+Outcome = CertificateRecord | Exception
+"""The recorded certificate, or why there is none."""
