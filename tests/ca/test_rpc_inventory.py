@@ -125,8 +125,8 @@ def test_listing_and_watching_need_a_rule(server: RunningServer) -> None:
 
 
 def test_watch_resumes_where_it_broke_off(stub: CertificateServiceStub) -> None:
-    issued = [sign(stub, "watched.example").id for _ in range(4)]
-    request = service.WatchCertificatesRequest(resume_cursor="0", filter=named("watched.example"))
+    issued = [sign(stub, "resumed.example").id for _ in range(4)]
+    request = service.WatchCertificatesRequest(resume_cursor="0", filter=named("resumed.example"))
     watch = stub.WatchCertificates(request, timeout=SECONDS)
     seen = list(itertools.islice(watch, 2))
     watch.cancel()
