@@ -15,6 +15,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from certs.errors import (
@@ -188,9 +189,20 @@ def _verify_signature(certificate: x509.Certificate, issuer: x509.Certificate) -
         algorithm = certificate.signature_hash_algorithm
         if certificate.signature_algorithm_oid not in _HASHLESS and not isinstance(algorithm, _STRONG_HASHES):
             raise ConstraintViolation(f"{name} is signed with {algorithm.name if algorithm else 'an unknown hash'}")
+        _verify_whole_octets(certificate)
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError) as err:
         raise SignatureMismatch(f"{name} was altered, or signed by another key than {_name(issuer)} has") from err
+
+
+def _verify_whole_octets(certificate: x509.Certificate) -> None:
+    """Raises ValueError where the signature's BIT STRING claims unused bits.
+
+    The library passes over the claim, so that one certificate would verify under several fingerprints.
+    """
+    unused_bits = certificate.public_bytes(Encoding.DER)[-len(certificate.signature) - 1]
+    if unused_bits:
+        raise ValueError(f"the signature leaves {unused_bits} bits unused")
 
 
 _STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)

@@ -326,6 +326,21 @@ def test_forms_that_rfc_5280_has_not_are_refused(change, match, build, now, sign
         verify_chain(signed_again(leaf, key("middle"), change), [middle], [root], at=now)
 
 
+@pytest.mark.parametrize("bits", [1, 7])
+def test_signature_that_leaves_bits_unused_is_refused(bits, build, now):
+    """Where its last bits are zero anyway, the library verifies it, and the certificate would have two fingerprints."""
+    root, middle, leaf = build()
+    data = bytearray(leaf.public_bytes(Encoding.DER))
+    data[-len(leaf.signature) - 1] = bits
+    try:
+        damaged = x509.load_der_x509_certificate(bytes(data))
+    except ValueError:
+        return
+
+    with pytest.raises(SignatureMismatch):
+        verify_chain(damaged, [middle], [root], at=now)
+
+
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_a_damaged_leaf_never_verifies(position, bit, build, now):
