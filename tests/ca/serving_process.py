@@ -19,7 +19,7 @@ _SLOW_START = "PYTHONDONTWRITEBYTECODE"  # an installed program finds its byteco
 
 @dataclass(slots=True, kw_only=True)
 class ServingProcess:
-    """The program as its users start it: home directory, flags, and what it says on standard output."""
+    """The program as its users start it: home directory, variables, and what it says on standard output."""
 
     home: Path
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -54,14 +54,15 @@ class ServingProcess:
         """Starts the process and does not wait for it."""
         self.home.mkdir(exist_ok=True)
         ports = {"grpc_port": "0", "http_port": "0", "enrollment_port": "0"}
-        flags = [part for name, value in (ports | self.settings).items() for part in (_flag(name), value)]
+        variables = {f"CHANCERY_{name.upper()}": value for name, value in (ports | self.settings).items()}
         with (self.home / "log").open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "serve", *flags],
+                [sys.executable, "-m", "cli.main", "serve"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 env={name: value for name, value in os.environ.items() if name != _SLOW_START}
+                | variables
                 | {"CHANCERY_HOME": str(self.home)},
             )
 
@@ -125,7 +126,3 @@ def serving_process(home: Path, **settings: str) -> Iterator[ServingProcess]:
         server.close_channels()
         if server._process is not None:
             server.kill()
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
