@@ -59,5 +59,8 @@ class Checkpointer:
 
     def _open(self) -> sqlite3.Connection:
         connection = self._connect()
-        connection.execute(f"PRAGMA busy_timeout={_PATIENCE_MILLISECONDS}")
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.execute(f"PRAGMA busy_timeout={_PATIENCE_MILLISECONDS}")
+            undo.pop_all()
         return connection

@@ -96,6 +96,15 @@ class SqliteDatabase:
         driver = sqlite3.connect(
             self._path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False, cached_statements=256
         )
+        try:
+            self._configure(driver, writing=writing)
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    @staticmethod
+    def _configure(driver: sqlite3.Connection, *, writing: bool) -> None:
         driver.execute("PRAGMA synchronous=FULL")
         driver.execute("PRAGMA foreign_keys=ON")
         driver.execute("PRAGMA wal_autocheckpoint=0")
@@ -103,7 +112,6 @@ class SqliteDatabase:
         driver.execute(f"PRAGMA journal_size_limit={_LOG_OCTETS}")
         driver.execute(f"PRAGMA cache_size=-{_WRITER_CACHE_KIB if writing else _READER_CACHE_KIB}")
         driver.execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
-        return driver
 
     def _writing_engine(self) -> Engine:
         engine = create_engine(
