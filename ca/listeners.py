@@ -2,11 +2,11 @@
 
 - gRPC for Python asks for client certificates always or never on one port (ADR 4); hence two.
 - TLS 1.3 only. The library has no setting for it: no cipher suite of TLS 1.2 that works with our ECDSA certificates is offered
-  (`FORCE_TLS_1_3` in the environment, before gRPC starts), and each call checks what was negotiated.
+  (`ca.transport` in the environment, before gRPC starts), and each call checks what was negotiated.
 - The serving certificate is asked for at each handshake; open connections are not touched when it changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -18,9 +18,6 @@ from ca.errors import SettingsInvalid
 from ca.issuers import Issuers
 from ca.rpc.services import Gate, service_handler
 from ca.serving import ServingCertificate
-
-FORCE_TLS_1_3: Mapping[str, str] = {"GRPC_SSL_CIPHER_SUITES": "ECDHE-RSA-CHACHA20-POLY1305"}
-"""What the process's environment must hold before gRPC is imported: a TLS 1.2 suite that only an RSA certificate could use."""
 
 MAXIMUM_MESSAGE = 1024 * 1024
 _OPTIONS: tuple[tuple[str, int], ...] = (

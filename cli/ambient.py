@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ca.transport import FORCE_TLS_1_3
+
 if TYPE_CHECKING:
     from certs.keys import KeyType, PrivateKey
 
@@ -66,5 +68,5 @@ def silence_grpc() -> None:
 
 
 def require_tls_1_3() -> None:
-    """Takes from gRPC what a TLS 1.2 client could use, as `ca.listeners` asks. Call before importing it."""
-    os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-CHACHA20-POLY1305"
+    """Takes from gRPC what a TLS 1.2 client could use. Call before importing it."""
+    os.environ.update(FORCE_TLS_1_3)

@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ca.transport import FORCE_TLS_1_3
+
 KEPT_VARIABLES = frozenset(
     {"PATH", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PGBIN", "GRPC_SSL_CIPHER_SUITES"}
 )
 KEPT_PREFIXES = ("PYTEST", "PYTHON", "COV", "COVERAGE", "HYPOTHESIS")
 
 # gRPC reads this when it is imported, which may be soon: a server in a test's thread shall refuse what `serve` refuses
-os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-CHACHA20-POLY1305"
+os.environ.update(FORCE_TLS_1_3)
 
 settings.register_profile(
     "repeatable",

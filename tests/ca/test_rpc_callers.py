@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from ca.keys import KeyFiles
-from ca.listeners import FORCE_TLS_1_3
 from ca.office import AdministratorIdentity
+from ca.transport import FORCE_TLS_1_3
 from certs.pem import load_certificate
 from cli import ambient
 from protos.chancery.ca.v1 import certificate_service_pb2 as service

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ca.listeners import FORCE_TLS_1_3
+from ca.transport import FORCE_TLS_1_3
 from cli import ambient
 from tests.cli.program import COMMAND, Program
 

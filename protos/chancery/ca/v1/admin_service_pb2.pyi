@@ -482,7 +482,7 @@ class ExplainPolicyRequest(_message.Message):
     KEY_TYPE_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
-    """"issue" where empty; see docs/configuration.md for the others."""
+    """"issue" where empty; see docs/policy.md for the others."""
     profile: _builtins.str
     key_type: _builtins.str
     @_builtins.property
@@ -494,7 +494,9 @@ class ExplainPolicyRequest(_message.Message):
     @_builtins.property
     def names(self) -> _certificate_pb2.SubjectAlternativeNames: ...
     @_builtins.property
-    def lifetime(self) -> _duration_pb2.Duration: ...
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Whole seconds; the profile's default where unset."""
+
     def __init__(
         self,
         *,

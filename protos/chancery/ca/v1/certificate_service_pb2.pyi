@@ -95,7 +95,7 @@ class SignCsrRequest(_message.Message):
     """Makes a retry safe: the same caller and request_id return the same certificate. At most 64 characters of [A-Za-z0-9._-]."""
     @_builtins.property
     def lifetime(self) -> _duration_pb2.Duration:
-        """How long the certificate shall be valid from now; the profile's default where unset."""
+        """How long the certificate shall be valid from now, in whole seconds; the profile's default where unset."""
 
     def __init__(
         self,
@@ -201,12 +201,15 @@ class IssueCertificateRequest(_message.Message):
     key_type: _builtins.str
     """For example "ec-p256" (the default), "rsa-2048", "ed25519", "ml-dsa-65"."""
     request_id: _builtins.str
+    """As in SignCsrRequest: the same certificate, though its key may have been fetched since."""
     @_builtins.property
     def subject(self) -> _certificate_pb2.Subject: ...
     @_builtins.property
     def names(self) -> _certificate_pb2.SubjectAlternativeNames: ...
     @_builtins.property
-    def lifetime(self) -> _duration_pb2.Duration: ...
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Whole seconds, as in SignCsrRequest."""
+
     def __init__(
         self,
         *,
@@ -334,8 +337,11 @@ class RenewCertificateRequest(_message.Message):
     csr: _builtins.bytes
     """A request whose key the new certificate shall hold; its names are ignored. Empty: the key stays."""
     request_id: _builtins.str
+    """As in SignCsrRequest."""
     @_builtins.property
-    def lifetime(self) -> _duration_pb2.Duration: ...
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Whole seconds; as long as the certificate that is renewed where unset, and no longer without a rule to issue it."""
+
     def __init__(
         self,
         *,

@@ -33,7 +33,9 @@ class EnrollRequest(_message.Message):
     request_id: _builtins.str
     """Makes a retry safe: the same token, key and request_id return the same certificate."""
     @_builtins.property
-    def lifetime(self) -> _duration_pb2.Duration: ...
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Whole seconds; the profile's default, or the token's longest, where unset."""
+
     def __init__(
         self,
         *,
