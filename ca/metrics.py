@@ -15,6 +15,7 @@ class Metrics:
         self.call_seconds = Histogram(
             "chancery_ca_call_seconds", "Time to answer.", ["method"], buckets=_CALL_BUCKETS, registry=registry
         )
+        self._of_call: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self.issued = Counter(
             "chancery_ca_certificates_issued", "Certificates recorded.", ["profile"], registry=registry
         )
@@ -39,6 +40,18 @@ class Metrics:
         self.renewal_failures = Counter(
             "chancery_ca_serving_renewal_failures", "Serving certificates that could not be renewed.", registry=registry
         )
+
+    def observe_call(self, method: str, code: str, seconds: float) -> None:
+        """One answered call. Its children are looked up once for each pair of labels: the look-up is the costly part."""
+        found = self._of_call.get((method, code))
+        if found is None:
+            found = self._of_call[method, code] = (
+                self.calls.labels(method=method, code=code),
+                self.call_seconds.labels(method=method),
+            )
+        count, duration = found
+        count.inc()
+        duration.observe(seconds)
 
     def exposition(self) -> bytes:
         """The registry in Prometheus' text format."""

@@ -113,8 +113,7 @@ class Passage:
 
     def finish(self, code: str) -> None:
         seconds = time.perf_counter() - self._started
-        self._gate.metrics.calls.labels(method=self._method, code=code).inc()
-        self._gate.metrics.call_seconds.labels(method=self._method).observe(seconds)
+        self._gate.metrics.observe_call(self._method, code, seconds)
         _log.debug(
             "call", method=self._method, request=self._id, caller=self._caller, code=code, seconds=round(seconds, 6)
         )

@@ -71,8 +71,7 @@ class Edge:
         response.headers["Server"] = "chancery"  # and not which versions of which libraries
         resource = request.match_info.route.resource
         method = f"{request.method} {resource.canonical if resource else 'unknown'}"
-        self.metrics.calls.labels(method=method, code=str(response.status)).inc()
-        self.metrics.call_seconds.labels(method=method).observe(time.perf_counter() - started)
+        self.metrics.observe_call(method, str(response.status), time.perf_counter() - started)
         return response
 
     async def _admit(self, request: web.Request) -> Call:
