@@ -70,10 +70,11 @@ def ensure_passphrase(settings: ServeSettings, entropy: Entropy) -> bytes:
     Raises KeyFileMissing, LooseFileMode, PassphraseRequired.
     """
     path = settings.passphrase_file
-    if settings.storage.passphrase_file is None and not path.exists() and not _has_keys(settings):
+    named = settings.storage.passphrase_file is not None
+    if not named and not path.exists() and not _has_keys(settings):
         write_private_file(path, entropy(_PASSPHRASE_OCTETS).hex().encode() + b"\n")
         _log.warning("made a passphrase beside the keys; keep it elsewhere in production", path=str(path))
-    passphrase = read_private_file(path).strip(b"\r\n")
+    passphrase = read_private_file(path, group_may_read=named).strip(b"\r\n")
     if not passphrase:
         raise PassphraseRequired(f"{path} is empty; put the passphrase of the CA keys into it")
     return passphrase

@@ -71,13 +71,14 @@ def verify_mode(path: Path, expected: int) -> None:
         raise LooseFileMode(path, mode, expected)
 
 
-def read_private_file(path: Path) -> bytes:
+def read_private_file(path: Path, *, group_may_read: bool = False) -> bytes:
     """Reads a file of mode 0600 or tighter. Raises KeyFileMissing, LooseFileMode.
 
-    A Kubernetes Secret volume shows its files through symbolic links with the mode of the volume; the target's mode counts.
+    With `group_may_read`, 0640 will do: to a process that is not root, Kubernetes shows a Secret as root's, readable through the
+    group of the volume (`fsGroup`). Symbolic links are followed, as such volumes have them; the target's mode counts.
     """
     try:
-        verify_mode(path, 0o600)
+        verify_mode(path, 0o640 if group_may_read else 0o600)
         return path.read_bytes()
     except FileNotFoundError as err:
         raise KeyFileMissing(f"{path} is missing; put it back from your backup") from err

@@ -287,6 +287,22 @@ def test_lost_passphrase_is_not_made_anew(premises: Premises) -> None:
         assert office.authority.issue(order_for("web.example"))
 
 
+def test_named_passphrase_file_may_be_its_groups_to_read(premises: Premises, tmp_path: Path) -> None:
+    path = tmp_path / "passphrase"
+    path.write_bytes((premises.directory / "passphrase").read_bytes())
+    path.chmod(0o440)
+
+    with premises.open(passphrase_file=path) as office:
+        assert office.issuers.active()
+
+
+def test_passphrase_beside_the_keys_is_its_owners_alone(premises: Premises) -> None:
+    (premises.directory / "passphrase").chmod(0o640)
+
+    with pytest.raises(LooseFileMode), premises.open():
+        pass
+
+
 def test_passphrase_file_must_be_there_private_and_not_empty(empty_premises: Premises, tmp_path: Path) -> None:
     path = tmp_path / "passphrase"
     with pytest.raises(KeyFileMissing), empty_premises.open(passphrase_file=path):
