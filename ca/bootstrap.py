@@ -212,10 +212,19 @@ def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
         if issuer is None:
             _issuer(root).verify_may_issue(PROFILES["intermediate"])
         else:
+            _verify_apart(issuer.certificate, root.certificate)
             verify_chain(issuer.certificate, (), (root.certificate,), at=now, usage=None, name=None)
             _issuer(issuer, root.certificate)
     except CertsError as err:
         raise AuthorityMismatch(f"the CA that was brought cannot be used: {err}") from err
+
+
+def _verify_apart(issuer: x509.Certificate, root: x509.Certificate) -> None:
+    """Raises AuthorityMismatch for a root that is brought as its own issuing CA: its key would be here, and sign leaves."""
+    if issuer.public_key() == root.public_key():
+        raise AuthorityMismatch(
+            "the issuing CA that was brought is the root itself; bring one under it, or the root alone with its key"
+        )
 
 
 def _issuer(pair: Pair, *above: x509.Certificate) -> Issuer:

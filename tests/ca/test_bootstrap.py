@@ -150,6 +150,11 @@ def issuer_with_a_strangers_key() -> BroughtHierarchy:
     return BroughtHierarchy(root=root.without_key, issuer=stranger.pair)
 
 
+def issuer_that_is_the_root() -> BroughtHierarchy:
+    root = authority("Root")
+    return BroughtHierarchy(root=root.without_key, issuer=root.pair)
+
+
 def expired_issuer() -> BroughtHierarchy:
     root = authority("Root", not_before=NOW - YEAR, lifetime=2 * YEAR)
     issuer = authority("Issuer", issuer=root, not_before=NOW - YEAR, lifetime=timedelta(days=30))
@@ -169,6 +174,7 @@ def expired_issuer() -> BroughtHierarchy:
         issuer_without_key,
         issuer_of_another_root,
         issuer_with_a_strangers_key,
+        issuer_that_is_the_root,
         expired_issuer,
     ],
 )
