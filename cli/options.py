@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from certs.errors import MalformedInput
 from certs.lifetimes import parse_lifetime
@@ -56,8 +57,27 @@ class InstantType(click.ParamType[datetime]):
         return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+class TargetType(click.ParamType[str]):
+    """What `cli.targets` reads. A shell completes files; ids and addresses it cannot know."""
+
+    name = "target"
+
+    def shell_complete(
+        self, _context: click.Context, _parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
 DURATION = DurationType()
 INSTANT = InstantType()
+TARGET = TargetType()
+
+
+def offer_profiles(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes: the profiles that can be asked for."""
+    from certs.profiles import LEAF_PROFILES
+
+    return [name for name in LEAF_PROFILES if name.startswith(incomplete)]
 
 
 def key_types() -> list[str]:

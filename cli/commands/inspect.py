@@ -8,7 +8,7 @@ import click
 
 from cli.descriptions import Described, describe_chain, describe_content
 from cli.endpoint import Endpoint
-from cli.options import ANY_PATH, connection_options
+from cli.options import ANY_PATH, TARGET, connection_options
 from cli.output import OutputFormat, output_choice, write_document
 from cli.passphrases import read_secret
 from cli.targets import is_certificate_id, load_chain, read_target, server_address
@@ -29,7 +29,7 @@ Examples:
   ca-cli inspect localhost:8112
   openssl s_client -connect example.com:443 </dev/null | ca-cli inspect -""",
 )
-@click.argument("target")
+@click.argument("target", type=TARGET)
 @click.option(
     "--passphrase-file", type=ANY_PATH, help="Passphrase of a PKCS#12 file; or set CHANCERY_P12_PASSPHRASE, or answer."
 )

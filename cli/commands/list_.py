@@ -10,7 +10,7 @@ import click
 from cli import ambient
 from cli.documents import certificate_listing
 from cli.endpoint import Endpoint
-from cli.options import DURATION, INSTANT, connection_options
+from cli.options import DURATION, INSTANT, connection_options, offer_profiles
 from cli.output import OutputFormat, notice, output_choice
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Examples:
   ca-cli list --watch --profile workload""",
 )
 @click.option("--name", default="", help="Certificates that hold this name: DNS, address, URI, email or common name.")
-@click.option("--profile", default="", help="Issued under this profile.")
+@click.option("--profile", default="", shell_complete=offer_profiles, help="Issued under this profile.")
 @click.option("--issuer", "issuer_id", default="", metavar="ID", help="Issued by this CA.")
 @click.option("--requester", default="", help="Issued on this caller's authority.")
 @click.option("--state", type=click.Choice(["valid", "expired", "revoked"]), help="In this state.")

@@ -6,6 +6,7 @@ import click
 
 from cli import ambient
 from cli.errors import InputMissing
+from cli.options import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ Examples:
   ca-cli needs-renewal web --expires-in 8h
   ca-cli needs-renewal localhost:8112 --bundle""",
 )
-@click.argument("target")
+@click.argument("target", type=TARGET)
 @click.option(
     "--expires-in",
     default="66%",

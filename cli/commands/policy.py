@@ -9,7 +9,7 @@ from cli.documents import explanation_document
 from cli.endpoint import Endpoint
 from cli.inputs import read_input
 from cli.names import RequestedNames
-from cli.options import ANY_PATH, DURATION, connection_options, name_options
+from cli.options import ANY_PATH, DURATION, connection_options, name_options, offer_profiles
 from cli.output import OutputFormat, output_choice, write_document
 from cli.text import printable
 
@@ -50,7 +50,12 @@ Examples:
     show_default=True,
     help="What the caller would do.",
 )
-@click.option("--profile", default="", help="Profile that would be asked for; server where it is about issuing.")
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=offer_profiles,
+    help="Profile that would be asked for; server where it is about issuing.",
+)
 @click.option("--key-type", default="", help="Key type that would be asked for.")
 @click.option("--ttl", type=DURATION, help="Lifetime that would be asked for.")
 @output_choice("table", "plain", "json", "yaml")

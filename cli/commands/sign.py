@@ -15,7 +15,16 @@ from cli.errors import InputInvalid
 from cli.identity import verify_free, write_identity
 from cli.inputs import STANDARD_INPUT, read_input
 from cli.names import RequestedNames, directory_name
-from cli.options import ANY_PATH, DIRECTORY, DURATION, FILE, connection_options, key_type_option, name_options
+from cli.options import (
+    ANY_PATH,
+    DIRECTORY,
+    DURATION,
+    FILE,
+    connection_options,
+    key_type_option,
+    name_options,
+    offer_profiles,
+)
 from cli.output import OutputFormat, notice, output_choice, show_fields
 from cli.packing import write_pkcs12
 from cli.passphrases import find_secret, read_secret
@@ -67,6 +76,7 @@ Examples:
 @click.option(
     "--profile",
     default="",
+    shell_complete=offer_profiles,
     help="server, client, peer, workload or ocsp.  [default: workload for a SPIFFE ID, server for a host, else client]",
 )
 @click.option("--ttl", type=DURATION, help="Lifetime of the certificate; the profile's default otherwise.")

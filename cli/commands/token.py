@@ -11,7 +11,7 @@ from cli.documents import token_document, token_listing
 from cli.endpoint import Endpoint
 from cli.inputs import read_input
 from cli.names import RequestedNames
-from cli.options import DURATION, FILE, connection_options, name_options
+from cli.options import DURATION, FILE, connection_options, name_options, offer_profiles
 from cli.output import OutputFormat, notice, output_choice, show_fields
 from cli.text import instant
 
@@ -44,7 +44,12 @@ Examples:
   ca-cli token create --dns web.example.com --csr request.pem""",
 )
 @name_options
-@click.option("--profile", default="", help="server, client, peer, workload or ocsp.  [default: server]")
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=offer_profiles,
+    help="server, client, peer, workload or ocsp.  [default: server]",
+)
 @click.option("--token-ttl", type=DURATION, help="How long the token may be spent, at most 7d.  [default: 5m]")
 @click.option("--ttl", type=DURATION, help="The longest lifetime of the certificate; the profile's otherwise.")
 @click.option("--csr", type=FILE, help="Bind the token to the key of this request.")

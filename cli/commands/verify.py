@@ -11,7 +11,7 @@ from cli import ambient
 from cli.endpoint import Endpoint
 from cli.errors import InputMissing
 from cli.inputs import read_input
-from cli.options import FILE, INSTANT, connection_options
+from cli.options import FILE, INSTANT, TARGET, connection_options
 from cli.output import OutputFormat, output_choice, write_document
 from cli.targets import load_chain
 from cli.text import instant, printable
@@ -32,7 +32,7 @@ Examples:
   ca-cli verify localhost:8112
   ca-cli verify web/tls.crt --crl shard.crl""",
 )
-@click.argument("target")
+@click.argument("target", type=TARGET)
 @click.option("--roots", type=FILE, help="Roots to trust, PEM; --ca-cert or the identity's ca.crt otherwise.")
 @click.option("--chain", type=FILE, help="Intermediate certificates beside those that TARGET brings.")
 @click.option("--at", type=INSTANT, help="The instant that counts; now otherwise.")

@@ -96,9 +96,19 @@ def test_completion_script_names_the_program(lone_cli: Program, shell: str) -> N
     assert "_CA_CLI_COMPLETE" in lone_cli.succeed("completion", shell)
 
 
-def test_completion_offers_commands(tmp_path: Path) -> None:
-    environment = {"_CA_CLI_COMPLETE": "bash_complete", "COMP_WORDS": "ca-cli need", "COMP_CWORD": "1"}
-    offered = subprocess.run(
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("ca-cli need", ["plain,needs-renewal"]),
+        ("ca-cli sign --profile c", ["plain,client"]),
+        ("ca-cli inspect we", ["file,we"]),
+        ("ca-cli verify we", ["file,we"]),
+        ("ca-cli needs-renewal we", ["file,we"]),
+    ],
+)
+def test_completion_offers_commands_profiles_and_files(words: str, offered: list[str]) -> None:
+    environment = {"_CA_CLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    completed = subprocess.run(
         [sys.executable, "-c", "from cli.main import main; main()"],
         cwd=REPOSITORY,
         env=environment,
@@ -108,4 +118,4 @@ def test_completion_offers_commands(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert offered.stdout.splitlines() == ["plain,needs-renewal"]
+    assert completed.stdout.splitlines() == offered
