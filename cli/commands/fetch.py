@@ -1,5 +1,6 @@
 """`ca-cli fetch`."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,8 @@ def command(
         verify_free(directory, replace=force)
         roots = client.trust.get_trust_bundle().roots_pem
         private_key = client.certificates.get_private_key(certificate.id) if key else None
+    if private_key is not None:
+        certificate = dataclasses.replace(certificate, has_private_key=False)  # reading it was its end over there
     written = write_identity(directory, chain=certificate.full_chain_pem, private_key=private_key, roots=roots)
     _show(certificate, OutputFormat.PLAIN if output is OutputFormat.PEM else output, written)
 

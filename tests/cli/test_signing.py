@@ -120,7 +120,7 @@ def test_server_made_key_is_fetched_at_once_or_left(cli: Program) -> None:
         "sign", "--server-key", "--leave-key", "--dns", "later.example.com", "-o", "name"
     ).strip()
     left = (cli.directory / "later.example.com" / "tls.key").exists()
-    cli.succeed("fetch", certificate_id, "--key", "--out", "fetched")
+    told = cli.succeed("fetch", certificate_id, "--key", "--out", "fetched", "-o", "json")
     again = cli("fetch", certificate_id, "--key", "--out", "again")
 
     now, fetched = cli.directory / "now.example.com", cli.directory / "fetched"
@@ -128,6 +128,7 @@ def test_server_made_key_is_fetched_at_once_or_left(cli: Program) -> None:
         key = load_pem_private_key((directory / "tls.key").read_bytes(), None)
         assert key.public_key() == leaf_of(directory).public_key()
     assert not left
+    assert json.loads(told)["has_private_key"] is False
     assert again.status == 3
     assert not (cli.directory / "again" / "tls.key").exists()
 
