@@ -85,10 +85,12 @@ class Doctor:
         return _fine(check, found)
 
     def _identity_chain(self, held: "Credentials") -> Finding:
+        """At the instant of the certificate's life that is nearest to now: what is over is told as such, by `_identity`."""
         check = "identity chain"
         try:
             leaf, *chain = split_certificates(held.certificate_chain)
-            verify_chain(leaf, chain, split_certificates(held.trust_bundle), at=self._clock(), usage="client")
+            instant_at = min(max(self._clock(), leaf.not_valid_before_utc), leaf.not_valid_after_utc)
+            verify_chain(leaf, chain, split_certificates(held.trust_bundle), at=instant_at, usage="client")
         except CertsError as err:
             return _problem(check, str(err), "tls.crt and ca.crt do not belong together; sign again")
         return _fine(check, "verifies against ca.crt")
@@ -105,7 +107,11 @@ class Doctor:
         try:
             verify_ready(self._endpoint)
         except ClientError as err:
-            return _problem("ready", str(err), "start it with `ca-cli serve`, or name its HTTP port with --http-server")
+            return _problem(
+                "ready",
+                str(err),
+                "start it with `ca-cli serve`, name its HTTP port with --http-server, or read its log",
+            )
         return _fine("ready", f"{self._endpoint.http_address} says so")
 
     def _served_chain(self) -> Finding:

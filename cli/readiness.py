@@ -1,6 +1,7 @@
 """Whether a server says that it is ready: for health checks, which have no identity."""
 
 import http.client
+import json
 import ssl
 
 from ca.client.errors import ServerUnreachable
@@ -32,4 +33,13 @@ def verify_ready(endpoint: Endpoint) -> None:
     finally:
         connection.close()
     if answer.status != http.client.OK:
-        raise ServerUnreachable(f"{address} is not ready: {reason or answer.status}")
+        raise ServerUnreachable(f"{address} is not ready: {_detail(reason) or answer.status}")
+
+
+def _detail(answer: str) -> str:
+    """The sentence of a problem document (RFC 9457), or the answer as it is."""
+    try:
+        document = json.loads(answer)
+    except json.JSONDecodeError:
+        return answer
+    return str(document.get("detail", answer)) if isinstance(document, dict) else answer

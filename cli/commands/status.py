@@ -20,7 +20,9 @@ Examples:
   ca-cli status --output json
   ca-cli status --quiet || echo not ready""",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Write nothing and ask only whether it is ready; needs no identity.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Ask only whether it is ready, and write nothing if it is; needs no identity."
+)
 @output_choice("table", "plain", "json", "yaml")
 @connection_options
 def command(endpoint: Endpoint, quiet: bool, output: OutputFormat) -> None:

@@ -3,8 +3,13 @@
 import json
 import re
 import time
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
+from cli import ambient
+from cli.diagnosis import Doctor, Severity
+from cli.endpoint import Endpoint
 from tests.cli.program import Program, serving
 
 
@@ -178,6 +183,26 @@ def test_doctor_says_what_to_do_about_a_loose_key(cli: Program) -> None:
 
     assert outcome.status == 1
     assert f"do: run: chmod 0600 {key}" in outcome.output
+
+
+def test_doctor_blames_an_expired_identity_for_its_age_alone(cli: Program) -> None:
+    endpoint = Endpoint(
+        server=None,
+        enrollment_server=None,
+        http_server=None,
+        identity=cli.home / "identity",
+        client_cert=None,
+        client_key=None,
+        ca_cert=None,
+        timeout=timedelta(seconds=1),
+        plaintext=False,
+    )
+    findings = Doctor(endpoint, lambda: ambient.clock() + timedelta(days=100)).examine()
+
+    identity, chain = islice(findings, 2)
+
+    assert (identity.severity, chain.severity) == (Severity.PROBLEM, Severity.OK)
+    assert "expired" in identity.found
 
 
 def test_doctor_without_identity_or_server_names_both(lone_cli: Program) -> None:
