@@ -16,7 +16,7 @@ from agent.identity import load_credentials
 from agent.needs_renewal import DEFAULT_THRESHOLD, needs_renewal
 from ca.client.errors import ClientError
 from certs.chains import verify_chain
-from certs.errors import CertsError
+from certs.errors import CertificateExpired, CertificateNotYetValid, CertsError, NameMismatch
 from certs.pem import split_certificates
 from cli.endpoint import Endpoint
 from cli.readiness import verify_ready
@@ -126,7 +126,7 @@ class Doctor:
         except ClientError as err:
             return _problem(check, str(err), "see whether the server runs there and a firewall lets you through")
         except CertsError as err:
-            return _problem(check, f"{address}: {err}", "add the name with --advertised-names, or use one it is for")
+            return _problem(check, f"{address}: {err}", _served_advice(err))
         ends = leaf.not_valid_after_utc
         if needs_renewal(leaf, now, DEFAULT_THRESHOLD):
             return _warning(check, f"ends {relative(ends, now)}", "the server renews it by itself; see its log")
@@ -151,6 +151,18 @@ class Doctor:
         yield _fine("authority", f"version {status.version}, store {status.store}, {status.certificates_valid} valid")
         yield _clock_skew(status, before, self._clock())
         yield from (_issuer(issuer, status.current_time) for issuer in status.issuers)
+
+
+def _served_advice(err: CertsError) -> str:
+    match err:
+        case NameMismatch():
+            return "add the name with --advertised-names, or use one it is for"
+        case CertificateExpired() | CertificateNotYetValid():
+            return (
+                "see whether this machine's clock is right; the server renews by itself, and its log says if it cannot"
+            )
+        case _:
+            return "it is another authority's, or the roots changed: compare with `ca-cli trust --fingerprint-only` over there"
 
 
 def _clock_skew(status: "ServerStatus", before: datetime, after: datetime) -> Finding:

@@ -185,21 +185,31 @@ def test_doctor_says_what_to_do_about_a_loose_key(cli: Program) -> None:
     assert f"do: run: chmod 0600 {key}" in outcome.output
 
 
-def test_doctor_blames_an_expired_identity_for_its_age_alone(cli: Program) -> None:
+def doctor_of(cli: Program, *, ahead: timedelta) -> Doctor:
+    """A doctor on a machine whose clock is ahead."""
     endpoint = Endpoint(
-        server=None,
+        server=cli.variables["CHANCERY_SERVER"],
         enrollment_server=None,
-        http_server=None,
+        http_server=cli.variables["CHANCERY_HTTP_SERVER"],
         identity=cli.home / "identity",
         client_cert=None,
         client_key=None,
         ca_cert=None,
-        timeout=timedelta(seconds=1),
+        timeout=timedelta(seconds=10),
         plaintext=False,
     )
-    findings = Doctor(endpoint, lambda: ambient.clock() + timedelta(days=100)).examine()
+    return Doctor(endpoint, lambda: ambient.clock() + ahead)
 
-    identity, chain = islice(findings, 2)
+
+def test_doctor_names_a_wrong_clock_as_the_cause(cli: Program) -> None:
+    findings = {one.check: one for one in doctor_of(cli, ahead=timedelta(days=3)).examine()}
+
+    assert findings["clock"].severity is Severity.PROBLEM
+    assert "clock" in findings["served certificate"].advice
+
+
+def test_doctor_blames_an_expired_identity_for_its_age_alone(cli: Program) -> None:
+    identity, chain = islice(doctor_of(cli, ahead=timedelta(days=100)).examine(), 2)
 
     assert (identity.severity, chain.severity) == (Severity.PROBLEM, Severity.OK)
     assert "expired" in identity.found
