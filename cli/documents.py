@@ -74,9 +74,9 @@ def certificate_fields(certificate: IssuedCertificate, now: datetime) -> list[tu
 def certificate_listing(now: datetime) -> Listing[IssuedCertificate]:
     return Listing(
         columns=(
-            Column(title="ID", value=lambda one: one.id),
+            Column(title="ID", value=lambda one: one.id, whole=True),
             Column(title="NAME", value=_called),
-            Column(title="PROFILE", value=lambda one: one.profile),
+            Column(title="PROFILE", value=lambda one: one.profile, whole=True),
             Column(title="STATE", value=lambda one: one.state.value, style=_state_style),
             Column(title="EXPIRES", value=lambda one: relative(one.not_after, now)),
             Column(title="REQUESTER", value=lambda one: one.requester),
@@ -104,8 +104,8 @@ def token_document(token: TokenStatus) -> dict[str, Document]:
 def token_listing(now: datetime) -> Listing[TokenStatus]:
     return Listing(
         columns=(
-            Column(title="ID", value=lambda one: one.id),
-            Column(title="PROFILE", value=lambda one: one.profile),
+            Column(title="ID", value=lambda one: one.id, whole=True),
+            Column(title="PROFILE", value=lambda one: one.profile, whole=True),
             Column(title="NAMES", value=lambda one: joined(_token_names(one), limit=3)),
             Column(title="STATE", value=_token_state(now)),
             Column(title="EXPIRES", value=lambda one: relative(one.expires_at, now)),

@@ -55,11 +55,15 @@ def output_choice(*formats: str, piped: str = OutputFormat.PLAIN) -> Callable[[C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column(Generic[RowT]):
-    """`style` says how a cell looks on a terminal, in the words of rich; empty for plain."""
+    """`style` says how a cell looks on a terminal, in the words of rich; empty for plain.
+
+    What is `whole` is never broken over lines, however narrow the terminal: it is there to be copied.
+    """
 
     title: str
     value: Callable[[RowT], str]
     style: Callable[[RowT], str] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +110,10 @@ class Listing(Generic[RowT]):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
         for column in self.columns:
-            table.add_column(column.title, overflow="fold")
+            width = max(len(column.title), *(len(column.value(row)) for row in rows)) if column.whole else None
+            table.add_column(column.title, overflow="fold", min_width=width, no_wrap=column.whole)
         for row in rows:
             cells = zip(self._cells(row), self.columns, strict=True)
             table.add_row(*(Text(text, style=column.style(row) if column.style else "") for text, column in cells))

@@ -44,6 +44,24 @@ def test_table_has_titles_and_escapes_foreign_control_characters(capsys: pytest.
     assert "\x1b[31m" not in printed
 
 
+def test_what_is_whole_survives_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow: Listing[tuple[str, str]] = Listing(
+        columns=(
+            Column(title="ID", value=lambda row: row[0], whole=True),
+            Column(title="WHAT", value=lambda row: row[1]),
+        ),
+        document=lambda row: row[0],
+        name=lambda row: row[0],
+    )
+
+    narrow.show([("0123456789abcdef" * 2, "a long sentence " * 10)], OutputFormat.TABLE)
+
+    assert "0123456789abcdef" * 2 in capsys.readouterr().out
+
+
 def test_empty_table_says_so_on_standard_error_and_empty_json_is_an_array(capsys: pytest.CaptureFixture[str]) -> None:
     LISTING.show([], OutputFormat.TABLE, empty="none")
     shown = capsys.readouterr()
