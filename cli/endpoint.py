@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli import ambient
 from cli.errors import IdentityMissing
+from cli.output import notice
 
 if TYPE_CHECKING:
     from ca.client.authority import CaClient
@@ -53,10 +54,12 @@ class Endpoint:
         from ca.client.identity import Identity
 
         directory = self.identity_directory
+        private_key = self.client_key or directory / "tls.key"
+        _warn_of_loose_mode(private_key)
         if self.client_cert or self.client_key:
             identity = Identity.from_files(
                 certificate=self.client_cert or directory / "tls.crt",
-                private_key=self.client_key or directory / "tls.key",
+                private_key=private_key,
                 roots=self.ca_cert or directory / "ca.crt",
             )
         else:
@@ -108,6 +111,16 @@ class Endpoint:
         if self.http_server:
             return Address.from_text(self.http_server, default_port=HTTP_PORT)
         return self.grpc_address.with_port(HTTP_PORT if self.server else _own_port("HTTP", HTTP_PORT))
+
+
+def _warn_of_loose_mode(private_key: Path) -> None:
+    """A warning and no refusal: whoever mounts a Secret into a pod cannot always choose the mode."""
+    try:
+        mode = private_key.stat().st_mode & 0o777
+    except OSError:
+        return  # whoever reads it says so better
+    if mode & 0o007:
+        notice(f"warning: {private_key} has mode {mode:04o}, which lets everybody in; run: chmod 0600 {private_key}")
 
 
 def _own_port(listener: str, default: int) -> int:

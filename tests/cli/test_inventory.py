@@ -185,6 +185,16 @@ def test_doctor_says_what_to_do_about_a_loose_key(cli: Program) -> None:
     assert f"do: run: chmod 0600 {key}" in outcome.output
 
 
+def test_key_that_everybody_can_read_is_told_in_a_warning(cli: Program) -> None:
+    key = cli.home / "identity" / "tls.key"
+    key.chmod(0o644)
+
+    outcome = cli("list", "--limit", "1")
+
+    assert outcome.status == 0
+    assert f"run: chmod 0600 {key}" in outcome.errors
+
+
 def doctor_of(cli: Program, *, ahead: timedelta) -> Doctor:
     """A doctor on a machine whose clock is ahead."""
     endpoint = Endpoint(
