@@ -28,6 +28,7 @@ from ca.web.twin import Route, read_message, twin_routes, write_message
 if TYPE_CHECKING:
     from ca.edges import Handlers
 
+_INTERNAL = 500
 MAXIMUM_BODY = 256 * 1024
 _REQUEST_SECONDS = 30.0
 
@@ -108,7 +109,7 @@ class Edge:
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes an answer
             await self.denials.note(request.get(_CALL), f"{request.method} {request.path}", err)
             response = problem(err, call_id)
-            if response.status >= 500:
+            if response.status == _INTERNAL:
                 _log.error("request failed", path=request.path, request=call_id, exc_info=err)
             else:
                 _log.info("request refused", path=request.path, request=call_id, status=response.status, error=str(err))
