@@ -3,15 +3,15 @@
 - Texts of the server or of libpq are not passed on: they may name hosts, users and values.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import psycopg
 from psycopg import errors
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.errors import StorageFault, StoreCorrupt, StoreFull, StoreUnavailable
+from store.faults import translated
 
 _RETRIED = (errors.SerializationFailure, errors.DeadlockDetected)
 _FAULTS: tuple[tuple[tuple[type[psycopg.Error], ...], type[StorageFault], str], ...] = (
@@ -50,16 +50,9 @@ _FAULTS: tuple[tuple[tuple[type[psycopg.Error], ...], type[StorageFault], str], 
 """The first row that fits holds."""
 
 
-@contextmanager
-def translated_faults() -> Iterator[None]:
+def translated_faults() -> AbstractContextManager[None]:
     """Raises storage faults in place of the driver's errors; lets everything else through."""
-    try:
-        yield
-    except (psycopg.Error, SQLAlchemyError) as err:
-        fault = fault_of(err)
-        if fault is None:
-            raise
-        raise fault from err
+    return translated(psycopg.Error, fault_of)
 
 
 def fault_of(error: BaseException) -> StorageFault | None:

@@ -1,27 +1,20 @@
 """What SQLite's errors mean to the one who runs the service."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from store.errors import StorageFault, StoreCorrupt, StoreFull, StoreUnavailable
+from store.faults import translated
 
 _PRIMARY = 0xFF  # extended result codes keep the primary one in the low octet
 
 
-@contextmanager
-def translated_faults() -> Iterator[None]:
+def translated_faults() -> AbstractContextManager[None]:
     """Raises storage faults in place of the driver's errors; lets everything else through."""
-    try:
-        yield
-    except (sqlite3.Error, SQLAlchemyError) as err:
-        fault = fault_of(err)
-        if fault is None:
-            raise
-        raise fault from err
+    return translated(sqlite3.Error, fault_of)
 
 
 def fault_of(error: BaseException) -> StorageFault | None:
