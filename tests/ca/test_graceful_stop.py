@@ -17,6 +17,9 @@ from tests.ca.serving_process import ServingProcess, serving_process
 
 pytestmark = pytest.mark.slow
 
+_REFUSALS = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+"""CANCELLED is what gRPC itself gives a call that had arrived and was not handed over yet when the listener shut down."""
+
 
 def test_stop_under_load_drops_no_call_that_was_taken(tmp_path: Path) -> None:
     with serving_process(tmp_path / "home") as server:
@@ -27,7 +30,8 @@ def test_stop_under_load_drops_no_call_that_was_taken(tmp_path: Path) -> None:
 
         ledger = load.join()
         assert status == 0
-        assert {_code(err) for err in ledger.failures} == {grpc.StatusCode.UNAVAILABLE}
+        assert ledger.failures
+        assert {_code(err) for err in ledger.failures} <= _REFUSALS
         _verify_records(server, ledger)
 
 
@@ -60,12 +64,17 @@ def _read_up_to(watch: Iterator[service.WatchCertificatesResponse], certificate_
 
 
 def _verify_records(server: ServingProcess, ledger: Ledger) -> None:
-    """Every answer has its record; what was never answered has none."""
+    """Every answer has its record; a call of its own that was not answered has none.
+
+    Not so on a bulk stream: a gRPC client for Python gives up answers that it has not read yet once the status behind them
+    arrives. They are sent and recorded, and a retry under the same request_id gets them (`test_kill`).
+    """
     database = open_database(server.database_url)
     records = Inventory(database).after(0, limit=1_000_000)
     database.close()
     assert ledger.certificates.keys() <= {record.id for record in records}
-    assert not {asked.request_id for asked in ledger.unanswered} & {record.request_id for record in records}
+    unanswered = {asked.request_id for asked in ledger.unanswered if "-bulk-" not in asked.request_id}
+    assert not unanswered & {record.request_id for record in records}
 
 
 def _code(error: grpc.RpcError) -> grpc.StatusCode:
