@@ -1,0 +1,1 @@
+"""Who manages which field: server-side apply and managedFields."""

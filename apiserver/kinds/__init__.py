@@ -1,0 +1,1 @@
+"""Kinds are data: what the API serves, read from CustomResourceDefinition manifests."""

@@ -1,0 +1,1 @@
+"""How an object is shown: media types, tables, metadata alone."""

@@ -1,0 +1,1 @@
+"""What a request asks for: its path, its query, its body."""

@@ -1,0 +1,1 @@
+"""Watches: changes as they happen, to whoever asks."""
