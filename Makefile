@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest
-PACKAGES := agent apiserver ca certs cli kube store
+PACKAGES := agent apiserver ca certs cli kube serving store
 PROCESSES := -n auto --maxprocesses 4 --dist loadgroup
 TESTS :=
 

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from ca.authentication import Authenticator
 from ca.crls import CrlPublisher
 from ca.denials import DenialLog
+from ca.errors import SettingsInvalid
 from ca.key_making import KeyMaker
 from ca.listeners import GrpcListener, mutual_credentials, server_credentials
 from ca.metrics import Metrics
@@ -28,10 +29,11 @@ from ca.serving import ServingCertificate
 from ca.tokens import TokenDesk
 from ca.watching import CertificateWatch
 from ca.web.applications import Edge, full_application, revocation_application
-from ca.web.listener import HttpListener, ReloadingContext
 from ca.web.public import PublicDocuments
+from ca.web.reloading import ReloadingContext
 from protos.chancery.ca.v1 import admin_service_pb2, certificate_service_pb2, enrollment_service_pb2, trust_service_pb2
 from protos.myca import service_pb2 as myca_service_pb2
+from serving.http import AddressUnavailable, HttpListener
 
 Services = Sequence[tuple[ServiceDescriptor, object]]
 _Stop = Callable[[float], Awaitable[None]]
@@ -119,15 +121,18 @@ class Edges:
     async def _listen_http(self, handlers: Handlers, edge: Edge, stops: list[_Stop]) -> tuple[str, str | None]:
         settings = self.office.settings.listeners
         documents = self._documents(handlers)
-        tls = ReloadingContext(self.serving, self.office.issuers) if settings.mtls else None
+        tls = ReloadingContext(self.serving, self.office.issuers).context if settings.mtls else None
         full = HttpListener(full_application(edge, documents, handlers), tls)
         stops.append(full.stop)
-        url = await full.start(settings.listen_address, settings.http_port)
-        if settings.revocation_port is None:
-            return url, None
-        revocation = HttpListener(revocation_application(edge, documents), None)
-        stops.append(revocation.stop)
-        return url, await revocation.start(settings.listen_address, settings.revocation_port)
+        try:
+            url = await full.start(settings.listen_address, settings.http_port)
+            if settings.revocation_port is None:
+                return url, None
+            revocation = HttpListener(revocation_application(edge, documents), None)
+            stops.append(revocation.stop)
+            return url, await revocation.start(settings.listen_address, settings.revocation_port)
+        except AddressUnavailable as err:
+            raise SettingsInvalid([str(err)]) from err
 
     async def _listen_grpc(
         self,

@@ -6,39 +6,32 @@
   re-read while it runs; they are documents, not settings.
 """
 
-import dataclasses
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
 
 from ca.errors import SettingsInvalid
 from certs.errors import CertsError
 from certs.keys import KeyType
-from certs.lifetimes import format_lifetime, parse_lifetime
 from certs.names import TrustDomain
+from serving.settings import build, is_loopback, setting
 
 MAXIMUM_CRL_SHARDS = 1024
-
-
-def _setting(default: object, meaning: str) -> Any:
-    return field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """Where the authority keeps what it must not lose."""
 
-    data_directory: Path = _setting(
+    data_directory: Path = setting(
         Path("~/.chancery/ca"), "Directory of keys, policy and the embedded database; mode 0700."
     )
-    database: str = _setting(
+    database: str = setting(
         "", "Database URL: sqlite:///PATH or postgresql://…. Empty: chancery.db in the data directory."
     )
-    passphrase_file: Path | None = _setting(
+    passphrase_file: Path | None = setting(
         None,
         "File that holds the passphrase of the CA keys. Empty: `passphrase` in the data directory, made by the first start.",
     )
@@ -48,75 +41,75 @@ class Storage:
 class Listeners:
     """Where the process listens, and for whom."""
 
-    listen_address: str = _setting("127.0.0.1", "Address of every listener; `0.0.0.0` or `::` for all.")
-    grpc: bool = _setting(True, "Serve gRPC; without it, HTTP only.")
-    mtls: bool = _setting(
+    listen_address: str = setting("127.0.0.1", "Address of every listener; `0.0.0.0` or `::` for all.")
+    grpc: bool = setting(True, "Serve gRPC; without it, HTTP only.")
+    mtls: bool = setting(
         True, "TLS 1.3 everywhere and client certificates on the gRPC port. Without it, plain text, and loopback only."
     )
-    insecure_bind: bool = _setting(
+    insecure_bind: bool = setting(
         False,
         "Let a server without mTLS listen beyond loopback. Everyone there may ask for anything policy gives anonymous callers.",
     )
-    grpc_port: int = _setting(8112, "gRPC with client certificates: certificates and administration. 0: any free port.")
-    http_port: int = _setting(8111, "HTTP: JSON twin, roots, CRLs, health, metrics. 0: any free port.")
-    enrollment_port: int = _setting(8113, "gRPC without client certificates: enrollment and trust. 0: any free port.")
-    revocation_port: int | None = _setting(
+    grpc_port: int = setting(8112, "gRPC with client certificates: certificates and administration. 0: any free port.")
+    http_port: int = setting(8111, "HTTP: JSON twin, roots, CRLs, health, metrics. 0: any free port.")
+    enrollment_port: int = setting(8113, "gRPC without client certificates: enrollment and trust. 0: any free port.")
+    revocation_port: int | None = setting(
         None,
         "Plain HTTP for /crl/, /ocsp and /roots.pem alone: whoever checks a certificate cannot do it over TLS that needs the "
         "check (RFC 5280 section 8). Empty: none. 0: any free port.",
     )
-    advertised_names: tuple[str, ...] = _setting(
+    advertised_names: tuple[str, ...] = setting(
         (),
         "DNS names and addresses of the serving certificate beside localhost, 127.0.0.1, ::1 and the host's own name.",
     )
-    drain_timeout: timedelta = _setting(
+    drain_timeout: timedelta = setting(
         timedelta(seconds=10), "How long calls under way may take once the process is told to stop."
     )
-    reflection: bool = _setting(True, "Serve gRPC reflection, so that grpcurl and the like need no .proto files.")
+    reflection: bool = setting(True, "Serve gRPC reflection, so that grpcurl and the like need no .proto files.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hierarchy:
     """What the first start makes; ignored by every later one, which adopts what it finds."""
 
-    trust_domain: str = _setting("cluster.local", "SPIFFE trust domain of every workload identity.")
-    key_type: KeyType = _setting(KeyType.EC_P256, "Key type of root and issuing CA.")
-    root_common_name: str = _setting("Chancery Root CA", "Common name of the root.")
-    issuer_common_name: str = _setting("Chancery Issuing CA", "Common name of the issuing CA.")
+    trust_domain: str = setting("cluster.local", "SPIFFE trust domain of every workload identity.")
+    key_type: KeyType = setting(KeyType.EC_P256, "Key type of root and issuing CA.")
+    root_common_name: str = setting("Chancery Root CA", "Common name of the root.")
+    issuer_common_name: str = setting("Chancery Issuing CA", "Common name of the issuing CA.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuance:
     """How certificates are made and remembered."""
 
-    policy_file: Path | None = _setting(
+    policy_file: Path | None = setting(
         None, "Policy document, re-read when it changes. Empty: `policy.yaml` in the data directory."
     )
-    crl_base_url: str = _setting(
+    crl_base_url: str = setting(
         "",
         "http:// URL under which this server's /crl/ is reached; put into certificates as CRL distribution point. Empty: none.",
     )
-    ocsp_url: str = _setting(
+    ocsp_url: str = setting(
         "", "http:// URL of this server's /ocsp; put into certificates, whose users will then ask it. Empty: none."
     )
-    crl_lifetime: timedelta = _setting(
+    crl_lifetime: timedelta = setting(
         timedelta(hours=24), "nextUpdate minus thisUpdate; a new CRL is made at half of it, and at each revocation."
     )
-    crl_shards: int = _setting(
+    crl_shards: int = setting(
         16, "CRL shards for new certificates, 1 to 1024; a certificate's shard is fixed at issuance."
     )
-    key_retention: timedelta = _setting(
+    key_retention: timedelta = setting(
         timedelta(hours=24), "How long a key made by the server waits to be fetched before it is deleted."
     )
-    signing_queue: int = _setting(
+    signing_queue: int = setting(
         4096, "Requests that may wait for the signing thread; beyond it callers are told to come back."
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
-    log_format: str = _setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
-    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
+    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
+    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,18 +123,7 @@ class ServeSettings:
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> "ServeSettings":
         """Builds settings from flat names to values, text or already typed. Raises SettingsInvalid with all faults."""
-        known = {setting.name: setting for setting in describe_settings()}
-        faults = [f"unknown setting {name!r}" for name in values if name not in known]
-        parsed: dict[str, dict[str, object]] = {}
-        for name, setting in known.items():
-            if values.get(name) is None:
-                continue
-            try:
-                parsed.setdefault(setting.group, {})[name] = setting.parse(values[name])
-            except (ValueError, TypeError, CertsError) as err:
-                faults.append(f"{name}: {err}")
-        groups = {group.name: _group_class(group)(**parsed.get(group.name, {})) for group in dataclasses.fields(cls)}
-        settings = cls(**groups)
+        settings, faults = build(cls, values)
         faults += _contradictions(settings)
         if faults:
             raise SettingsInvalid(faults)
@@ -162,103 +144,6 @@ class ServeSettings:
     @property
     def policy_file(self) -> Path:
         return (self.issuance.policy_file or self.data_directory / "policy.yaml").expanduser()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting, for those who build flags, read YAML or write documentation."""
-
-    group: str
-    name: str
-    type_name: str
-    default: object
-    help: str
-    parse: Callable[[object], object]
-
-    @property
-    def default_text(self) -> str:
-        match self.default:
-            case None | "" | ():
-                return ""
-            case bool():
-                return "true" if self.default else "false"
-            case timedelta():
-                return format_lifetime(self.default)
-            case _:
-                return str(self.default)
-
-
-def describe_settings() -> Iterator[Setting]:
-    """Yields every setting of `ServeSettings`, group by group."""
-    for group in dataclasses.fields(ServeSettings):
-        for one in dataclasses.fields(_group_class(group)):
-            type_name, parse = _PARSERS[one.type]
-            yield Setting(
-                group=group.name,
-                name=one.name,
-                type_name=type_name,
-                default=one.default,
-                help=one.metadata["help"],
-                parse=parse,
-            )
-
-
-def _group_class(group: "dataclasses.Field[Any]") -> type[Any]:
-    factory = group.default_factory
-    return cast("type[Any]", factory)
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text not in {"true", "false", "yes", "no", "1", "0"}:
-        raise ValueError(f"{value!r} is not true or false")
-    return text in {"true", "yes", "1"}
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,9}", str(value).strip()):
-        raise ValueError(f"{value!r} is not a whole number")
-    return int(str(value))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value.strip()
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, (list, tuple)):
-        raise TypeError(f"{value!r} is not a list")
-    return tuple(_text(part) for part in parts if part)
-
-
-def _path(value: object) -> Path:
-    return value if isinstance(value, Path) else Path(_text(value))
-
-
-def _optional_path(value: object) -> Path | None:
-    return _path(value) if value else None
-
-
-def _lifetime(value: object) -> timedelta:
-    return value if isinstance(value, timedelta) else parse_lifetime(_text(value))
-
-
-_PARSERS: Mapping[object, tuple[str, Callable[[object], object]]] = {
-    Path: ("path", _path),
-    Path | None: ("path", _optional_path),
-    str: ("text", _text),
-    bool: ("boolean", _boolean),
-    int: ("integer", _integer),
-    int | None: ("integer", lambda value: None if value in {"", None} else _integer(value)),
-    timedelta: ("duration", _lifetime),
-    tuple[str, ...]: ("list", _texts),
-    KeyType: ("key type", lambda value: KeyType(str(value))),
-}
 
 
 def _contradictions(settings: ServeSettings) -> list[str]:
@@ -298,13 +183,3 @@ def _contradictions(settings: ServeSettings) -> list[str]:
     except CertsError as err:
         faults.append(f"trust_domain: {err}")
     return faults
-
-
-def is_loopback(address: str) -> bool:
-    """Whether nobody but this machine can reach a listener at `address`."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -1,7 +1,7 @@
-"""Settings of the server from flags, environment and a YAML file, under one name.
+"""Settings of a server from flags, environment and a YAML file, under one name.
 
 - Flag and variable win over the file, the file over the default.
-- Options are made from `ca.settings`, so that a setting cannot lack its flag.
+- Options are made from the settings themselves (`ca.settings`, `apiserver.settings`), so that none can lack its flag.
 """
 
 import re
@@ -13,37 +13,46 @@ import click
 from click.core import ParameterSource
 
 from ca.errors import SettingsInvalid
-from ca.settings import ServeSettings, Setting, describe_settings
+from ca.settings import ServeSettings
 from cli import ambient
 from cli.inputs import read_input
 from cli.options import FILE
+from serving.settings import Setting, describe
 
 CONFIG = "config"
 _LARGEST_FILE = 1 << 20
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
 
 
-def settings_options(*, groups: Collection[str], names: Collection[str] = ()) -> Callable[..., Any]:
+def settings_options(
+    *,
+    groups: Collection[str],
+    names: Collection[str] = (),
+    of: type[Any] = ServeSettings,
+    prefix: str = "CHANCERY",
+) -> Callable[..., Any]:
     """Adds `--config` and an option for each setting of `groups` and for those called in `names`."""
-    chosen = [setting for setting in describe_settings() if setting.group in groups or setting.name in names]
+    chosen = [setting for setting in describe(of) if setting.group in groups or setting.name in names]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for setting in reversed(chosen):
-            command = _option(setting)(command)
-        return click.option("--config", type=FILE, envvar="CHANCERY_CONFIG", help="YAML file of settings.")(command)
+            command = _option(setting, prefix)(command)
+        return click.option("--config", type=FILE, envvar=f"{prefix}_CONFIG", help="YAML file of settings.")(command)
 
     return decorate
 
 
 def read_settings(given: Mapping[str, object]) -> ServeSettings:
-    """`given` holds what click found, `config` included. Raises SettingsInvalid with every fault."""
-    values: dict[str, object] = {"data_directory": ambient.home() / "ca"}
+    """The authority's. `given` holds what click found, `config` included. Raises SettingsInvalid with every fault."""
+    return ServeSettings.from_mapping({"data_directory": ambient.home() / "ca"} | gather(given))
+
+
+def gather(given: Mapping[str, object]) -> dict[str, object]:
+    """What was said, by file, variable and flag. Raises SettingsInvalid."""
     config = given.get(CONFIG)
-    if isinstance(config, Path):
-        values |= _read_file(config)
+    values = _read_file(config) if isinstance(config, Path) else {}
     _verify_no_password(given.get("database"))
-    values |= {name: value for name, value in given.items() if name != CONFIG and value is not None}
-    return ServeSettings.from_mapping(values)
+    return values | {name: value for name, value in given.items() if name != CONFIG and value is not None}
 
 
 def _verify_no_password(database: object) -> None:
@@ -56,14 +65,14 @@ def _verify_no_password(database: object) -> None:
         )
 
 
-def _option(setting: Setting) -> Callable[..., Any]:
+def _option(setting: Setting, prefix: str) -> Callable[..., Any]:
     flag = setting.name.replace("_", "-")
     boolean = setting.type_name == "boolean"
     default = f"  [default: {setting.default_text}]" if setting.default_text else ""
     return click.option(
         f"--{flag}/--no-{flag}" if boolean else f"--{flag}",
         setting.name,
-        envvar=f"CHANCERY_{setting.name.upper()}",
+        envvar=f"{prefix}_{setting.name.upper()}",
         default=None,
         metavar=None if boolean else setting.type_name.upper().replace(" ", "-"),
         help=f"{setting.help}{default}",

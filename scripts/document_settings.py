@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from ca.settings import Setting, describe_settings
+from ca.settings import ServeSettings
+from serving.settings import Setting, describe
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 BEGIN = "<!-- settings: generated from ca/settings.py by `make docs` -->"
@@ -20,7 +21,7 @@ def with_settings(page: str) -> str:
     if BEGIN not in page or END not in page:
         raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}; put them where the tables belong")
     tables = "\n\n".join(
-        _table(group, list(settings)) for group, settings in groupby(describe_settings(), lambda one: one.group)
+        _table(group, list(settings)) for group, settings in groupby(describe(ServeSettings), lambda one: one.group)
     )
     return re.sub(
         f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n\n{tables}\n\n{END}", page, flags=re.DOTALL

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ca.errors import SettingsInvalid
-from ca.settings import ServeSettings, describe_settings, is_loopback
+from ca.settings import ServeSettings
 from certs.keys import KeyType
+from serving.settings import describe, is_loopback
 
-NAMES = sorted(setting.name for setting in describe_settings())
+NAMES = sorted(setting.name for setting in describe(ServeSettings))
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text(max_size=5), max_size=3)
 
 

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from aiohttp import web
 
-from ca.web.listener import HttpListener
+from serving.http import HttpListener
 from tests.ca.server import RunningServer
 from tests.ca.wire import identity_of
 from tests.security.raw_http import connect, request, send

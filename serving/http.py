@@ -1,6 +1,5 @@
 """An HTTP listener: an aiohttp application on one address, with or without TLS.
 
-- A renewed serving certificate is used from the next handshake on; open connections stay.
 - The handshake is bounded in time, and so is the wait for a connection's first request; aiohttp bounds that for the later ones.
   What follows a request's headers is the application's.
 """
@@ -12,33 +11,15 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from ca.errors import SettingsInvalid
-from ca.issuers import Issuers
-from ca.serving import ServingCertificate, ServingPair
-from ca.web.contexts import server_context
-
 _HANDSHAKE_SECONDS = 10.0
 _FIRST_REQUEST_SECONDS = 20.0  # handshake included
 _KEEPALIVE_SECONDS = 75.0
 
-_log = structlog.get_logger("chancery.web")
+_log = structlog.get_logger("chancery.http")
 
 
-class ReloadingContext:
-    """A TLS context that hands every handshake over to the newest one, for clients with and without SNI."""
-
-    def __init__(self, serving: ServingCertificate, issuers: Issuers) -> None:
-        self._issuers = issuers
-        self.context = server_context(serving.pair, issuers.client_trust_pem)
-        serving.subscribe(self._adopt)
-
-    def _adopt(self, pair: ServingPair) -> None:
-        newest = server_context(pair, self._issuers.client_trust_pem)
-
-        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-            connection.context = newest
-
-        self.context.sni_callback = choose
+class AddressUnavailable(Exception):
+    """Nobody can listen there; the message says where and why."""
 
 
 class HttpListener:
@@ -47,7 +28,7 @@ class HttpListener:
     def __init__(
         self,
         application: web.Application,
-        tls: ReloadingContext | None,
+        tls: ssl.SSLContext | None,
         *,
         patience: float = _FIRST_REQUEST_SECONDS,
     ) -> None:
@@ -67,7 +48,7 @@ class HttpListener:
         )
 
     async def start(self, address: str, port: int) -> str:
-        """Listens and returns the base URL. Raises SettingsInvalid where the address cannot be had."""
+        """Listens and returns the base URL. Raises AddressUnavailable."""
         await self._runner.setup()
         protocols = self._runner.server
         if protocols is None:
@@ -77,11 +58,11 @@ class HttpListener:
                 lambda: self._timed(protocols()),
                 address,
                 port,
-                ssl=self._tls.context if self._tls else None,
+                ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None,
             )
         except OSError as err:
-            raise SettingsInvalid([f"cannot listen on {address}:{port}: {err.strerror or err}"]) from err
+            raise AddressUnavailable(f"cannot listen on {address}:{port}: {err.strerror or err}") from err
         bound = self._server.sockets[0].getsockname()[1]
         host = f"[{address}]" if ":" in address else address
         return f"{'https' if self._tls else 'http'}://{host}:{bound}"
