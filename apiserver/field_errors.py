@@ -33,6 +33,12 @@ class FieldErrorType(Enum):
 _WITHOUT_VALUE = frozenset({FieldErrorType.REQUIRED, FieldErrorType.FORBIDDEN, FieldErrorType.TOO_LONG})
 
 
+class Verbatim(str):
+    """A bad value that is shown as it is, without quotes."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """metav1.StatusCause."""
@@ -95,5 +101,7 @@ def not_supported(field: str, value: object, supported: tuple[str, ...]) -> Fiel
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Verbatim):
+        return str(value)
     text = orjson.dumps(value, default=repr).decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

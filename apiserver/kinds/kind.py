@@ -68,11 +68,6 @@ class Kind:
         return f"{self.group}/{self.version}"
 
     @property
-    def has_generation(self) -> bool:
-        """Whether metadata.generation counts changes: with a status subresource or a spec it does."""
-        return self.status or "spec" in self.schema.properties
-
-    @property
     def projected_paths(self) -> tuple[str, ...]:
         """JSONPaths whose values are kept beside the metadata."""
         wanted = [column.json_path for column in self.columns if not column.json_path.startswith(".metadata")]

@@ -1,0 +1,1 @@
+"""What can be done to objects: create, read, update, patch, apply, delete."""

@@ -1,0 +1,140 @@
+"""Deletion: preconditions, propagation and finalizers (meta/v1 DeleteOptions).
+
+- Pure: from a stored version and options to what is to be done.
+- An object with finalizers is marked and stays; whoever takes the last finalizer away ends it.
+- Orphan and Foreground add a finalizer that the cluster's garbage collector takes away.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import cast
+
+from apiserver.ambient import format_time
+from apiserver.documents import JsonObject, JsonValue
+from apiserver.errors import BadRequest, Conflict, Invalid, Subject
+from apiserver.field_errors import FieldError, invalid, not_supported
+from apiserver.operations.object_meta import finalizers, metadata_of, text
+from apiserver.operations.targets import Target
+from apiserver.operations.versions import Stored
+from apiserver.requests.options import dry_run_errors
+from apiserver.requests.path import truth
+
+
+class Propagation(StrEnum):
+    ORPHAN = "Orphan"
+    BACKGROUND = "Background"
+    FOREGROUND = "Foreground"
+
+
+_FINALIZERS: Mapping[str, str] = {Propagation.ORPHAN: "orphan", Propagation.FOREGROUND: "foregroundDeletion"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteOptions:
+    """`propagation` None: the server's default, which leaves dependents to the garbage collector."""
+
+    uid: str = ""
+    resource_version: str = ""
+    propagation: Propagation | None = None
+    dry_run: bool = False
+
+    @classmethod
+    def from_document(cls, document: JsonObject) -> "DeleteOptions":
+        """From a body. Raises BadRequest, Invalid."""
+        if document.get("kind") not in {None, "", "DeleteOptions"}:
+            raise BadRequest(f"{document['kind']} cannot be handled as a DeleteOptions")
+        preconditions = document.get("preconditions") or {}
+        if not isinstance(preconditions, dict):
+            raise BadRequest(
+                "json: cannot unmarshal into Go struct field DeleteOptions.preconditions of type v1.Preconditions"
+            )
+        return cls._verified(
+            uid=preconditions.get("uid"),
+            resource_version=preconditions.get("resourceVersion"),
+            policy=document.get("propagationPolicy"),
+            orphan=document.get("orphanDependents"),
+            dry_run=document.get("dryRun") or [],
+        )
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], dry_run: Sequence[str]) -> "DeleteOptions":
+        """From a query, which counts where there is no body. Raises Invalid."""
+        orphan = query.get("orphanDependents")
+        return cls._verified(
+            uid=None,
+            resource_version=None,
+            policy=query.get("propagationPolicy"),
+            orphan=None if orphan is None else truth(orphan),
+            dry_run=cast("list[JsonValue]", list(dry_run)),
+        )
+
+    @classmethod
+    def _verified(
+        cls, *, uid: JsonValue, resource_version: JsonValue, policy: JsonValue, orphan: JsonValue, dry_run: JsonValue
+    ) -> "DeleteOptions":
+        if not isinstance(dry_run, list) or not all(isinstance(value, str) for value in dry_run):
+            raise BadRequest("json: cannot unmarshal into Go struct field DeleteOptions.dryRun of type []string")
+        for name, value in (("uid", uid), ("resourceVersion", resource_version), ("propagationPolicy", policy)):
+            if not isinstance(value, str | None):
+                raise BadRequest(f"json: cannot unmarshal into Go struct field DeleteOptions.{name} of type string")
+        errors: list[FieldError] = dry_run_errors(cast("list[str]", dry_run))
+        if policy and orphan is not None:
+            errors.append(
+                invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
+            )
+        if policy and policy not in set(Propagation):
+            errors.append(not_supported("propagationPolicy", policy, (*sorted(Propagation), "nil")))
+        if errors:
+            raise Invalid(Subject(group="meta.k8s.io", kind="DeleteOptions"), errors)
+        chosen = Propagation(cast("str", policy)) if policy else None
+        if orphan is not None:
+            chosen = Propagation.ORPHAN if orphan else Propagation.BACKGROUND
+        return cls(
+            uid=cast("str", uid or ""),
+            resource_version=cast("str", resource_version or ""),
+            propagation=chosen,
+            dry_run=bool(dry_run),
+        )
+
+
+def verify_preconditions(target: Target, options: DeleteOptions, stored: Stored) -> None:
+    """Raises Conflict."""
+    metadata = metadata_of(stored.document)
+    uid, revision = text(metadata, "uid"), str(stored.record.revision)
+    if options.uid and options.uid != uid:
+        raise Conflict.object(
+            target.subject,
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated",
+        )
+    if options.resource_version and options.resource_version != revision:
+        raise Conflict.object(
+            target.subject,
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record "
+            f"({revision}). The object might have been modified",
+        )
+
+
+def marked(stored: Stored, options: DeleteOptions, now: datetime) -> JsonObject | None:
+    """The document that waits for finalizers; None where nothing holds the object any more."""
+    metadata = dict(metadata_of(stored.document))
+    wanted = _finalizers(finalizers(metadata), options.propagation)
+    if not wanted:
+        return None
+    metadata["finalizers"] = cast("list[JsonValue]", wanted)
+    if "deletionTimestamp" not in metadata:
+        metadata["deletionTimestamp"] = format_time(now)
+        metadata["deletionGracePeriodSeconds"] = 0
+        metadata["generation"] = cast("int", metadata.get("generation") or 0) + 1
+    return {**stored.document, "metadata": metadata}
+
+
+def _finalizers(present: Sequence[str], propagation: Propagation | None) -> list[str]:
+    """Those of the object, with the one that the policy asks for and without the ones that it does not."""
+    if propagation is None:
+        return list(present)
+    kept = [name for name in present if name not in _FINALIZERS.values()]
+    wanted = _FINALIZERS.get(propagation)
+    return [*kept, wanted] if wanted else kept

@@ -1,0 +1,221 @@
+"""From what a caller sends to what will be stored: pure, and in a fixed order.
+
+1. kind and metadata are those of the request · 2. fields that nobody may set are reset · 3. unknown fields are pruned, defaults set
+4. generation · 5. managedFields · 6. validation · 7. encoding
+
+- A draft is made from one stored version and is good for that one only: whoever stores it says which.
+- Nothing here reads a clock, draws a number or waits.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeAlias, cast
+
+from apiserver.ambient import Entropy, format_time
+from apiserver.documents import JsonObject, JsonValue
+from apiserver.errors import BadRequest, Conflict, Invalid, UnexpectedValue
+from apiserver.field_errors import FieldError, Verbatim, invalid
+from apiserver.fields.managed import record_update
+from apiserver.kinds.kind import Kind
+from apiserver.operations.object_meta import (
+    finalizers,
+    immutable_errors,
+    metadata_errors,
+    metadata_of,
+    read_metadata,
+    text,
+)
+from apiserver.operations.targets import STATUS, Intent, Target
+from apiserver.operations.versions import Draft, Stored, seal
+from apiserver.requests.options import FieldValidation
+from apiserver.schema.defaulting import apply_defaults
+from apiserver.schema.pruning import prune
+from apiserver.schema.validation import validate
+
+Track: TypeAlias = Callable[[JsonObject | None, JsonObject], list[JsonValue]]
+"""Gives a new document its managedFields, from the live one and itself."""
+
+_ENVELOPE = frozenset({"apiVersion", "kind", "metadata"})
+_REVISION = re.compile(r"0|[1-9]\d{0,18}")
+
+
+def read_document(intent: Intent, document: JsonObject, duplicates: Sequence[str]) -> JsonObject:
+    """Steps 1 and 3 for a body that is a whole object: one of this kind, typed metadata, without unknown fields.
+
+    `document` is changed. Raises BadRequest.
+    """
+    kind = intent.target.kind
+    _verify_kind(kind, document)
+    unknown = [*read_metadata(document), *prune(kind.schema, document)]
+    complaints = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in duplicates]
+    if complaints and intent.options.field_validation is FieldValidation.STRICT:
+        raise BadRequest(
+            f'{kind.names.kind} in version "{kind.version}" cannot be handled as a {kind.names.kind}: '
+            f"strict decoding error: {', '.join(complaints)}"
+        )
+    if intent.options.field_validation is FieldValidation.WARN:
+        for complaint in complaints:
+            intent.warn(complaint)
+    document.update(kind.stamp({}))
+    return document
+
+
+def draft_creation(
+    intent: Intent,
+    document: JsonObject,
+    *,
+    sharing: Sequence[Kind],
+    now: datetime,
+    entropy: Entropy,
+    track: Track | None = None,
+) -> Draft:
+    """`document` has gone through `read_document` and is changed; it has its name. Raises BadRequest, Invalid, UnexpectedValue."""
+    target = intent.target
+    given = metadata_of(document)
+    if text(given, "resourceVersion"):
+        raise UnexpectedValue("resourceVersion should not be set on objects to be created")
+    metadata: JsonObject = {
+        name: value
+        for name, value in given.items()
+        if name not in {"selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "namespace"}
+    }
+    metadata |= {
+        "uid": str(uuid.UUID(bytes=entropy(16), version=4)),
+        "creationTimestamp": format_time(now),
+        "generation": 1,
+    }
+    if target.namespace:
+        metadata["namespace"] = target.namespace
+    document["metadata"] = metadata
+    if target.kind.status:
+        document.pop(STATUS, None)
+    apply_defaults(target.kind.schema, document)
+    _track(intent, None, document, now, track)
+    _verify(target, document, metadata_errors(target.kind, metadata), old=None)
+    return seal(target.kind, document, None, sharing)
+
+
+def draft_update(
+    intent: Intent,
+    document: JsonObject,
+    stored: Stored,
+    *,
+    sharing: Sequence[Kind],
+    now: datetime,
+    track: Track | None = None,
+) -> Draft | None:
+    """None where nothing changes. As `draft_creation`; raises Conflict where `document` was made from another version, too."""
+    target, live = intent.target, stored.document
+    _verify_same(target, metadata_of(document), metadata_of(live))
+    document = (
+        _status_alone(document, live) if target.subresource == STATUS else _all_but_status(target, document, live)
+    )
+    apply_defaults(target.kind.schema, document)
+    new, old = metadata_of(document), metadata_of(live)
+    if target.subresource != STATUS and _content(document) != _content(live):
+        new["generation"] = cast("int", old.get("generation") or 0) + 1
+    _track(intent, live, document, now, track)
+    if document == live:
+        return None
+    errors = [*metadata_errors(target.kind, new), *immutable_errors(new, old)]
+    _verify(target, document, errors, old=live)
+    return seal(target.kind, document, stored, sharing)
+
+
+def is_finished(document: JsonObject) -> bool:
+    """Whether an object was waiting for its finalizers only, and they are gone."""
+    metadata = metadata_of(document)
+    return "deletionTimestamp" in metadata and not finalizers(metadata)
+
+
+def _verify_kind(kind: Kind, document: JsonObject) -> None:
+    api_version, name = document.get("apiVersion") or kind.api_version, document.get("kind") or kind.names.kind
+    if name != kind.names.kind:
+        version = str(api_version).rpartition("/")[2]
+        raise BadRequest(
+            f'{name} in version "{version}" cannot be handled as a {kind.names.kind}: '
+            f'no kind "{name}" is registered for version "{api_version}" at this path'
+        )
+    if api_version != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+
+
+def _verify_same(target: Target, new: JsonObject, old: JsonObject) -> None:
+    """The version and the object that the caller meant are the ones that are stored. Raises Conflict, Invalid, BadRequest."""
+    uid, revision = text(new, "uid"), text(new, "resourceVersion")
+    if uid and uid != text(old, "uid"):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {text(old, 'uid')}"
+        raise Conflict.object(target.subject, why)
+    if not revision or revision == "0":
+        error = invalid("metadata.resourceVersion", Verbatim("0x0"), "must be specified for an update")
+        raise Invalid(target.kind.kind_subject(target.name), [error])
+    if not _REVISION.fullmatch(revision):
+        error = invalid("metadata.resourceVersion", revision, "must be a number")
+        raise Invalid(target.kind.kind_subject(target.name), [error])
+    if revision != text(old, "resourceVersion"):
+        raise Conflict.object(target.subject)
+
+
+def _all_but_status(target: Target, document: JsonObject, live: JsonObject) -> JsonObject:
+    """What the main resource may change; what the server alone writes is as it was."""
+    old = metadata_of(live)
+    metadata = {name: value for name, value in metadata_of(document).items() if name != "selfLink"}
+    for name in ("uid", "creationTimestamp", "namespace", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if name in old:
+            metadata.setdefault(name, old[name])
+    if "generation" in old:
+        metadata["generation"] = old["generation"]
+    document = {**document, "metadata": metadata}
+    if target.kind.status:
+        document.pop(STATUS, None)
+        if STATUS in live:
+            document[STATUS] = live[STATUS]
+    return document
+
+
+def _status_alone(document: JsonObject, live: JsonObject) -> JsonObject:
+    """What /status may change: status, and who manages it."""
+    metadata = dict(metadata_of(live))
+    given = metadata_of(document)
+    metadata.pop("managedFields", None)
+    if "managedFields" in given:
+        metadata["managedFields"] = given["managedFields"]
+    changed = {**live, "metadata": metadata}
+    changed.pop(STATUS, None)
+    if STATUS in document:
+        changed[STATUS] = document[STATUS]
+    return changed
+
+
+def _content(document: JsonObject) -> JsonObject:
+    """What metadata.generation counts the changes of."""
+    return {name: value for name, value in document.items() if name not in {*_ENVELOPE, STATUS}}
+
+
+def _track(intent: Intent, live: JsonObject | None, document: JsonObject, now: datetime, track: Track | None) -> None:
+    if track is not None:
+        entries = track(live, document)
+    else:
+        entries = record_update(
+            intent.target.kind.schema,
+            live=live,
+            new=document,
+            manager=intent.manager,
+            api_version=intent.target.kind.api_version,
+            subresource=intent.target.subresource,
+            now=now,
+        )
+    metadata = metadata_of(document)
+    metadata.pop("managedFields", None)
+    if entries:
+        metadata["managedFields"] = entries
+
+
+def _verify(target: Target, document: JsonObject, errors: Sequence[FieldError], *, old: JsonObject | None) -> None:
+    found = [*errors, *validate(target.kind.schema, document, old)]
+    if found:
+        raise Invalid(target.kind.kind_subject(target.name or text(metadata_of(document), "name")), found)
