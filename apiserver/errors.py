@@ -164,6 +164,14 @@ class RequestEntityTooLarge(CallerFault):
         super().__init__(f"Request entity too large: limit is {limit}")
         self.limit = limit
 
+    @classmethod
+    def because(cls, why: str, *, limit: int) -> "RequestEntityTooLarge":
+        """For a limit of another unit than octets."""
+        error = cls(limit)
+        error.message = f"Request entity too large: {why}"
+        error.args = (error.message,)
+        return error
+
 
 class Invalid(CallerFault):
     """Fields of an object or of options; `errors` are all that are wrong."""
