@@ -1,0 +1,120 @@
+"""Whether an applied document is of its kind's types, in the words of structured-merge-diff.
+
+- Types, undeclared fields, and items that are there twice; everything else is validation's, later.
+"""
+
+from collections.abc import Iterator
+
+from apiserver.documents import JsonObject, JsonValue, OpaqueJson
+from apiserver.errors import UnexpectedValue
+from apiserver.fields.elements import shown
+from apiserver.fields.shapes import elements_of, field_schema, is_untyped, rooted
+from apiserver.fields.values import quoted
+from apiserver.schema.structural import Schema
+
+
+def verify_applied(schema: Schema, document: JsonObject, api_version: str) -> None:
+    """Raises UnexpectedValue, with all faults: a server error to the caller, as from kube-apiserver."""
+    faults = list(_object_faults(rooted(schema), document, "", preserves=False))
+    if faults:
+        metadata = document.get("metadata")
+        names = metadata if isinstance(metadata, dict) else {}
+        where = f"{names.get('namespace') or ''}/{names.get('name') or ''}; {api_version}, Kind={document.get('kind') or ''}"
+        why = faults[0] if len(faults) == 1 else "errors:\n" + "\n".join(f"  {fault}" for fault in faults)
+        raise UnexpectedValue(f"failed to create typed patch object ({where}): {why}")
+
+
+def _object_faults(schema: Schema | None, document: JsonObject, path: str, *, preserves: bool) -> Iterator[str]:
+    preserves = preserves or (schema is not None and schema.preserve_unknown_fields)
+    for name, value in document.items():
+        child, _ = field_schema(schema, name)
+        below = f"{path}.{name}"
+        if child is None and schema is not None and not preserves and _is_closed(schema):
+            yield f"{below}: field not declared in schema"
+        elif child is not None:
+            yield from _faults(child, value, below, preserves=preserves)
+
+
+def _faults(schema: Schema, value: JsonValue, path: str, *, preserves: bool) -> Iterator[str]:
+    if value is None:
+        return
+    if isinstance(value, dict):
+        if schema.type not in ("object", ""):
+            yield f"{path}: {_expected(schema, value)}"
+        else:
+            yield from _object_faults(schema, value, path, preserves=preserves)
+    elif isinstance(value, list):
+        if schema.type not in ("array", ""):
+            yield f"{path}: {_expected(schema, value)}"
+        else:
+            yield from _item_faults(schema, value, path, preserves=preserves)
+    elif not _fits(schema, value):
+        yield f"{path}: {_expected(schema, value)}"
+
+
+def _item_faults(schema: Schema, items: list[JsonValue], path: str, *, preserves: bool) -> Iterator[str]:
+    keyed = schema.list_type in ("set", "map")
+    elements = elements_of(schema, items) if keyed else [f"i:{index}" for index in range(len(items))]
+    seen = set()
+    for index, (element, item) in enumerate(zip(elements, items, strict=True)):
+        if not element:
+            yield f"{path}: element {index}: {_unaddressable(schema, item)}"
+            return
+        if element in seen:
+            yield f"{path}: duplicate entries for key {shown(element)}"
+        seen.add(element)
+        if schema.items is not None:
+            yield from _faults(schema.items, item, f"{path}{shown(element)}", preserves=preserves)
+
+
+def _unaddressable(schema: Schema, item: JsonValue) -> str:
+    if schema.list_type == "set":
+        if isinstance(item, dict):
+            return "associative list without keys has an element that's a map type"
+        if isinstance(item, list):
+            return "not supported: associative list with lists as elements"
+        return "associative list without keys has an element that's an explicit null"
+    if item is None:
+        return "associative list with keys may not have a null element"
+    if not isinstance(item, dict):
+        return "associative list with keys may not have non-map elements"
+    keys = " ".join(quoted(key) for key in schema.list_map_keys)
+    return (
+        f"associative list with keys has an element that omits all key fields [{keys}] "
+        "(and doesn't have default values for any key fields)"
+    )
+
+
+def _is_closed(schema: Schema) -> bool:
+    more = schema.additional_properties
+    return more is False or (more is None and bool(schema.properties))
+
+
+def _fits(schema: Schema, value: JsonValue) -> bool:
+    if isinstance(value, OpaqueJson) or is_untyped(schema):
+        return True
+    if schema.type == "boolean":
+        return isinstance(value, bool)
+    if schema.type == "string":
+        return isinstance(value, str)
+    return schema.type in ("integer", "number") and isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _expected(schema: Schema, value: JsonValue) -> str:
+    shown_value = quoted(value) if isinstance(value, str) else str(value)
+    if schema.type in ("integer", "number"):
+        return f"expected numeric (int or float), got {_GO_TYPES.get(type(value), 'object')}"
+    if schema.type == "string":
+        return f"expected string, got &value.valueUnstructured{{Value:{shown_value}}}"
+    word = {"object": "map", "array": "list"}.get(schema.type, schema.type)
+    return f"expected {word}, got &{{{value if isinstance(value, str) else shown_value}}}"
+
+
+_GO_TYPES = {
+    str: "string",
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+}
