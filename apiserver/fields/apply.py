@@ -1,7 +1,7 @@
 """Server-side apply (k8s.io/apimachinery managedfields, structured-merge-diff merge.Updater.Apply).
 
-1. the applied document is of its kind · 2. it is merged into the live one · 3. what its manager applied before, applies no longer and
-nobody else manages is removed · 4. other managers of changed fields are in conflict, or lose them by force · 5. entries
+1. the applied document is of its kind · 2. it is merged into the live one · 3. what its manager applied before, applies no longer
+and nobody else manages is removed · 4. other managers of changed fields are in conflict, or lose them by force · 5. entries
 
 - Values that are equal are no conflict: they are shared.
 - The result shares no object and no array with what was handed in.
@@ -14,11 +14,12 @@ from typing import cast
 from apiserver.ambient import format_time
 from apiserver.documents import JsonObject
 from apiserver.errors import BadRequest
-from apiserver.fields.comparison import compare
+from apiserver.fields.comparison import Comparison, compare
 from apiserver.fields.conflicts import apply_conflict
 from apiserver.fields.depth import bounded
 from apiserver.fields.entries import APPLY, UPDATE, Entry, Managers, stored_entries, write_entries
 from apiserver.fields.extraction import extract
+from apiserver.fields.last_applied import MANAGER, follow_last_applied, without_last_applied
 from apiserver.fields.managed import entries_of
 from apiserver.fields.manager_names import UNKNOWN
 from apiserver.fields.merging import merge
@@ -53,8 +54,6 @@ def apply(
     _verify(applied, api_version)
     verify_applied(schema, applied, api_version)
     base = _without_entries(live or {})
-    managers = _managers_of(schema, live, base, api_version=api_version, now=now)
-
     entry = Entry(
         manager=manager or UNKNOWN,
         operation=APPLY,
@@ -63,6 +62,11 @@ def apply(
         time=format_time(now),
         fields=reach.limit(extract(schema, applied)),
     )
+    managers = stored_entries(entries_of(live))
+    if managers or live is None:
+        managers = reconciled(schema, managers)
+    else:
+        managers = _writers(entry, reach.limit_comparison(compare(schema, {}, base)))
     previous = managers.get(entry.identity)
     managers[entry.identity] = entry
     merged = merge(schema, base, applied)
@@ -72,10 +76,16 @@ def apply(
     comparison = reach.limit_comparison(compare(schema, base, merged))
     lost = conflicts(managers, comparison, applier=entry.identity)
     if lost and not force:
-        raise apply_conflict(lost)
+        if manager == MANAGER:
+            lost = without_last_applied(schema, base, api_version, lost)
+        if lost:
+            raise apply_conflict(lost)
     managers = released(managers, comparison, applier=entry.identity)
     _settle(managers, entry, previous, changed=not same(base, merged))
-    return _with_entries(merged, managers)
+    result = _with_entries(merged, managers)
+    if manager == MANAGER:
+        follow_last_applied(result, applied)
+    return result
 
 
 def _verify(applied: JsonObject, api_version: str) -> None:
@@ -88,22 +98,9 @@ def _verify(applied: JsonObject, api_version: str) -> None:
         raise BadRequest("metadata.managedFields must be nil")
 
 
-def _managers_of(
-    schema: Schema, live: JsonObject | None, base: JsonObject, *, api_version: str, now: datetime
-) -> Managers:
-    """The live managers; for an object that has none, one that stands for all who wrote it."""
-    managers = stored_entries(entries_of(live))
-    if managers or live is None:
-        return reconciled(schema, managers)
-    entry = Entry(
-        manager=_BEFORE_FIRST_APPLY,
-        operation=UPDATE,
-        api_version=api_version,
-        subresource="",
-        time=format_time(now),
-        fields=EMPTY,
-    )
-    return updated({}, compare(schema, {}, base), entry)
+def _writers(entry: Entry, comparison: Comparison) -> Managers:
+    """Of an object whose writers nobody recorded: one manager that stands for all of them. `entry` is the applier's."""
+    return updated({}, comparison, replace(entry, manager=_BEFORE_FIRST_APPLY, operation=UPDATE, fields=EMPTY))
 
 
 def _pruned(schema: Schema, merged: JsonObject, last: FieldSet, managers: Managers) -> JsonObject:

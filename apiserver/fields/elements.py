@@ -5,6 +5,7 @@
 - Elements are ordered as structured-merge-diff orders them: fields, keys, values, indices.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TypeAlias
@@ -18,6 +19,7 @@ from apiserver.fields.values import quoted, whole
 Order: TypeAlias = tuple[object, ...]
 
 _RANKS = {"f": 0, "k": 1, "v": 2, "i": 3}
+_SPECIAL = re.compile("[<>&\u2028\u2029]")
 _HTML = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
@@ -83,7 +85,12 @@ def value_text(value: JsonValue) -> str:
     if isinstance(value, float):
         value = whole(value)
     text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    return text.translate(_HTML) if not text.isalnum() else text
+    return escape_html(text)
+
+
+def escape_html(text: str) -> str:
+    """JSON text with the characters escaped that Go escapes in it."""
+    return text.translate(_HTML) if _SPECIAL.search(text) else text
 
 
 def _text(name: str) -> str:

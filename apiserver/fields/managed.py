@@ -1,7 +1,8 @@
 """metadata.managedFields of a document that was created, updated or patched (k8s.io/apimachinery, managedfields.FieldManager).
 
 - An object whose managedFields are empty stays without, until somebody applies to it; a new one always has them.
-- What a caller writes into managedFields counts, but not through a subresource: none keeps the live ones, `[]` and `[{}]` empty them.
+- What a caller writes into managedFields counts, but not through a subresource: none keeps the live ones, `[]` and `[{}]` empty
+  them.
 - Where nothing changes the live entries come back as they are, so that a write can be seen to be none.
 """
 

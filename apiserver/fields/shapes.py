@@ -1,6 +1,6 @@
 """How a schema says that a value is owned: as one leaf, field by field, or item by item.
 
-- An object is granular unless its map type is atomic; an array is one leaf unless its list type is set or map (SSA, "Merge strategy").
+- An object is granular unless its map type is atomic; an array is one leaf unless its list type is set or map.
 - Where there is no schema the same holds with the defaults: objects granular, arrays atomic ("deduced").
 - metadata is that of ObjectMeta, whatever a kind's schema says of it.
 - An item that cannot be told from the others (without a key, or no scalar in a set) is nobody's; validation refuses it elsewhere.

@@ -1,7 +1,7 @@
 """JSON merge patch, RFC 7386, as kube-apiserver applies it.
 
-- Null removes. What is put in anew has no nulls in its objects, those in arrays included: there kube-apiserver goes further
-  than the RFC, and what clients send relies on it.
+- Null removes. What is put in has no nulls in its objects, those in arrays included, unless an array takes an object's place:
+  there kube-apiserver goes further than the RFC, and what clients send relies on it.
 """
 
 from apiserver.documents import JsonValue
@@ -18,7 +18,7 @@ def merge_patch(document: JsonValue, patch: JsonValue) -> JsonValue:
 def _merge(target: JsonValue, patch: JsonValue) -> JsonValue:
     """Changes `target`."""
     if not isinstance(patch, dict):
-        return _without_nulls(patch)
+        return copied(patch) if isinstance(target, dict) else _without_nulls(patch)
     result = target if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:

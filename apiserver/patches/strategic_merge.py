@@ -60,10 +60,10 @@ def _merge_objects(target: JsonObject, patch: JsonObject, schema: Schema | None)
         return _directed(patch)
     _retain_keys(target, patch)
     _merge_ordered(target, patch, schema)
+    for key in [key for key in patch if key.startswith(_DELETE_FROM)]:
+        _delete_from(target, _named(key, _DELETE_FROM, "primitive list"), patch.pop(key))
     for key, value in patch.items():
-        if key.startswith(_DELETE_FROM):
-            _delete_from(target, _named(key, _DELETE_FROM, "primitive list"), value)
-        elif value is None:
+        if value is None:
             target.pop(key, None)
         elif isinstance(value, dict) and isinstance(target.get(key), dict):
             how = _field(schema, key, is_list=False)
