@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from store.errors import UnsupportedDatabase
-from store.migrations import migrate
+from store.migrations import AUTHORITY, Lineage, migrate
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Database(Protocol):
         """Finishes what was submitted and lets go of the database. Afterwards every call raises StoreUnavailable."""
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, lineage: Lineage = AUTHORITY) -> Database:
     """Opens, checks and migrates the database at `sqlite:///absolute/path` or `postgresql://user@host/name?parameters`.
 
     The address of PostgreSQL is handed to libpq as it is, so its TLS parameters (`sslmode=verify-full`, …) hold.
@@ -54,7 +54,7 @@ def open_database(url: str) -> Database:
     """
     database = _engine(url)
     try:
-        migrate(database)
+        migrate(database, lineage)
     except BaseException:
         database.close()
         raise

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex
 import store.migrations
 from store.database import Database, open_database
 from store.errors import SchemaTooNew
-from store.migrations import REVISIONS, migrate
+from store.migrations import AUTHORITY, migrate
 from store.schema import metadata
 
 
@@ -50,7 +50,7 @@ def _plain(statement: str) -> str:
 def test_revisions_are_the_files() -> None:
     files = Path(store.migrations.__file__).parent / "versions"
 
-    assert [path.name.partition("_")[0] for path in sorted(files.glob("*.py"))] == list(REVISIONS)
+    assert [path.name.partition("_")[0] for path in sorted(files.glob("*.py"))] == list(AUTHORITY.revisions)
 
 
 def test_migrating_again_does_nothing(database: Database) -> None:
@@ -58,7 +58,7 @@ def test_migrating_again_does_nothing(database: Database) -> None:
 
     assert database.read(
         lambda connection: connection.execute(text("SELECT version_num FROM alembic_version")).all()
-    ) == [(REVISIONS[-1],)]
+    ) == [(AUTHORITY.newest,)]
 
 
 def test_newer_schema_is_refused_and_left_alone(database: Database, url: str) -> None:
@@ -70,7 +70,7 @@ def test_newer_schema_is_refused_and_left_alone(database: Database, url: str) ->
 
     with pytest.raises(SchemaTooNew, match="9999") as refusal:
         open_database(url)
-    assert (refusal.value.found, refusal.value.newest) == ("9999", REVISIONS[-1])
+    assert (refusal.value.found, refusal.value.newest) == ("9999", AUTHORITY.newest)
 
 
 def test_processes_that_start_together_migrate_once(url: str) -> None:

@@ -1,0 +1,115 @@
+"""A serving certificate from the authority, for a server of ours that is not the authority: asked for, held in memory, renewed.
+
+- The key is made here and never leaves the process's memory; each certificate gets a fresh one.
+- The identity that asks is read anew each time, so that it may itself be renewed by others.
+- The trust bundle is looked at with every step of the timetable, at least once a minute, and not only at renewals.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from agent.credentials import Credentials
+from agent.renewer import RenewalEvent, Renewed, Renewer, Scheduled, StepFailed
+from cli import ambient
+from cli.endpoint import Endpoint
+from cli.errors import CliError
+
+if TYPE_CHECKING:
+    from certs.alternative_names import SubjectAlternativeNames
+
+_PROFILE = "server"
+
+_log = structlog.get_logger("chancery.serving")
+
+
+class ServingCertificateKeeper:
+    """Asks once, then keeps what it got fresh in a thread of its own."""
+
+    def __init__(self, endpoint: Endpoint, *, common_name: str, names: "SubjectAlternativeNames") -> None:
+        self._endpoint = endpoint
+        self._common_name = common_name
+        self._names = names
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._held: Credentials | None = None
+
+    def ask(self) -> Credentials:
+        """Raises ClientError, CliError and errors of `certs`."""
+        from certs.key_types import KeyType
+        from certs.keys import encode_private_key
+        from certs.requests import build_request
+        from certs.subject import SubjectName
+
+        key = ambient.make_key(KeyType.EC_P256)  # every client can verify it, and TLS libraries are slow with others
+        request = build_request(key, SubjectName(common_name=self._common_name), self._names)
+        with self._endpoint.client() as client:
+            signed = client.certificates.sign_csr(request, profile=_PROFILE, request_id=ambient.entropy(16).hex())
+            roots = client.trust.get_trust_bundle().roots_pem
+        self._held = Credentials.from_pem(
+            certificate_chain=signed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
+        )
+        return self._held
+
+    def keep(self, publish: Callable[[Credentials], None]) -> None:
+        """Starts the thread; `publish` is called in it with whatever is new: certificate and key, or the trust bundle."""
+        from ca.client.errors import ClientError
+        from certs.errors import CertsError
+
+        renewer = Renewer(
+            load=lambda: self._with_present_trust(publish),
+            renew=lambda _held: self.ask(),
+            publish=publish,
+            clock=ambient.clock,
+            entropy=ambient.entropy,
+            pause=self._stopping.wait,
+            report=_report,
+            failures=(ClientError, CertsError, CliError),
+        )
+        self._thread = threading.Thread(target=renewer.run, name="serving-certificate", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _with_present_trust(self, publish: Callable[[Credentials], None]) -> Credentials:
+        """What is held; where the authority has other roots by now, they are held and published first."""
+        from ca.client.errors import ClientError
+
+        held = self._held or self.ask()
+        try:
+            with self._endpoint.client() as client:
+                roots = client.trust.get_trust_bundle().roots_pem
+        except (ClientError, CliError) as err:
+            _log.warning("trust bundle not looked at", error=str(err))
+            return held
+        if roots == held.trust_bundle:
+            return held
+        self._held = Credentials.from_pem(
+            certificate_chain=held.certificate_chain, private_key=held.private_key, trust_bundle=roots
+        )
+        publish(self._held)
+        _log.info("trust bundle changed")
+        return self._held
+
+
+def _report(event: RenewalEvent) -> None:
+    match event:
+        case Scheduled():
+            _log.info("serving certificate", not_after=event.not_after.isoformat(), renew_at=event.renew_at.isoformat())
+        case Renewed():
+            _log.info("serving certificate renewed", not_after=event.not_after.isoformat())
+        case StepFailed():
+            _log.warning(
+                "serving certificate not renewed",
+                step=event.step,
+                error=str(event.error),
+                retry_in=event.retry_in.total_seconds(),
+                expired=event.expired,
+            )
+        case _:
+            pass
