@@ -2,11 +2,11 @@
 
 - An object is granular unless its map type is atomic; an array is one leaf unless its list type is set or map.
 - Where there is no schema the same holds with the defaults: objects granular, arrays atomic ("deduced").
-- metadata is that of ObjectMeta, whatever a kind's schema says of it.
+- metadata is that of ObjectMeta, whatever a kind's schema says of it; so it is in an embedded resource.
 - An item that cannot be told from the others (without a key, or no scalar in a set) is nobody's; validation refuses it elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -76,18 +76,13 @@ OBJECT_META = Schema.from_openapi(
 )
 """metadata of every object (meta/v1 ObjectMeta)."""
 
-_TEXT = Schema.from_openapi({"type": "string"})
+_TEXT = Schema(type="string")
+_ENVELOPE = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": OBJECT_META}
 
 
 def rooted(schema: Schema) -> Schema:
     """A kind's schema with what all objects have: apiVersion, kind and metadata."""
-    fields: Mapping[str, Schema] = {
-        **schema.properties,
-        "apiVersion": _TEXT,
-        "kind": _TEXT,
-        "metadata": OBJECT_META,
-    }
-    return replace(schema, properties=fields)
+    return replace(schema, properties={**schema.properties, **_ENVELOPE})
 
 
 def shape_of(schema: Schema | None, value: JsonValue) -> Shape:
@@ -124,6 +119,8 @@ def field_schema(schema: Schema | None, name: str) -> tuple[Schema | None, bool]
     if schema is None:
         return None, False
     declared = schema.properties.get(name)
+    if schema.embedded_resource:
+        declared = _ENVELOPE.get(name, declared)
     if declared is not None:
         return declared, True
     more = schema.additional_properties

@@ -86,8 +86,7 @@ def _unaddressable(schema: Schema, item: JsonValue) -> str:
 
 
 def _is_closed(schema: Schema) -> bool:
-    more = schema.additional_properties
-    return more is False or (more is None and bool(schema.properties))
+    return schema.additional_properties is False and bool(schema.properties)
 
 
 def _fits(schema: Schema, value: JsonValue) -> bool:

@@ -49,8 +49,8 @@ def _field(schema: Schema | None, name: str, *, is_list: bool) -> _Field:
         return _Field(schema=None, strategies=frozenset(), merge_key="")
     return _Field(
         schema=child.items if is_list else child,
-        strategies=frozenset(filter(None, (child.patch_strategy or "").split(","))),
-        merge_key=child.patch_merge_key or "",
+        strategies=frozenset(child.patch_strategy),
+        merge_key=child.patch_merge_key,
     )
 
 
