@@ -22,6 +22,7 @@ from apiserver.schema.structural import Schema
 MANAGER = "kubectl"
 ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
+_AS_WRITTEN = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _LARGEST_ANNOTATIONS = 256 << 10  # octets of all keys and values
 
 
@@ -76,7 +77,7 @@ def _encoded(applied: JsonObject) -> str:
     if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
         others: JsonObject = {name: value for name, value in _annotations(applied).items() if name != ANNOTATION}
         applied = {**applied, "metadata": {**metadata, "annotations": others}}
-    return escape_html(orjson.dumps(applied, default=_opaque, option=orjson.OPT_SORT_KEYS).decode()) + "\n"
+    return escape_html(orjson.dumps(applied, default=_opaque, option=_AS_WRITTEN).decode()) + "\n"
 
 
 def _opaque(value: JsonValue) -> orjson.Fragment:

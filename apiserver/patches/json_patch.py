@@ -200,7 +200,7 @@ def _index(items: list[JsonValue], token: str, room: int = 0) -> int:
 
 def _octets(value: JsonValue) -> int:
     try:
-        return len(orjson.dumps(value, default=_opaque))
+        return len(orjson.dumps(value, default=_opaque, option=orjson.OPT_PASSTHROUGH_DATACLASS))
     except orjson.JSONEncodeError as err:
         raise BadRequest("the document is nested too deeply") from err
 

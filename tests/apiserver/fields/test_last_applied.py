@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from apiserver.documents import OpaqueJson
 from apiserver.errors import ApplyConflict
 from apiserver.fields.apply import apply
 from apiserver.fields.managed import record_update
@@ -74,6 +75,14 @@ def test_annotation_that_grows_too_large_goes():
     result = applied(thing(data={"k": "w" * (256 << 10)}), live)
 
     assert ANNOTATION not in result["metadata"]["annotations"]
+
+
+def test_opaque_fields_stand_in_the_annotation_as_they_are():
+    live = applied_by_client(thing(data={"k": "v"}))
+
+    result = applied(thing(data={"k": "w"}, spec={"free": OpaqueJson(b'{"a":1}')}), live)
+
+    assert json.loads(result["metadata"]["annotations"][ANNOTATION])["spec"] == {"free": {"a": 1}}
 
 
 def test_object_without_annotation_gets_none():
