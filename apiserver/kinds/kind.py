@@ -28,7 +28,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One of additionalPrinterColumns. `json_path` is as written (`.summary.pass`); `type`: integer, number, string, boolean, date."""
+    """One of additionalPrinterColumns. `json_path` as written (`.summary.pass`); `type`: integer, number, string, boolean, date."""
 
     name: str
     type: str
