@@ -20,7 +20,7 @@ from apiserver.fields.depth import bounded
 from apiserver.fields.entries import APPLY, UPDATE, Entry, Managers, stored_entries, write_entries
 from apiserver.fields.extraction import extract
 from apiserver.fields.last_applied import MANAGER, follow_last_applied, without_last_applied
-from apiserver.fields.managed import entries_of
+from apiserver.fields.managed import entries_of, without_entries
 from apiserver.fields.manager_names import UNKNOWN
 from apiserver.fields.merging import merge
 from apiserver.fields.ownership import NEVER_OWNED, conflicts, reconciled, released, updated
@@ -53,7 +53,7 @@ def apply(
     """
     _verify(applied, api_version)
     verify_applied(schema, applied, api_version)
-    base = _without_entries(live or {})
+    base = without_entries(live or {})
     entry = Entry(
         manager=manager or UNKNOWN,
         operation=APPLY,
@@ -126,13 +126,6 @@ def _settle(managers: Managers, entry: Entry, previous: Entry | None, *, changed
     if fields:
         time = entry.time if changed else (previous.time if previous is not None else "")
         managers[entry.identity] = replace(entry, fields=fields, time=time)
-
-
-def _without_entries(document: JsonObject) -> JsonObject:
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict) or "managedFields" not in metadata:
-        return document
-    return {**document, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
 
 
 def _with_entries(document: JsonObject, managers: Managers) -> JsonObject:

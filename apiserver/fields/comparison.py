@@ -33,9 +33,9 @@ class Comparison:
 
 
 def compare(schema: Schema, old: JsonObject, new: JsonObject) -> Comparison:
-    """`schema` is the kind's. managedFields are not looked at."""
+    """`schema` is the kind's; the documents are without managedFields."""
     trees = _Trees(added={}, modified={}, removed={})
-    _compare_objects(rooted(schema), _plain(old), _plain(new), trees)
+    _compare_objects(rooted(schema), old, new, trees)
     return Comparison(added=FieldSet(trees.added), modified=FieldSet(trees.modified), removed=FieldSet(trees.removed))
 
 
@@ -46,13 +46,6 @@ class _Trees:
     added: Tree
     modified: Tree
     removed: Tree
-
-
-def _plain(document: JsonObject) -> JsonObject:
-    metadata = document.get("metadata")
-    if isinstance(metadata, dict) and "managedFields" in metadata:
-        return {**document, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
-    return document
 
 
 def _compare_objects(schema: Schema | None, old: JsonObject, new: JsonObject, trees: _Trees) -> None:

@@ -24,9 +24,10 @@ from apiserver.fields.manager_names import UNKNOWN, default_manager, manager_fau
 from apiserver.fields.ownership import reconciled, updated
 from apiserver.fields.reach import EVERYTHING, Reach
 from apiserver.fields.sets import EMPTY
+from apiserver.fields.values import same
 from apiserver.schema.structural import Schema
 
-__all__ = ["default_manager", "entries_of", "manager_faults", "record_update", "verify_manager"]
+__all__ = ["default_manager", "entries_of", "manager_faults", "record_update", "verify_manager", "without_entries"]
 
 
 @bounded
@@ -48,6 +49,10 @@ def record_update(
     """
     stored = entries_of(live)
     given = None if subresource else entries_of(new)
+    if given is None or given == stored:
+        given = None
+        if live is not None and isinstance(stored, list) and same(without_entries(live), without_entries(new)):
+            return stored
     managers, asked = _managers(stored, given)
     if live is not None and not managers:
         return []
@@ -59,7 +64,7 @@ def record_update(
         time=format_time(now),
         fields=EMPTY,
     )
-    comparison = reach.limit_comparison(compare(schema, live or {}, new))
+    comparison = reach.limit_comparison(compare(schema, without_entries(live or {}), without_entries(new)))
     result = updated(reconciled(schema, managers), comparison, entry)
     if not asked and result == managers and isinstance(stored, list):
         return stored
@@ -72,9 +77,17 @@ def entries_of(document: JsonObject | None) -> JsonValue:
     return metadata.get("managedFields") if isinstance(metadata, dict) else None
 
 
+def without_entries(document: JsonObject) -> JsonObject:
+    """A document without metadata.managedFields; it shares the rest."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return document
+    return {**document, "metadata": {name: value for name, value in metadata.items() if name != "managedFields"}}
+
+
 def _managers(stored: JsonValue, given: JsonValue) -> tuple[Managers, bool]:
     """The managers to start from, and whether they are others than the stored ones."""
-    if given is None or given == stored:
+    if given is None:
         return stored_entries(stored), False
     if given in ([], [{}]):
         return {}, True

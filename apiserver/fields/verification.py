@@ -3,19 +3,19 @@
 - Types, undeclared fields, and items that are there twice; everything else is validation's, later.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from apiserver.documents import JsonObject, JsonValue, OpaqueJson
 from apiserver.errors import UnexpectedValue
 from apiserver.fields.elements import shown
-from apiserver.fields.shapes import elements_of, field_schema, is_untyped, rooted
+from apiserver.fields.shapes import elements_of, field_schema, rooted
 from apiserver.fields.values import quoted
 from apiserver.schema.structural import Schema
 
 
 def verify_applied(schema: Schema, document: JsonObject, api_version: str) -> None:
     """Raises UnexpectedValue, with all faults: a server error to the caller, as from kube-apiserver."""
-    faults = list(_object_faults(rooted(schema), document, "", preserves=False))
+    faults = list(_object_faults(rooted(schema), document, preserves=False))
     if faults:
         metadata = document.get("metadata")
         names = metadata if isinstance(metadata, dict) else {}
@@ -24,47 +24,53 @@ def verify_applied(schema: Schema, document: JsonObject, api_version: str) -> No
         raise UnexpectedValue(f"failed to create typed patch object ({where}): {why}")
 
 
-def _object_faults(schema: Schema | None, document: JsonObject, path: str, *, preserves: bool) -> Iterator[str]:
+def _object_faults(schema: Schema | None, document: JsonObject, *, preserves: bool) -> Iterator[str]:
+    """Each with the path from here, which only a fault is worth."""
     preserves = preserves or (schema is not None and schema.preserve_unknown_fields)
+    declared = schema.properties if schema is not None else {}
     for name, value in document.items():
-        child, _ = field_schema(schema, name)
-        below = f"{path}.{name}"
-        if child is None and schema is not None and not preserves and _is_closed(schema):
-            yield f"{below}: field not declared in schema"
-        elif child is not None:
-            yield from _faults(child, value, below, preserves=preserves)
+        child = declared.get(name) or field_schema(schema, name)[0]
+        if child is None:
+            if schema is not None and not preserves and _is_closed(schema):
+                yield f".{name}: field not declared in schema"
+        elif type(value) not in _FITTING[child.type]:  # most values are scalars that fit
+            for fault in _faults(child, value, preserves=preserves):
+                yield f".{name}{fault}"
 
 
-def _faults(schema: Schema, value: JsonValue, path: str, *, preserves: bool) -> Iterator[str]:
+def _faults(schema: Schema, value: JsonValue, *, preserves: bool) -> Iterator[str]:
     if value is None:
         return
-    if isinstance(value, dict):
-        if schema.type not in ("object", ""):
-            yield f"{path}: {_expected(schema, value)}"
-        else:
-            yield from _object_faults(schema, value, path, preserves=preserves)
-    elif isinstance(value, list):
-        if schema.type not in ("array", ""):
-            yield f"{path}: {_expected(schema, value)}"
-        else:
-            yield from _item_faults(schema, value, path, preserves=preserves)
-    elif not _fits(schema, value):
-        yield f"{path}: {_expected(schema, value)}"
+    if isinstance(value, dict) and schema.type in ("object", ""):
+        yield from _object_faults(schema, value, preserves=preserves)
+    elif isinstance(value, list) and schema.type in ("array", ""):
+        yield from _item_faults(schema, value, preserves=preserves)
+    elif type(value) not in _FITTING[schema.type] and not isinstance(value, OpaqueJson):
+        yield f": {_expected(schema, value)}"
 
 
-def _item_faults(schema: Schema, items: list[JsonValue], path: str, *, preserves: bool) -> Iterator[str]:
-    keyed = schema.list_type in ("set", "map")
-    elements = elements_of(schema, items) if keyed else [f"i:{index}" for index in range(len(items))]
+def _item_faults(schema: Schema, items: list[JsonValue], *, preserves: bool) -> Iterator[str]:
+    elements = elements_of(schema, items) if schema.list_type in ("set", "map") else []
+    if elements:
+        yield from _identity_faults(schema, items, elements)
+    if schema.items is None or "" in elements:
+        return
+    fitting = _FITTING[schema.items.type]
+    for index, item in enumerate(items):
+        if type(item) not in fitting:
+            for fault in _faults(schema.items, item, preserves=preserves):
+                yield f"{shown(elements[index]) if elements else f'[{index}]'}{fault}"
+
+
+def _identity_faults(schema: Schema, items: list[JsonValue], elements: list[str]) -> Iterator[str]:
     seen = set()
     for index, (element, item) in enumerate(zip(elements, items, strict=True)):
         if not element:
-            yield f"{path}: element {index}: {_unaddressable(schema, item)}"
+            yield f": element {index}: {_unaddressable(schema, item)}"
             return
         if element in seen:
-            yield f"{path}: duplicate entries for key {shown(element)}"
+            yield f": duplicate entries for key {shown(element)}"
         seen.add(element)
-        if schema.items is not None:
-            yield from _faults(schema.items, item, f"{path}{shown(element)}", preserves=preserves)
 
 
 def _unaddressable(schema: Schema, item: JsonValue) -> str:
@@ -89,16 +95,6 @@ def _is_closed(schema: Schema) -> bool:
     return schema.additional_properties is False and bool(schema.properties)
 
 
-def _fits(schema: Schema, value: JsonValue) -> bool:
-    if isinstance(value, OpaqueJson) or is_untyped(schema):
-        return True
-    if schema.type == "boolean":
-        return isinstance(value, bool)
-    if schema.type == "string":
-        return isinstance(value, str)
-    return schema.type in ("integer", "number") and isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _expected(schema: Schema, value: JsonValue) -> str:
     shown_value = quoted(value) if isinstance(value, str) else str(value)
     if schema.type in ("integer", "number"):
@@ -109,6 +105,15 @@ def _expected(schema: Schema, value: JsonValue) -> str:
     return f"expected {word}, got &{{{value if isinstance(value, str) else shown_value}}}"
 
 
+_FITTING: Mapping[str, frozenset[type]] = {
+    "": frozenset({str, bool, int, float}),
+    "array": frozenset(),
+    "boolean": frozenset({bool}),
+    "integer": frozenset({int, float}),
+    "number": frozenset({int, float}),
+    "object": frozenset(),
+    "string": frozenset({str}),
+}
 _GO_TYPES = {
     str: "string",
     bool: "bool",
