@@ -18,6 +18,8 @@ from apiserver.documents import JsonObject, JsonValue
 from apiserver.errors import BadRequest, Conflict, Invalid, UnexpectedValue
 from apiserver.field_errors import FieldError, Verbatim, invalid
 from apiserver.fields.managed import record_update
+from apiserver.fields.reach import ALL_BUT_STATUS, EVERYTHING, STATUS_ALONE, Reach
+from apiserver.fields.values import copied, same
 from apiserver.kinds.kind import Kind
 from apiserver.operations.object_meta import (
     finalizers,
@@ -114,14 +116,21 @@ def draft_update(
     )
     apply_defaults(target.kind.schema, document)
     new, old = metadata_of(document), metadata_of(live)
-    if target.subresource != STATUS and _content(document) != _content(live):
+    if target.subresource != STATUS and not same(_content(document), _content(live)):
         new["generation"] = cast("int", old.get("generation") or 0) + 1
     _track(intent, live, document, now, track)
-    if document == live:
+    if same(document, live):
         return None
     errors = [*metadata_errors(target.kind, new), *immutable_errors(new, old)]
     _verify(target, document, errors, old=live)
     return seal(target.kind, document, stored, sharing)
+
+
+def reach_of(target: Target) -> Reach:
+    """The fields that somebody can come to manage through this endpoint."""
+    if not target.kind.status:
+        return EVERYTHING
+    return STATUS_ALONE if target.subresource == STATUS else ALL_BUT_STATUS
 
 
 def is_finished(document: JsonObject) -> bool:
@@ -173,7 +182,7 @@ def _all_but_status(target: Target, document: JsonObject, live: JsonObject) -> J
     if target.kind.status:
         document.pop(STATUS, None)
         if STATUS in live:
-            document[STATUS] = live[STATUS]
+            document[STATUS] = copied(live[STATUS])
     return document
 
 
@@ -184,8 +193,8 @@ def _status_alone(document: JsonObject, live: JsonObject) -> JsonObject:
     metadata.pop("managedFields", None)
     if "managedFields" in given:
         metadata["managedFields"] = given["managedFields"]
-    changed = {**live, "metadata": metadata}
-    changed.pop(STATUS, None)
+    changed = {name: copied(value) for name, value in live.items() if name not in {"metadata", STATUS}}
+    changed["metadata"] = metadata
     if STATUS in document:
         changed[STATUS] = document[STATUS]
     return changed
@@ -208,6 +217,7 @@ def _track(intent: Intent, live: JsonObject | None, document: JsonObject, now: d
             api_version=intent.target.kind.api_version,
             subresource=intent.target.subresource,
             now=now,
+            reach=reach_of(intent.target),
         )
     metadata = metadata_of(document)
     metadata.pop("managedFields", None)

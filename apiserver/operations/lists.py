@@ -22,7 +22,7 @@ T = TypeVar("T")
 PAGE = 500
 _FUTURE_SECONDS = 3.0
 _TOO_OLD = "The resourceVersion for the provided list is too old."
-_TOKEN_TOO_OLD = (
+_CONTINUE_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
     "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
@@ -55,9 +55,7 @@ class ListedPage:
 class Lists:
     """Used on the event loop; the log is read in worker threads."""
 
-    def __init__(
-        self, *, log: ChangeLog, wait_for: Callable[[int, float], Awaitable[bool]], workers: Executor
-    ) -> None:
+    def __init__(self, *, log: ChangeLog, wait_for: Callable[[int, float], Awaitable[bool]], workers: Executor) -> None:
         """`wait_for(revision, seconds)` says whether the revision has come in that time."""
         self._log = log
         self._wait_for = wait_for
@@ -134,7 +132,7 @@ class Lists:
             selection=selection,
             at=None if token.revision == PRESENT else token.revision,
             after=token.after,
-            expired=Expired(_TOKEN_TOO_OLD, continue_token=again),
+            expired=Expired(_CONTINUE_TOO_OLD, continue_token=again),
         )
 
     async def _page(

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from apiserver.ambient import Clock, Entropy
@@ -19,7 +20,7 @@ from apiserver.fields.apply import apply
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.kind import Kind
 from apiserver.operations.deletion import DeleteOptions, marked, verify_preconditions
-from apiserver.operations.drafts import draft_creation, draft_update, is_finished, read_document
+from apiserver.operations.drafts import draft_creation, draft_update, is_finished, reach_of, read_document
 from apiserver.operations.object_meta import metadata_of, text
 from apiserver.operations.patching import Patch
 from apiserver.operations.targets import STATUS, Intent, Outcome, Target
@@ -165,7 +166,7 @@ class Objects:
             await self._namespaces.verify_may_create(target.namespace)
         base = text(metadata_of(document), "generateName")
         generating = bool(base) and not text(metadata_of(document), "name")
-        for _ in range(_NAMES if generating else 1):
+        for _ in range(_NAMES):
             if generating:
                 metadata_of(document)["name"] = generated_name(base, self._entropy)
             named = _named(target, text(metadata_of(document), "name"))
@@ -173,11 +174,11 @@ class Objects:
             try:
                 return await self._store_creation(intent, named.key, draft)
             except StaleWrite as err:
-                taken = _already_exists(named, err.current)
-        if generating:
-            why = "the server was not able to generate a unique name for the object"
-            raise NameTaken(f"{taken.message}, {why}", subject=taken.subject, retry_after=1)
-        raise taken
+                if not generating:
+                    raise _already_exists(named, err.current) from err
+        taken = _already_exists(named, None)
+        why = "the server was not able to generate a unique name for the object"
+        raise NameTaken(f"{taken.message}, {why}", subject=taken.subject, retry_after=1)
 
     async def _store_creation(self, intent: Intent, key: Key, draft: Draft) -> Outcome:
         if intent.options.dry_run:
@@ -192,7 +193,7 @@ class Objects:
         target = intent.target
         for _ in range(_ATTEMPTS):
             stored = await self._stored(target)
-            draft = await self._compute(octets + len(stored.body), lambda now=stored: draft_from(now))
+            draft = await self._compute(octets + len(stored.body), partial(draft_from, stored))
             if draft is None:
                 return Outcome(record=stored.record, body=stored.body)
             revision = stored.record.revision
@@ -244,8 +245,6 @@ class Objects:
         kind, subresource = intent.target.kind, intent.target.subresource
         if kind.status and not subresource:
             document = {name: value for name, value in document.items() if name != STATUS}
-        elif subresource == STATUS:
-            document = {name: document[name] for name in ("apiVersion", "kind", "metadata", STATUS) if name in document}
         return apply(
             kind.schema,
             live=None if stored is None else stored.document,
@@ -255,6 +254,7 @@ class Objects:
             api_version=kind.api_version,
             subresource=subresource,
             now=self._clock(),
+            reach=reach_of(intent.target),
         )
 
     def _sharing(self, target: Target) -> Sequence[Kind]:

@@ -94,7 +94,7 @@ def seal(kind: Kind, document: JsonObject, stored: Stored | None, sharing: Seque
 
 def _encode(document: JsonObject) -> bytes:
     try:
-        return orjson.dumps(document, default=_opaque)
+        return orjson.dumps(document, default=_opaque, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     except orjson.JSONEncodeError as err:
         raise BadRequest(f"the object cannot be stored: {err}") from err
 
