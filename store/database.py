@@ -7,12 +7,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from store.errors import UnsupportedDatabase
 from store.migrations import AUTHORITY, Lineage, migrate
+from store.notifications import Notifications
 
 T = TypeVar("T")
 
@@ -35,6 +37,9 @@ class Database(Protocol):
 
     def submit(self, operation: Callable[[Connection], T]) -> "Future[T]":
         """As `write`, without waiting: the future resolves once the commit is durable."""
+
+    def listen(self, channel: str) -> Notifications | None:
+        """Hears what other processes notify on `channel`, a name of ours; None where the engine knows no such thing (SQLite)."""
 
     def check(self) -> None:
         """Raises StorageFault leaves when the database cannot be used now; cheap enough for a health check."""
@@ -61,12 +66,19 @@ def open_database(url: str, lineage: Lineage = AUTHORITY) -> Database:
     return database
 
 
-def _engine(url: str) -> Database:
+def sqlite_path(url: str) -> Path | None:
+    """The file behind the address; None for another engine's."""
     scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and rest.startswith("/"):
+    return Path("/" + rest.lstrip("/")) if scheme == "sqlite" and rest.startswith("/") else None
+
+
+def _engine(url: str) -> Database:
+    scheme = url.partition("://")[0]
+    path = sqlite_path(url)
+    if path is not None:
         from store.sqlite import SqliteDatabase  # noqa: PLC0415 - an engine is loaded only where it is asked for
 
-        return SqliteDatabase("/" + rest.lstrip("/"))
+        return SqliteDatabase(path)
     if scheme in {"postgresql", "postgres"}:
         from store.postgresql import PostgresqlDatabase  # noqa: PLC0415 - as above
 

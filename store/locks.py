@@ -10,8 +10,11 @@ class Lock(IntEnum):
 
     MIGRATION = 1
     APPEND = 2
+    """Whoever gives out a sequence number holds it until the commit: numbers appear in order and without gaps."""
     CHANGE = 3
-    """Whoever gives out a number holds APPEND (for an object's revision: CHANGE) until the commit: numbers appear in order."""
+    """As APPEND, for the revision of the storage API's objects."""
+    COMPACTION = 4
+    """Whoever removes history of the storage API; writers do not wait for it."""
 
 
 _NAMESPACE = 0x43_48_4E_43  # "CHNC": other users of the same PostgreSQL database have advisory locks, too

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -72,6 +73,10 @@ class PostgresqlDatabase:
         self._verify_open()
         return self._threads.submit(self._write, operation)
 
+    def listen(self, channel: str) -> "PostgresqlNotifications":
+        self._verify_open()
+        return PostgresqlNotifications(self._connect(reading=False), channel)
+
     def check(self) -> None:
         self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
 
@@ -122,6 +127,23 @@ class PostgresqlDatabase:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
         return connection
+
+
+class PostgresqlNotifications:
+    """LISTEN, on a connection of its own."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]], channel: str) -> None:
+        self._connection = connection
+        with translated_faults():
+            connection.autocommit = True
+            connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
+
+    def wait(self, seconds: float) -> bool:
+        with translated_faults():
+            return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _engine(connect: Callable[[], psycopg.Connection[tuple[object, ...]]], connections: int) -> Engine:

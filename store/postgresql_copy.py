@@ -24,6 +24,6 @@ def copy_rows(driver: psycopg.Connection[Any], table: Table, rows: Sequence[tupl
 def _statement(table: Table) -> tuple[bytes, list[str]]:
     """The statement, and the type of each column: the binary format leaves no room for guesses."""
     dialect = dialects.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-    types = [column.type.compile(dialect).lower() for column in table.columns]
+    types = [column.type.compile(dialect).partition(" COLLATE ")[0].lower() for column in table.columns]
     columns = ", ".join(column.name for column in table.columns)
     return f"COPY {table.name} ({columns}) FROM STDIN (FORMAT BINARY)".encode(), types

@@ -64,6 +64,9 @@ class SqliteDatabase:
     def submit(self, operation: Callable[[Connection], T]) -> "Future[T]":
         return self._writer.submit(operation)
 
+    def listen(self, channel: str) -> None:
+        """SQLite tells nobody."""
+
     def check(self) -> None:
         self.read(lambda connection: connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar())
 

@@ -1,52 +1,75 @@
 """Large bodies as files, named after the SHA-256 of what is in them.
 
-- A file appears whole: written beside its place, synced, renamed, and its directory synced, before any row refers to it.
-- A file that no row refers to is never served; it is deleted once nobody can be about to refer to it.
+- A file appears whole: written aside, synced, renamed, and its directory synced, before any row refers to it.
+- A file is never changed once it is there, so a backup may share it by a hard link.
+- A file that no row refers to is never served. It is deleted once nobody can be about to refer to it: see `Sweep`.
 """
 
+import errno
 import hashlib
+import itertools
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
-from store.errors import StoreCorrupt, StoreFull, StoreUnavailable
+from store.errors import StorageFault, StoreCorrupt, StoreFull, StoreUnavailable
 
-_NO_ROOM = frozenset({28, 122, 27})  # ENOSPC, EDQUOT, EFBIG
+PREFIXES = tuple(f"{octet:02x}" for octet in range(256))
+"""The directories below, each for the digests that begin with it."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NAME = re.compile("[0-9a-f]{64}")
+_INCOMING = "incoming"
+_OWNER = "database"
 
 
 class BodyFiles:
-    """Below one directory, mode 0700; used from any thread."""
+    """Below one directory, mode 0700, which this process alone uses; from any thread."""
 
     def __init__(self, directory: Path) -> None:
+        """Makes the directory where it is missing, and removes what a crash left half-written. Raises StoreUnavailable."""
         self._directory = directory
+        self._incoming = directory / _INCOMING
         self._lock = threading.Lock()
-        self._pending: dict[bytes, int] = {}
+        self._pending: Counter[bytes] = Counter()
+        self._kept_lately: set[bytes] = set()
+        self._holders = 0
+        self._numbers = itertools.count()
+        with _faults("the directory of bodies cannot be used"):
+            self._prepare()
 
-    @contextmanager
-    def kept(self, encoded: bytes) -> Iterator[bytes]:
-        """The digest of `encoded`, whose file is durable and stays at least until the end of the block.
+    def keep(self, encoded: bytes) -> bytes:
+        """Returns the digest of `encoded`, whose file is durable now and stays until `let_go`.
 
-        Raises StoreFull, StoreUnavailable.
+        Raises StoreFull, StoreUnavailable; then there is nothing to let go of.
         """
         digest = hashlib.sha256(encoded).digest()
         with self._lock:
-            self._pending[digest] = self._pending.get(digest, 0) + 1
+            self._pending[digest] += 1
+            self._kept_lately.add(digest)
         try:
-            self._write(digest, encoded)
-            yield digest
-        finally:
-            with self._lock:
-                self._pending[digest] -= 1
-                if not self._pending[digest]:
-                    del self._pending[digest]
+            with _faults("the body of an object cannot be written"):
+                self._place(digest, encoded)
+        except BaseException:
+            self.let_go(digest)
+            raise
+        return digest
+
+    def let_go(self, digest: bytes) -> None:
+        """The row that refers to the file is committed, or there will be none."""
+        with self._lock:
+            self._pending[digest] -= 1
+            if not self._pending[digest]:
+                del self._pending[digest]
 
     def read(self, digest: bytes) -> bytes:
         """Raises StoreCorrupt where the file is missing or is not what its name says."""
-        path = self._path(digest)
         try:
-            encoded = path.read_bytes()
+            encoded = self.path_of(digest).read_bytes()
         except FileNotFoundError as err:
             raise StoreCorrupt(f"the body {digest.hex()} is missing; restore it from a backup") from err
         except OSError as err:
@@ -56,62 +79,129 @@ class BodyFiles:
         return encoded
 
     def path_of(self, digest: bytes) -> Path:
-        return self._path(digest)
-
-    def all(self) -> Iterator[tuple[bytes, float]]:
-        """Every file's digest and when it was last written, in seconds since 1970. Leftovers of a crash are removed on the way."""
-        for path in self._directory.glob("??/*"):
-            try:
-                if len(path.name) != 64:
-                    if not self._pending:
-                        path.unlink(missing_ok=True)
-                    continue
-                yield bytes.fromhex(path.name), path.stat().st_mtime
-            except (FileNotFoundError, ValueError):
-                continue
-
-    def discard(self, digest: bytes) -> bool:
-        """Deletes a file to which nobody refers or is about to; whether it did."""
-        with self._lock:
-            if digest in self._pending:
-                return False
-            self._path(digest).unlink(missing_ok=True)
-            return True
-
-    def _write(self, digest: bytes, encoded: bytes) -> None:
-        path = self._path(digest)
-        temporary = path.with_name(f".{path.name}.{threading.get_ident()}")
-        try:
-            if path.exists():
-                os.utime(path)
-                return
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._write_file(temporary, encoded)
-            temporary.replace(path)
-            _sync_directory(path.parent)
-        except OSError as err:
-            temporary.unlink(missing_ok=True)
-            if err.errno in _NO_ROOM:
-                raise StoreFull("there is no room for the body of an object; free some space") from err
-            raise StoreUnavailable(f"the body of an object cannot be written: {err.strerror}") from err
-
-    @staticmethod
-    def _write_file(path: Path, encoded: bytes) -> None:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            view = memoryview(encoded)
-            while view:
-                view = view[file.write(view) :]
-            os.fdatasync(file.fileno())
-
-    def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self._directory / name[:2] / name
 
+    def digests(self, prefix: str) -> Set[bytes]:
+        """Of the files in one of the directories."""
+        try:
+            with os.scandir(self._directory / prefix) as entries:
+                return {bytes.fromhex(entry.name) for entry in entries if _NAME.fullmatch(entry.name)}
+        except FileNotFoundError:
+            return set()
 
-def _sync_directory(path: Path) -> None:
+    def owner(self, name: str) -> str:
+        """The name of the database that the files belong to: `name`, if there was none so far. Raises StoreUnavailable."""
+        path = self._directory / _OWNER
+        with _faults("the directory of bodies cannot be used"):
+            if not path.exists():
+                aside = self._incoming / _OWNER
+                write_durably(aside, name.encode())
+                aside.replace(path)
+                sync_directory(self._directory)
+            return path.read_text()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """In the block no file is deleted."""
+        with self._lock:
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+
+    def begin_sweep(self) -> "Sweep":
+        """Ends the one before. Ask which files are referred to only after this."""
+        with self._lock:
+            self._kept_lately = set(self._pending)
+        return Sweep(self)
+
+    def discard(self, digest: bytes) -> bool:
+        """For `Sweep`."""
+        with self._lock:
+            if self._holders or digest in self._pending or digest in self._kept_lately:
+                return False
+            self.path_of(digest).unlink(missing_ok=True)
+            return True
+
+    def _prepare(self) -> None:
+        made = not self._directory.exists()
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink()
+        if made:
+            sync_directory(self._directory)
+            sync_directory(self._directory.parent)
+
+    def _place(self, digest: bytes, encoded: bytes) -> None:
+        path = self.path_of(digest)
+        if self._is_whole(path, encoded):
+            sync_directory(path.parent)  # whoever wrote it may not have come that far
+            return
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(self._directory)
+        aside = self._incoming / str(next(self._numbers))
+        try:
+            write_durably(aside, encoded)
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+    @staticmethod
+    def _is_whole(path: Path, encoded: bytes) -> bool:
+        """A file that is there but damaged is written anew."""
+        try:
+            return path.read_bytes() == encoded
+        except OSError:
+            return False
+
+
+class Sweep:
+    """Deletes files, but none that has been kept since the sweep began, or is being kept, or is held."""
+
+    def __init__(self, files: BodyFiles) -> None:
+        self._files = files
+
+    def discard(self, digest: bytes) -> bool:
+        """Whether the file is gone. Nothing may have referred to it at some instant after the sweep began."""
+        return self._files.discard(digest)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Mode 0600, synced; the directory is the caller's to sync."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) :]
+        os.fdatasync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Makes names in it durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise fault_of(err, what) from err
+
+
+def fault_of(error: OSError, what: str) -> StorageFault:
+    """StoreFull where there is no room, StoreUnavailable for anything else; `what` begins the message."""
+    if error.errno in _NO_ROOM:
+        return StoreFull(f"{what}: there is no room; free some space, no restart is needed")
+    return StoreUnavailable(f"{what}: {error.strerror}")

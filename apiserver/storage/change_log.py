@@ -2,60 +2,56 @@
 
 - A revision is given out in the transaction that uses it, under the writers' lock: commits appear in the order of revisions.
 - What was acknowledged is durable: the body's file before the row, the row before the answer.
-- A row refers to a body that is there; a file without a row is never served.
+- A read sees one snapshot. Bodies are unpacked after it has ended; they never change.
 """
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from concurrent.futures import Future
+from dataclasses import replace
 
+import structlog
 from sqlalchemy import Connection
 
 from apiserver.storage import statements
-from apiserver.storage.body_cache import BodyCache
+from apiserver.storage.bodies import Bodies, Gathered
 from apiserver.storage.body_files import BodyFiles
-from apiserver.storage.encoding import decode_body, encode_body
-from apiserver.storage.records import Body, Change, ChangeType, Compacted, Key, Page, Record, StaleWrite, Write
-from apiserver.storage.statements import Row, record_of, run
+from apiserver.storage.following import Follower
+from apiserver.storage.records import Body, Change, ChangeType, Compacted, Key, Page, Record, Statistics, Write
+from apiserver.storage.statements import Row, Span, record_of, run
+from apiserver.storage.writer import Writer
 from store.database import Database
-from store.errors import StoreCorrupt
-from store.locks import Lock, take_lock
 
-T = TypeVar("T")
-
-LARGE = 128 << 10
-"""Octets of an encoded body from which it is a file; below, a row is faster (measured: files win from 100-200 KB)."""
-
-_PREPARED_APART = 64 << 10  # octets of a body from which packing and writing it is not the caller's work
 _PAGE_OCTETS = 8 << 20
 _CACHE_OCTETS = 64 << 20
-_PREPARERS = 2
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EncodedBody:
-    """As the columns of object_bodies hold it."""
-
-    encoding: int
-    octets: int
-    content: bytes | None
-    digest: bytes | None
+_log = structlog.get_logger("chancery.apiserver.storage")
 
 
 class StoredChangeLog:
     """`apiserver.storage.records.ChangeLog`; safe to use from any thread."""
 
-    def __init__(self, database: Database, files: BodyFiles | None) -> None:
-        """Without `files` every body is in the database. Closing the log closes the database."""
+    def __init__(
+        self,
+        database: Database,
+        files: BodyFiles | None,
+        *,
+        cache_octets: int = _CACHE_OCTETS,
+        follow: bool = False,
+    ) -> None:
+        """Without `files` every body is in the database. `cache_octets` bounds what is in memory of bodies written or read lately.
+
+        `follow` looks for changes of other processes. Closing the log closes the database.
+        """
         self._database = database
         self._files = files
-        self._cache = BodyCache(_CACHE_OCTETS)
-        self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix="log-bodies")
+        self._bodies = Bodies(files, cache_octets=cache_octets)
+        self._writer = Writer(database, self._bodies, on_commit=self.notice)
         self._subscribers: tuple[Callable[[], None], ...] = ()
         self._lock = threading.Lock()
+        self._follower = (
+            Follower(database, current_revision=self.current_revision, on_change=self.notice) if follow else None
+        )
 
     @property
     def database(self) -> Database:
@@ -66,24 +62,19 @@ class StoredChangeLog:
         return self._files
 
     def commit(self, write: Write) -> "Future[Record]":
-        if write.body is None:
-            return self._notifying(self._database.submit(lambda connection: _commit(connection, write, None)), None)
-        if len(write.body) < _PREPARED_APART:
-            encoded = _in_database(write.body)
-            return self._notifying(
-                self._database.submit(lambda connection: _commit(connection, write, encoded)), write.body
-            )
-        return self._preparers.submit(self._commit_large, write, write.body)
+        return self._writer.commit(write)
 
     def get(self, key: Key, *, with_body: bool = True) -> Record | None:
-        def read(connection: Connection) -> Record | None:
+        def read(connection: Connection) -> tuple[Record | None, Gathered]:
             row = run(connection, statements.PRESENT, (key.storage, key.namespace, key.name)).fetchone()
-            if row is None:
-                return None
-            record = record_of(row)
-            return self._with_body(connection, record) if with_body else record
+            record = None if row is None else record_of(row)
+            bodies = [record.body] if with_body and record is not None else []
+            return record, self._bodies.gather(connection, bodies)
 
-        return self._database.read(read)
+        record, gathered = self._database.read(read)
+        if record is None or not with_body:
+            return record
+        return self._bodies.attached([record], gathered, remember=True)[0]
 
     def page(
         self,
@@ -94,53 +85,76 @@ class StoredChangeLog:
         after: tuple[str, str] | None,
         limit: int,
         with_bodies: bool,
+        name: str | None = None,
     ) -> Page:
-        """Fewer than `limit` records where their bodies would be more than a few megabytes."""
+        """Fewer than `limit` records where their bodies would be more than a few megabytes. Raises Compacted, StoreCorrupt."""
+        span = Span(storage=storage, namespace=namespace, name=name, after=after)
 
-        def read(connection: Connection) -> Page:
+        def read(connection: Connection) -> tuple[Page, Gathered]:
             current, oldest = _state(connection)
             if at is not None and at < oldest:
                 raise Compacted(asked=at, oldest=oldest)
-            present = at is None or at == current
-            parameters = _parameters(storage, None if present else at, namespace, after)
-            statement = statements.page(present=present, namespaced=namespace is not None, after=after is not None)
-            rows = run(connection, statement, [*parameters, limit + 1]).fetchall()
+            query = statements.page(span, at=None if at == current else at, limit=limit + 1)
+            rows = [] if span.is_empty else run(connection, *query).fetchall()
             kept = _within_budget(rows[:limit]) if with_bodies else rows[:limit]
             records = [record_of(row) for row in kept]
-            if with_bodies:
-                records = [self._with_body(connection, record) for record in records]
-            return Page(records=records, revision=current if at is None else at, more=len(kept) < len(rows))
+            gathered = self._bodies.gather(connection, [record.body for record in records] if with_bodies else [])
+            page = Page(records=records, revision=current if at is None else at, more=len(kept) < len(rows))
+            return page, gathered
 
-        return self._database.read(read)
+        page, gathered = self._database.read(read)
+        if not with_bodies:
+            return page
+        # Not remembered: a list of everything would push out what was written lately.
+        return replace(page, records=self._bodies.attached(page.records, gathered, remember=False))
 
     def count(self, storage: str, *, namespace: str | None, at: int, after: tuple[str, str] | None) -> int:
-        statement = statements.count(namespaced=namespace is not None, after=after is not None)
-        parameters = _parameters(storage, at, namespace, after)
-        return self._database.read(lambda connection: int(run(connection, statement, parameters).fetchone()[0]))
+        """Counts what is present, and corrects it by what has changed since `at`."""
+        span = Span(storage=storage, namespace=namespace, after=after)
+
+        def read(connection: Connection) -> int:
+            def number(query: statements.Query) -> int:
+                return int(run(connection, *query).fetchone()[0])
+
+            present = number(statements.count_present(span))
+            if at == _state(connection)[0]:
+                return present
+            come, gone = statements.count_come_since(span, at), statements.count_gone_since(span, at)
+            return present - number(come) + number(gone)
+
+        return 0 if span.is_empty else self._database.read(read)
+
+    def statistics(self) -> Mapping[str, Statistics]:
+        """Of each storage that holds anything."""
+        rows = self._database.read(lambda connection: run(connection, statements.STATISTICS).fetchall())
+        return {storage: Statistics(objects=objects, body_octets=int(octets)) for storage, objects, octets in rows}
 
     def counts(self) -> Mapping[str, int]:
         """How many objects there are in each storage."""
-        return self._database.read(lambda connection: dict(run(connection, statements.COUNTS).fetchall()))
+        return {storage: found.objects for storage, found in self.statistics().items()}
 
     def changes(
         self, *, after: int, limit: int, storage: str | None = None, with_bodies: bool = True
     ) -> Sequence[Change]:
-        def read(connection: Connection) -> Sequence[Change]:
+        """Fewer than `limit` where their bodies would be more than a few megabytes."""
+
+        def read(connection: Connection) -> tuple[list[Change], Gathered]:
             _, oldest = _state(connection)
             if after < oldest:
                 raise Compacted(asked=after, oldest=oldest)
-            parameters = [after, *([] if storage is None else [storage]), limit]
-            rows = run(connection, statements.changes(of_storage=storage is not None), parameters).fetchall()
+            rows = run(connection, *statements.changes(after=after, storage=storage, limit=limit)).fetchall()
             found = [_change(row) for row in (_within_budget(rows) if with_bodies else rows)]
-            if with_bodies:
-                found = [replace(one, record=self._with_body(connection, one.record)) for one in found]
-            return found
+            return found, self._bodies.gather(connection, [one.record.body for one in found] if with_bodies else [])
 
-        return self._database.read(read)
+        found, gathered = self._database.read(read)
+        if not with_bodies:
+            return found
+        records = self._bodies.attached_where_sound([one.record for one in found], gathered)
+        return [replace(one, record=record) for one, record in zip(found, records, strict=True)]
 
     def read_body(self, body: Body) -> bytes:
-        known = body.inline or self._cache.get(body.id)
-        return known if known is not None else self._database.read(lambda connection: self._body(connection, body))
+        gathered = self._database.read(lambda connection: self._bodies.gather(connection, [body]))
+        return self._bodies.octets(body, gathered, remember=True)
 
     def current_revision(self) -> int:
         return self._database.read(_state)[0]
@@ -158,121 +172,25 @@ class StoredChangeLog:
 
         return unsubscribe
 
-    def close(self) -> None:
-        self._preparers.shutdown()
-        self._database.close()
-
-    def _commit_large(self, write: Write, body: bytes) -> Record:
-        """Packs the body and makes its file durable here, beside the writing thread; then commits."""
-        with ExitStack() as stack:
-            encoding, encoded = encode_body(body)
-            if self._files is None or len(encoded) < LARGE:
-                stored = _EncodedBody(encoding=encoding, octets=len(body), content=encoded, digest=None)
-            else:
-                digest = stack.enter_context(self._files.kept(encoded))
-                stored = _EncodedBody(encoding=encoding, octets=len(body), content=None, digest=digest)
-            future = self._database.submit(lambda connection: _commit(connection, write, stored))
-            return self._notifying(future, body).result()
-
-    def _notifying(self, future: "Future[Record]", body: bytes | None) -> "Future[Record]":
-        def committed(done: "Future[Record]") -> None:
-            if done.cancelled() or done.exception() is not None:
-                return
-            if body is not None:
-                self._cache.put(done.result().body.id, body)
-            for wake in self._subscribers:
+    def notice(self, revision: int) -> None:
+        """There may be changes up to `revision`: wakes the subscribers."""
+        for wake in self._subscribers:
+            try:
                 wake()
+            except Exception:  # noqa: BLE001 - none of the others shall miss it
+                _log.exception("a subscriber of the change log failed", revision=revision)
 
-        future.add_done_callback(committed)
-        return future
-
-    def _with_body(self, connection: Connection, record: Record) -> Record:
-        return replace(record, body=replace(record.body, inline=self._body(connection, record.body)))
-
-    def _body(self, connection: Connection, body: Body) -> bytes:
-        known = self._cache.get(body.id)
-        if known is not None:
-            return known
-        row = run(connection, statements.BODY, (body.id,)).fetchone()
-        if row is None:
-            raise Compacted(asked=body.id, oldest=_state(connection)[1])
-        encoding, octets, content, digest = row
-        decoded = decode_body(encoding, self._encoded(content, digest), octets)
-        self._cache.put(body.id, decoded)
-        return decoded
-
-    def _encoded(self, content: bytes | None, digest: bytes | None) -> bytes:
-        if content is not None:
-            return bytes(content)
-        if self._files is None or digest is None:
-            raise StoreCorrupt("a body is said to be in a file, and this database has none; restore a backup")
-        return self._files.read(bytes(digest))
-
-
-def _in_database(body: bytes) -> _EncodedBody:
-    encoding, encoded = encode_body(body)
-    return _EncodedBody(encoding=encoding, octets=len(body), content=encoded, digest=None)
-
-
-def _commit(connection: Connection, write: Write, body: _EncodedBody | None) -> Record:
-    """In the writer's transaction. Raises StaleWrite before anything is changed."""
-    take_lock(connection, Lock.CHANGE)
-    key = write.key
-    row: Row | None = run(connection, statements.PRESENT, (key.storage, key.namespace, key.name)).fetchone()
-    current = None if row is None else record_of(row)
-    if (current.revision if current else 0) != write.expected:
-        raise StaleWrite(current)
-    revision = int(run(connection, statements.NEXT_REVISION).fetchone()[0])
-    if body is not None:
-        run(connection, statements.ADD_BODY, (revision, body.encoding, body.octets, body.content, body.digest))
-        reference = Body(id=revision, octets=body.octets)
-    elif current is not None:
-        reference = current.body
-    else:
-        raise ValueError("a new object needs a body")
-    if current is not None:
-        run(connection, statements.SUPERSEDE, (revision, current.revision))
-    run(
-        connection,
-        statements.ADD_VERSION,
-        (
-            revision,
-            key.storage,
-            key.namespace,
-            key.name,
-            write.uid,
-            write.deletes,
-            current.revision if current else None,
-            revision if write.deletes else None,
-            write.metadata,
-            write.projection,
-            reference.id,
-            reference.octets,
-        ),
-    )
-    return Record(
-        key=key,
-        revision=revision,
-        uid=write.uid,
-        metadata=write.metadata,
-        projection=write.projection,
-        body=replace(reference, inline=write.body),
-        deleted=write.deletes,
-    )
+    def close(self) -> None:
+        """Finishes what was committed."""
+        self._writer.close()
+        if self._follower is not None:
+            self._follower.close()
+        self._database.close()
 
 
 def _state(connection: Connection) -> tuple[int, int]:
     current, oldest = run(connection, statements.STATE).fetchone()
     return int(current), int(oldest)
-
-
-def _parameters(storage: str, at: int | None, namespace: str | None, after: tuple[str, str] | None) -> list[str | int]:
-    return [
-        storage,
-        *([] if at is None else [at, at]),
-        *([] if namespace is None else [namespace]),
-        *(after or ()),
-    ]
 
 
 def _within_budget(rows: Sequence[Row]) -> Sequence[Row]:

@@ -1,11 +1,13 @@
 """Compaction: history that is older than its retention goes, and bodies with it.
 
-- Nothing current is ever touched. The oldest readable revision moves first; what is behind it goes afterwards, a few rows at a time,
+- Nothing current is ever touched. The oldest readable revision moves first; what is behind it goes after that, few rows at a time,
   so that no writer waits for long.
-- A body file goes when no row refers to it, and not before it has been so for a grace time: a reader that found the row a moment
-  ago may still open the file.
+- A body goes with the last version that refers to it. Its file goes a grace time after that: a reader that found the row a
+  moment ago may still open the file. Files that a crash has left without a row go in the same way.
+- Replicas that share a PostgreSQL database may all compact: each keeps its retention, and the first to come does the work.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,47 +16,45 @@ import structlog
 from sqlalchemy import Connection
 
 from apiserver.ambient import Clock
-from apiserver.storage.body_files import BodyFiles
+from apiserver.storage.body_files import PREFIXES, BodyFiles
 from apiserver.storage.change_log import StoredChangeLog
 from apiserver.storage.statements import run
 from store.database import Database
+from store.locks import Lock, take_lock
 
-_CHUNK = 500  # rows in one transaction
-_SAMPLES = 20  # within the retention: how precisely it is kept
 FILE_GRACE = timedelta(minutes=10)
+"""How long a body's file outlives the last version that referred to it, at least."""
 
-_MOVE = "UPDATE log_state SET oldest = ? WHERE id = 1 AND oldest < ?"
+_CHUNK_SECONDS = 0.01  # of the writer's time, once in a while
+_SMALLEST_CHUNK, _LARGEST_CHUNK = 20, 500  # rows in one transaction
+_SAMPLES = 20  # within the retention: how precisely it is kept
+
+_MOVE = "UPDATE log_state SET oldest = ? WHERE id = 1 AND oldest < ? AND revision >= ?"
 _SUPERSEDED = (
     "DELETE FROM object_versions WHERE revision IN (SELECT revision FROM object_versions WHERE superseded_at <= ? LIMIT ?) "
     "RETURNING body_id"
 )
 _UNUSED = "DELETE FROM object_bodies WHERE id = ? AND NOT EXISTS (SELECT 1 FROM object_versions v WHERE v.body_id = ?)"
-_REFERRED = "SELECT 1 FROM object_bodies WHERE digest = ? LIMIT 1"
+_REFERRED = "SELECT DISTINCT digest FROM object_bodies WHERE digest >= ? AND digest <= ?"
 
 _log = structlog.get_logger("chancery.apiserver.compaction")
 
 
 def compact(database: Database, upto: int) -> int:
-    """Makes `upto` the oldest readable revision; returns how many versions went. Raises `store.errors` StorageFault leaves."""
-    database.write(lambda connection: run(connection, _MOVE, (upto, upto)).close())
-    removed = 0
-    while chunk := database.write(lambda connection: _remove_chunk(connection, upto)):
-        removed += chunk
-    return removed
+    """Makes `upto`, no revision of the future, the oldest that can be read; returns how many versions went.
 
-
-def sweep_files(database: Database, files: BodyFiles, *, unused_since: float) -> int:
-    """Deletes the files that no row refers to and that were last written before `unused_since` (seconds since 1970)."""
-    removed = 0
-    for digest, written_at in files.all():
-        if written_at >= unused_since:
-            continue
-        referred = database.read(
-            lambda connection, digest=digest: run(connection, _REFERRED, (digest,)).fetchone() is not None  # type: ignore[misc] # mypy cannot infer a lambda's default
-        )
-        if not referred:
-            removed += files.discard(digest)
-    return removed
+    Raises `store.errors` StorageFault leaves. What it had no time for, the next call does.
+    """
+    database.write(lambda connection: run(connection, _MOVE, (upto, upto, upto)).close())
+    removed, chunk = 0, _SMALLEST_CHUNK
+    while True:
+        begun = time.monotonic()
+        found = database.write(lambda connection, rows=chunk: _remove_chunk(connection, rows))  # type: ignore[misc] # mypy cannot infer a lambda's default
+        removed += found
+        if found < chunk:
+            return removed
+        longer = time.monotonic() - begun < _CHUNK_SECONDS
+        chunk = min(2 * chunk, _LARGEST_CHUNK) if longer else max(chunk // 2, _SMALLEST_CHUNK)
 
 
 class Compactor:
@@ -65,6 +65,7 @@ class Compactor:
         self._retention = retention
         self._clock = clock
         self._samples: deque[tuple[datetime, int]] = deque()
+        self._sweeper = None if log.files is None else FileSweeper(log.database, log.files)
         self._swept_at: datetime | None = None
 
     @property
@@ -77,6 +78,7 @@ class Compactor:
         now = self._clock()
         if self._samples and now < self._samples[-1][0]:
             self._samples.clear()  # the clock went back: ages are unknown, and history is kept rather longer
+            self._swept_at = None
         self._samples.append((now, self._log.current_revision()))
         upto = 0
         while self._samples and now - self._samples[0][0] >= self._retention:
@@ -88,16 +90,50 @@ class Compactor:
         return removed
 
     def _sweep(self, now: datetime) -> None:
-        if self._log.files is None or (self._swept_at is not None and now - self._swept_at < FILE_GRACE):
+        if self._sweeper is None or (self._swept_at is not None and now - self._swept_at < FILE_GRACE):
             return
         self._swept_at = now
-        removed = sweep_files(self._log.database, self._log.files, unused_since=(now - FILE_GRACE).timestamp())
+        removed = self._sweeper.sweep(now)
         if removed:
             _log.info("unused body files removed", files=removed)
 
 
-def _remove_chunk(connection: Connection, upto: int) -> int:
-    rows: Sequence[tuple[int]] = run(connection, _SUPERSEDED, (upto, _CHUNK)).fetchall()
-    for body_id in {row[0] for row in rows}:
+class FileSweeper:
+    """Deletes files that no row refers to, once they have been seen so for a grace time. For one thread."""
+
+    def __init__(self, database: Database, files: BodyFiles) -> None:
+        self._database = database
+        self._files = files
+        self._unused_since: dict[bytes, datetime] = {}
+
+    def sweep(self, now: datetime) -> int:
+        """Looks through all files; returns how many went."""
+        sweep = self._files.begin_sweep()
+        removed = 0
+        found: dict[bytes, datetime] = {}
+        for prefix in PREFIXES:
+            for digest in self._unused(prefix):
+                since = min(self._unused_since.get(digest, now), now)
+                if now - since >= FILE_GRACE and sweep.discard(digest):
+                    removed += 1
+                else:
+                    found[digest] = since
+        self._unused_since = found
+        return removed
+
+    def _unused(self, prefix: str) -> set[bytes]:
+        present = self._files.digests(prefix)
+        if not present:
+            return set()
+        least, greatest = bytes.fromhex(prefix), bytes.fromhex(prefix) + b"\xff" * 31
+        rows = self._database.read(lambda connection: run(connection, _REFERRED, (least, greatest)).fetchall())
+        return set(present) - {bytes(row[0]) for row in rows}
+
+
+def _remove_chunk(connection: Connection, rows: int) -> int:
+    take_lock(connection, Lock.COMPACTION)
+    (oldest,) = run(connection, "SELECT oldest FROM log_state WHERE id = 1").fetchone()
+    removed: Sequence[tuple[int]] = run(connection, _SUPERSEDED, (oldest, rows)).fetchall()
+    for body_id in {row[0] for row in removed}:
         run(connection, _UNUSED, (body_id, body_id))
-    return len(rows)
+    return len(removed)

@@ -7,8 +7,8 @@ from pathlib import Path
 from apiserver.storage.body_files import BodyFiles
 from apiserver.storage.change_log import StoredChangeLog
 from apiserver.storage.migrations import CHANGE_LOG
-from store.database import open_database
-from store.errors import StoreExposed, StoreUnavailable
+from store.database import open_database, sqlite_path
+from store.errors import StoreExposed, StoreUnavailable, UnsupportedDatabase
 
 BODIES = "bodies"
 _LOCK = "lock"
@@ -21,8 +21,7 @@ class DataDirectory:
         """Makes it where it is missing. Raises StoreUnavailable, StoreExposed."""
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            mode = path.stat().st_mode & 0o777
-            if mode & 0o077:
+            if path.stat().st_mode & 0o077:
                 raise StoreExposed(f"others may look into {path}; run: chmod 700 {path}")
             self._descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as err:
@@ -30,7 +29,7 @@ class DataDirectory:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
-            os.close(self._descriptor)
+            self.close()
             raise StoreUnavailable(
                 f"another process uses {path}; stop it first, or use another data directory"
             ) from err
@@ -41,12 +40,35 @@ class DataDirectory:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def __enter__(self) -> "DataDirectory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def open_change_log(url: str, directory: Path) -> StoredChangeLog:
     """Opens and migrates the log at `url`. Raises `store.errors` StorageFault leaves.
 
-    On SQLite large bodies are files below `directory`, which the caller has taken.
+    An SQLite file lies in `directory`, which the caller has taken (`DataDirectory`), and large bodies are files below it: whoever
+    opened the same file from another directory would not find them.
     """
+    path = sqlite_path(url)
+    if path is not None and path.parent.resolve() != directory.resolve():
+        raise UnsupportedDatabase(f"{path} is outside of the data directory {directory}; put it there, bodies with it")
     database = open_database(url, CHANGE_LOG)
-    files = BodyFiles(directory / BODIES) if database.dialect == "sqlite" else None
-    return StoredChangeLog(database, files)
+    try:
+        if path is None:
+            return StoredChangeLog(database, None, follow=True)
+        return StoredChangeLog(database, _files_of(path, directory / BODIES))
+    except BaseException:
+        database.close()
+        raise
+
+
+def _files_of(database: Path, directory: Path) -> BodyFiles:
+    """Raises UnsupportedDatabase where they belong to another database, whose files would look unused here."""
+    files = BodyFiles(directory)
+    if files.owner(database.name) != database.name:
+        raise UnsupportedDatabase(f"{directory} belongs to {files.owner(database.name)}, not to {database.name}")
+    return files

@@ -97,6 +97,14 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """What a storage holds now; `body_octets` as JSON, uncompressed, without metadata."""
+
+    objects: int
+    body_octets: int
+
+
 class StaleWrite(Exception):
     """The object is not at the expected revision; `current` is what it is at, or None where there is none."""
 

@@ -45,13 +45,21 @@ versions = Table(
         "storage",
         "namespace",
         "name",
-        unique=True,
-        sqlite_where=text("superseded_at IS NULL AND NOT deleted"),
-        postgresql_where=text("superseded_at IS NULL AND NOT deleted"),
+        "superseded_at",
+        "body_octets",
+        sqlite_where=text("superseded_at IS NULL"),
+        postgresql_where=text("superseded_at IS NULL"),
     ),
-    Index("object_versions_superseded", "superseded_at"),
+    Index("object_versions_storage", "storage", "revision"),
+    Index(
+        "object_versions_superseded",
+        "superseded_at",
+        sqlite_where=text("superseded_at IS NOT NULL"),
+        postgresql_where=text("superseded_at IS NOT NULL"),
+    ),
     Index("object_versions_body", "body_id"),
 )
+"""A tombstone is superseded by itself: it is never what an object was. The index of what is present answers counts alone."""
 
 bodies = Table(
     "object_bodies",
@@ -61,7 +69,12 @@ bodies = Table(
     Column("octets", BigInteger, nullable=False),
     Column("content", LargeBinary),
     Column("digest", LargeBinary),
-    Index("object_bodies_digest", "digest"),
+    Index(
+        "object_bodies_digest",
+        "digest",
+        sqlite_where=text("digest IS NOT NULL"),
+        postgresql_where=text("digest IS NOT NULL"),
+    ),
 )
 """`content` null: the octets are in the file that `digest` (SHA-256 of the encoded body) names."""
 

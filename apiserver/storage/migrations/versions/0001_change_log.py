@@ -13,7 +13,9 @@ depends_on = None
 
 _REVISION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _ORDERED = sa.Text(collation="C").with_variant(sa.Text, "sqlite")
-_PRESENT = sa.text("superseded_at IS NULL AND NOT deleted")
+_PRESENT = sa.text("superseded_at IS NULL")
+_SUPERSEDED = sa.text("superseded_at IS NOT NULL")
+_IN_FILES = sa.text("digest IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -26,7 +28,9 @@ def upgrade() -> None:
         sa.Column("content", sa.LargeBinary),
         sa.Column("digest", sa.LargeBinary),
     )
-    op.create_index("object_bodies_digest", "object_bodies", ["digest"])
+    op.create_index(
+        "object_bodies_digest", "object_bodies", ["digest"], sqlite_where=_IN_FILES, postgresql_where=_IN_FILES
+    )
     state = op.create_table(
         "log_state",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
@@ -60,10 +64,16 @@ def _versions() -> None:
     op.create_index(
         "object_versions_present",
         "object_versions",
-        ["storage", "namespace", "name"],
-        unique=True,
+        ["storage", "namespace", "name", "superseded_at", "body_octets"],
         sqlite_where=_PRESENT,
         postgresql_where=_PRESENT,
     )
-    op.create_index("object_versions_superseded", "object_versions", ["superseded_at"])
+    op.create_index("object_versions_storage", "object_versions", ["storage", "revision"])
+    op.create_index(
+        "object_versions_superseded",
+        "object_versions",
+        ["superseded_at"],
+        sqlite_where=_SUPERSEDED,
+        postgresql_where=_SUPERSEDED,
+    )
     op.create_index("object_versions_body", "object_versions", ["body_id"])
