@@ -4,7 +4,7 @@
 - JSON has one kind of number: 1.0 is an integer. True is none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 import orjson
@@ -198,14 +198,16 @@ def _json_type(value: JsonValue) -> str:
 
 
 def _is_integer(value: JsonValue) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) or isinstance(value, float) and value.is_integer()
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: JsonValue) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-_TYPE_CHECKS = {
+_TYPE_CHECKS: Mapping[str, Callable[[JsonValue], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),

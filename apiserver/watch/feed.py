@@ -40,6 +40,7 @@ class Feed:
         self._hub = hub
         self._workers = workers
         self._poll_seconds = poll_seconds
+        self.started = asyncio.Event()
         self._new = asyncio.Event()
         self._waiting: dict[asyncio.Future[None], int] = {}
 
@@ -52,6 +53,7 @@ class Feed:
 
         unsubscribe = self._log.subscribe(wake)
         self._hub.seen = await self._in_worker(self._log.current_revision)
+        self.started.set()
         ticking = asyncio.create_task(self._tick())
         try:
             while True:

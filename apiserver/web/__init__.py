@@ -1,0 +1,1 @@
+"""The HTTP edge: one pipeline for every request, and a handler for each verb."""

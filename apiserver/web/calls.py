@@ -1,0 +1,33 @@
+"""One request under way: what is known of it so far, filled in by the pipeline from its first step to its last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from apiserver.identity.user import User
+from apiserver.requests.path import RequestInfo
+from apiserver.requests.warnings import WarningHeaders
+
+_UNREAD = RequestInfo(path="", verb="")
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """`query` has the last value of each name; those that may be repeated are read from the request."""
+
+    request: web.Request
+    query: Mapping[str, str]
+    audit_id: str
+    info: RequestInfo = _UNREAD
+    user: User | None = None
+    warnings: WarningHeaders = field(default_factory=WarningHeaders)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer carries (RFC 9111: nobody keeps an answer that depends on who asks)."""
+        return {"Audit-Id": self.audit_id, "Cache-Control": "no-cache, private"}
+
+    def values(self, name: str) -> list[str]:
+        """All values of a query parameter that may be repeated."""
+        return self.request.query.getall(name, [])
