@@ -46,11 +46,11 @@ class StoredChangeLog:
         self._database = database
         self._files = files
         self._bodies = Bodies(files, cache_octets=cache_octets)
-        self._writer = Writer(database, self._bodies, on_commit=self.notice)
+        self._writer = Writer(database, self._bodies, on_commit=self._committed)
         self._subscribers: tuple[Callable[[], None], ...] = ()
         self._lock = threading.Lock()
         self._follower = (
-            Follower(database, current_revision=self.current_revision, on_change=self.notice) if follow else None
+            Follower(database, current_revision=self.current_revision, on_change=self._wake) if follow else None
         )
 
     @property
@@ -172,20 +172,24 @@ class StoredChangeLog:
 
         return unsubscribe
 
-    def notice(self, revision: int) -> None:
-        """There may be changes up to `revision`: wakes the subscribers."""
-        for wake in self._subscribers:
-            try:
-                wake()
-            except Exception:  # noqa: BLE001 - none of the others shall miss it
-                _log.exception("a subscriber of the change log failed", revision=revision)
-
     def close(self) -> None:
         """Finishes what was committed."""
         self._writer.close()
         if self._follower is not None:
             self._follower.close()
         self._database.close()
+
+    def _committed(self, revision: int) -> None:
+        self._wake(revision)
+        if self._follower is not None:
+            self._follower.skip(revision)
+
+    def _wake(self, revision: int) -> None:
+        for wake in self._subscribers:
+            try:
+                wake()
+            except Exception:  # noqa: BLE001 - none of the others shall miss it
+                _log.exception("a subscriber of the change log failed", revision=revision)
 
 
 def _state(connection: Connection) -> tuple[int, int]:

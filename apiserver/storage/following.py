@@ -34,6 +34,10 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="log-follower", daemon=True)
         self._thread.start()
 
+    def skip(self, revision: int) -> None:
+        """This process has written up to `revision`, and everybody here knows."""
+        self._seen = revision
+
     def close(self) -> None:
         self._closing.set()
         self._thread.join()

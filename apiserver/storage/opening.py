@@ -11,6 +11,9 @@ from store.database import open_database, sqlite_path
 from store.errors import StoreExposed, StoreUnavailable, UnsupportedDatabase
 
 BODIES = "bodies"
+DATABASE = "apiserver.db"
+"""Names in a data directory and in a backup; another name for the database may be given."""
+
 _LOCK = "lock"
 
 
@@ -60,15 +63,19 @@ def open_change_log(url: str, directory: Path) -> StoredChangeLog:
     try:
         if path is None:
             return StoredChangeLog(database, None, follow=True)
-        return StoredChangeLog(database, _files_of(path, directory / BODIES))
+        return StoredChangeLog(database, files_of(path))
     except BaseException:
         database.close()
         raise
 
 
-def _files_of(database: Path, directory: Path) -> BodyFiles:
-    """Raises UnsupportedDatabase where they belong to another database, whose files would look unused here."""
+def files_of(database: Path) -> BodyFiles:
+    """The files beside an SQLite database. Raises UnsupportedDatabase where another's are there: here they would look unused."""
+    directory = database.parent / BODIES
     files = BodyFiles(directory)
-    if files.owner(database.name) != database.name:
-        raise UnsupportedDatabase(f"{directory} belongs to {files.owner(database.name)}, not to {database.name}")
+    owner = files.owner(database.name)
+    if owner != database.name:
+        raise UnsupportedDatabase(
+            f"{directory} belongs to {owner}, not to {database.name}; use a data directory for each"
+        )
     return files
