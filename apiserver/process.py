@@ -15,14 +15,17 @@ from aiohttp import web
 
 from apiserver.ambient import Clock, Entropy
 from apiserver.discovery.documents import DiscoveryDocuments
+from apiserver.discovery.version import version_document
 from apiserver.errors import ApiSettingsInvalid
 from apiserver.identity.authentication import Authenticator
 from apiserver.identity.authorization import Authorizer
+from apiserver.identity.files import WatchedFiles, keep_looking, read_bundle
 from apiserver.identity.tls import ReloadingContext, ServingPair
-from apiserver.identity.trust import Trust
+from apiserver.identity.trust import CaBundle, RequestHeaderSettings, Trust
 from apiserver.identity.user import Attributes
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.manifests import load_kinds
+from apiserver.openapi.documents import OpenApiDocuments
 from apiserver.operations.collections import Collections
 from apiserver.operations.lists import Lists
 from apiserver.operations.objects import Objects
@@ -57,6 +60,7 @@ class Ambient:
     clock: Clock
     monotonic: Callable[[], float]
     entropy: Entropy
+    program_version: str
 
 
 async def serve(
@@ -73,6 +77,7 @@ async def serve(
     Raises KindsInvalid, ApiSettingsInvalid, and `store.errors` StorageFault leaves.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    adopt_files(settings, trust)
     catalogue = Catalogue(load_kinds(kind_paths(settings)))
     tls = ReloadingContext(pair, trust, minimum=_tls_version(settings.serving.tls_min_version))
     async with contextlib.AsyncExitStack() as stack:
@@ -87,7 +92,8 @@ async def serve(
         application.router.add_route("*", "/{path:.*}", pipeline.handle)
         listener = HttpListener(application, tls.context)
         compactor = Compactor(log, retention=settings.objects.history_retention, clock=ambient.clock)
-        await stack.enter_async_context(_running(feed.run(), _compacting(compactor, workers)))
+        watched = watched_files(settings, tls, trust)
+        await stack.enter_async_context(_running(feed.run(), _compacting(compactor, workers), keep_looking(watched)))
         await feed.started.wait()
         stack.push_async_callback(_stop, settings, listener, hub)
         try:
@@ -100,6 +106,51 @@ async def serve(
         await stopping.wait()
         _log.info("stopping", watches=len(hub))
     _log.info("stopped")
+
+
+def adopt_files(settings: ApiServerSettings, trust: Trust) -> None:
+    """Takes over the CAs that are in files. Raises ApiSettingsInvalid."""
+    if settings.trust.client_ca_file is not None:
+        trust.set_client_ca(read_bundle(settings.trust.client_ca_file))
+    if settings.trust.requestheader_client_ca_file is not None:
+        trust.set_request_header(_request_header(settings, read_bundle(settings.trust.requestheader_client_ca_file)))
+
+
+def watched_files(settings: ApiServerSettings, tls: ReloadingContext, trust: Trust) -> Sequence[WatchedFiles]:
+    """The files that are read again while the server runs."""
+    serving, files = settings.serving, settings.trust
+    watched = []
+    if serving.tls_cert_file and serving.tls_private_key_file:
+        paths = (serving.tls_cert_file, serving.tls_private_key_file)
+        watched.append(
+            WatchedFiles(paths=paths, adopt=lambda both: tls.use(ServingPair(chain=both[0], private_key=both[1])))
+        )
+    if files.client_ca_file:
+        watched.append(
+            WatchedFiles(
+                paths=(files.client_ca_file,), adopt=lambda one: trust.set_client_ca(CaBundle.from_pem(one[0]))
+            )
+        )
+    if files.requestheader_client_ca_file:
+        watched.append(
+            WatchedFiles(
+                paths=(files.requestheader_client_ca_file,),
+                adopt=lambda one: trust.set_request_header(_request_header(settings, CaBundle.from_pem(one[0]))),
+            )
+        )
+    return watched
+
+
+def _request_header(settings: ApiServerSettings, ca: CaBundle) -> RequestHeaderSettings:
+    given = settings.trust
+    return RequestHeaderSettings(
+        ca=ca,
+        allowed_names=given.requestheader_allowed_names,
+        username_headers=given.requestheader_username_headers,
+        uid_headers=given.requestheader_uid_headers,
+        group_headers=given.requestheader_group_headers,
+        extra_headers_prefix=given.requestheader_extra_headers_prefix,
+    )
 
 
 def kind_paths(settings: ApiServerSettings) -> Sequence[Path]:
@@ -162,7 +213,12 @@ def _pipeline(
         may_create=may_create,
         workers=workers,
     )
-    paths = PathHandlers(discovery=DiscoveryDocuments(catalogue), workers=workers)
+    paths = PathHandlers(
+        discovery=DiscoveryDocuments(catalogue),
+        openapi=OpenApiDocuments(catalogue, program_version=ambient.program_version),
+        version=version_document(ambient.program_version),
+        workers=workers,
+    )
     return Pipeline(
         authenticator=authenticator,
         authorizer=authorizer,
@@ -189,7 +245,7 @@ def _creation(attributes: Attributes) -> Attributes:
 class _AnyNamespace:
     """Without a cluster nobody says which namespaces there are."""
 
-    async def verify_may_create(self, namespace: str) -> None:
+    async def verify_may_create(self, namespace: str) -> None:  # noqa: ARG002 - the port's signature
         return None
 
 

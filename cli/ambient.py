@@ -6,6 +6,7 @@
 
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,11 @@ DEBUG_VARIABLE = "CHANCERY_DEBUG"
 def clock() -> datetime:
     """The present instant: aware, UTC."""
     return datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Seconds that only go forward, from an instant that means nothing."""
+    return time.monotonic()
 
 
 def entropy(octets: int) -> bytes:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 import agent.errors as beside_services
+import apiserver.errors as storage_api
 import ca.client.errors as client
 import ca.errors as authority
 import certs.errors as certificates
@@ -84,6 +85,12 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     client.CallNotFound: ExitCode.NOT_FOUND,
     client.CallOutOfTurn: ExitCode.NOT_READY,
     client.CallUnavailable: ExitCode.UNAVAILABLE,
+    storage_api.CallerFault: ExitCode.REFUSED,
+    storage_api.Retryable: ExitCode.UNAVAILABLE,
+    storage_api.ServerFault: ExitCode.INTERNAL,
+    storage_api.KindsInvalid: ExitCode.REFUSED,
+    storage_api.ApiSettingsInvalid: ExitCode.NOT_READY,
+    storage_api.ClusterUnreachable: ExitCode.UNAVAILABLE,
     beside_services.CredentialsInvalid: ExitCode.DENIED,
     beside_services.ScheduleInvalid: ExitCode.REFUSED,
     beside_services.ThresholdInvalid: ExitCode.REFUSED,

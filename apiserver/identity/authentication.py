@@ -43,8 +43,12 @@ class Authenticator:
         self._tokens = tokens
         self._peers = Peers()
 
-    async def authenticate(self, connection: ssl.SSLObject | None, headers: Headers) -> User:
-        """Raises Unauthorized; ClusterUnreachable where a token cannot be looked at."""
+    async def authenticate(self, connection: ssl.SSLObject | None, headers: Headers, *, is_open: bool) -> User:
+        """`is_open`: everybody may have what is asked for. Raises Unauthorized; ClusterUnreachable where a token cannot be judged.
+
+        Whoever shows nothing is anonymous where that is enough, and unknown elsewhere: nothing else is open to strangers, so that a
+        certificate that was forgotten is told apart from rights that are missing.
+        """
         now = self._clock()
         peer = self._peers.of(connection, self._trust.generation)
         proven = self._front_proxy(peer, headers, now) or self._certificate(peer, now)
@@ -52,7 +56,7 @@ class Authenticator:
             proven = await self._token(headers)
         if proven is not None:
             return _with_group(proven, AUTHENTICATED_GROUP)
-        if not self._anonymous or peer is not None:
+        if not (self._anonymous and is_open):
             raise Unauthorized
         return User(name=ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
 

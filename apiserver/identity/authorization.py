@@ -30,7 +30,7 @@ class Authorizer:
 
     async def authorize(self, user: User, attributes: Attributes) -> None:
         """Raises Forbidden; InternalError where the cluster cannot be asked."""
-        if not attributes.resource and self._is_open(attributes.path):
+        if not attributes.resource and self.is_open(attributes.path):
             return
         if MASTERS_GROUP in user.groups:
             return
@@ -38,7 +38,8 @@ class Authorizer:
         if reason is not None:
             raise self._forbidden(user, attributes, reason)
 
-    def _is_open(self, path: str) -> bool:
+    def is_open(self, path: str) -> bool:
+        """Whether everybody may have what is at a path."""
         return path in self._exact or path.startswith(self._prefixes)
 
     @staticmethod

@@ -74,9 +74,10 @@ class Pipeline:
             if not call.info.is_long_running:  # 2
                 stack.enter_context(_timeouts_told())
                 await stack.enter_async_context(asyncio.timeout(self._request_timeout))
-            call.user = await self._authenticator.authenticate(
-                request.get_extra_info("ssl_object"), request.headers
-            )  # 3
+            is_open = not call.info.is_resource and self._authorizer.is_open(call.info.path)
+            call.user = await self._authenticator.authenticate(  # 3
+                request.get_extra_info("ssl_object"), request.headers, is_open=is_open
+            )
             await self._authorizer.authorize(call.user, attributes_of(call))  # 7
             return await self._dispatch(call)  # 8
 

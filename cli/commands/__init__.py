@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cli.lazy_group import LazyCommand
 
 _AUTHORITY = "Authority"
+_STORAGE = "Storage API"
 _CERTIFICATES = "Certificates"
 _FILES = "Files, without a server"
 _ADMINISTRATION = "Administration"
@@ -18,6 +19,7 @@ def _entry(module: str, section: str, summary: str) -> LazyCommand:
 COMMANDS: Mapping[str, LazyCommand] = {
     "init": _entry("init", _AUTHORITY, "Make an authority: root, issuing CA, policy, administrator."),
     "serve": _entry("serve", _AUTHORITY, "Run the authority."),
+    "apiserver": _entry("apiserver", _STORAGE, "Run the storage API server."),
     "sign": _entry("sign", _CERTIFICATES, "Make a key and have it certified."),
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),

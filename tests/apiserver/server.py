@@ -87,7 +87,7 @@ def running_api_server(directory: Path, **settings: object) -> Iterator[RunningA
             parsed,
             pair=serving_pair(serving_ca),
             trust=trust,
-            ambient=Ambient(clock=clock, monotonic=time.monotonic, entropy=secrets.token_bytes),
+            ambient=Ambient(clock=clock, monotonic=time.monotonic, entropy=secrets.token_bytes, program_version="0.0.0"),
             stopping=stopping,
             announce=lambda url, tls: started.set_result((url, tls)),
         )

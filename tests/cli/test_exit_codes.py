@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import agent.errors
+import apiserver.errors
 import ca.client.errors
 import ca.errors
 import certs.errors
@@ -14,6 +15,7 @@ from cli.exit_codes import MEANINGS, ExitCode, exit_code_of, mapped_class
 
 ROOTS = (
     agent.errors.AgentError,
+    apiserver.errors.ApiError,
     ca.client.errors.ClientError,
     ca.errors.CaError,
     certs.errors.CertsError,

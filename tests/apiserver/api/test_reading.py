@@ -272,3 +272,42 @@ def test_cluster_scope_and_namespaces_do_not_mix(api, namespace):
     assert "namespace" not in created.document["metadata"]
     assert api.get(f"{REPORTS}/namespaces/{namespace}/clusterpolicyreports").status == 404
     assert api.create(f"{REPORTS}/policyreports", report("a")).status == 405
+
+
+def test_discovery_is_told_in_both_forms(api):
+    aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    legacy = api.get("/apis", headers={"Accept": "application/json"})
+    new = api.get("/apis", headers={"Accept": f"{aggregated},{aggregated.replace('v=v2', 'v=v2beta1')}"})
+    again = api.get("/apis", headers={"Accept": aggregated, "If-None-Match": new.headers["ETag"]})
+
+    assert legacy.document["kind"] == "APIGroupList"
+    assert new.headers["Content-Type"] == aggregated
+    assert new.document["items"][0]["versions"][0]["freshness"] == "Current"
+    assert (again.status, again.octets) == (304, b"")
+
+
+def test_resources_of_a_version_are_listed(api):
+    resources = {one["name"]: one for one in api.get(WARDLE).document["resources"]}
+
+    assert resources["flunders"]["verbs"] == [
+        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
+    ]  # fmt: skip
+    assert resources["flunders/status"]["verbs"] == ["get", "patch", "update"]
+    assert api.get("/apis/wardle.example.com").document["preferredVersion"]["version"] == "v1alpha1"
+
+
+def test_openapi_is_found_by_its_hash(api):
+    paths = api.get("/openapi/v3").document["paths"]
+    url = paths["apis/wgpolicyk8s.io/v1alpha2"]["serverRelativeURL"]
+    document = api.get(url)
+    astray = api.get(url.partition("?")[0], hash="0")
+
+    assert document.headers["Cache-Control"] == "public, immutable"
+    kinds = document.document["components"]["schemas"]["io.wgpolicyk8s.v1alpha2.PolicyReport"]
+    assert kinds["x-kubernetes-group-version-kind"][0]["kind"] == "PolicyReport"
+    assert (astray.status, astray.headers["Location"]) == (301, url)
+    assert api.get("/openapi/v2").document["swagger"] == "2.0"
+
+
+def test_version_is_told(api):
+    assert api.get("/version").document["gitVersion"].startswith("v1.")

@@ -162,9 +162,7 @@ def test_watch_list_of_the_future_ends_in_an_error(api, flunders):
 def test_many_watchers_see_the_same_order(api, flunders):
     start = revision(api.get(flunders).document)
     watches = [api.watch(flunders, resourceVersion=start) for _ in range(8)]
-    writers = [
-        in_background(lambda index=index: api.create(flunders, flunder(f"f{index:02}"))) for index in range(12)
-    ]
+    writers = [in_background(lambda index=index: api.create(flunders, flunder(f"f{index:02}"))) for index in range(12)]
     for writer in writers:
         writer.join()
 
