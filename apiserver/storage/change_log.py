@@ -153,8 +153,15 @@ class StoredChangeLog:
         return [replace(one, record=record) for one, record in zip(found, records, strict=True)]
 
     def read_body(self, body: Body) -> bytes:
-        gathered = self._database.read(lambda connection: self._bodies.gather(connection, [body]))
-        return self._bodies.octets(body, gathered, remember=True)
+        """Raises StoreCorrupt, and Compacted where every version with this body is gone."""
+
+        def read(connection: Connection) -> Gathered:
+            gathered = self._bodies.gather(connection, [body])
+            if body.id not in gathered and run(connection, statements.REFERS, (body.id,)).fetchone() is None:
+                raise Compacted(asked=body.id, oldest=_state(connection)[1])
+            return gathered
+
+        return self._bodies.octets(body, self._database.read(read), remember=True)
 
     def current_revision(self) -> int:
         return self._database.read(_state)[0]

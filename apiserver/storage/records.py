@@ -140,8 +140,13 @@ class ChangeLog(Protocol):
         after: tuple[str, str] | None,
         limit: int,
         with_bodies: bool,
+        name: str | None = None,
     ) -> Page:
-        """Objects by (namespace, name), as they were at revision `at` (None: now). `after` is exclusive. Raises Compacted."""
+        """Objects by (namespace, name), as they were at revision `at` (None: now). `after` is exclusive. Raises Compacted.
+
+        Fewer than `limit` where their bodies would be more than a few megabytes; `more` is the truth. One damaged body is
+        StoreCorrupt for the page.
+        """
 
     def count(self, storage: str, *, namespace: str | None, at: int, after: tuple[str, str] | None) -> int:
         """How many objects there were at `at` behind `after`."""
@@ -149,10 +154,14 @@ class ChangeLog(Protocol):
     def changes(
         self, *, after: int, limit: int, storage: str | None = None, with_bodies: bool = True
     ) -> Sequence[Change]:
-        """Changes with a greater revision, oldest first. Raises Compacted where some of them are gone."""
+        """Changes with a greater revision, oldest first. Raises Compacted where some of them are gone.
+
+        Fewer than `limit` where their bodies would be more than a few megabytes; none: there are no more. A body that is damaged
+        is not inline, so that one object does not end everybody's watch; `read_body` says what is wrong with it.
+        """
 
     def read_body(self, body: Body) -> bytes:
-        """The JSON of a body. Raises StoreCorrupt."""
+        """The JSON of a body. Raises StoreCorrupt, and Compacted where the versions that it belongs to are gone."""
 
     def current_revision(self) -> int:
         """The newest revision; it never goes back."""

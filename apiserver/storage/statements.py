@@ -35,6 +35,7 @@ _GONE_SINCE = "v.superseded_at > ? AND +v.revision <= ?"
 PRESENT = (
     f"SELECT {VERSION} FROM object_versions v WHERE v.storage = ? AND v.namespace = ? AND v.name = ? AND {IS_PRESENT}"  # noqa: S608 - our own text
 )
+REFERS = "SELECT 1 FROM object_versions v WHERE v.body_id = ? LIMIT 1"
 STATE = "SELECT revision, oldest FROM log_state WHERE id = 1"
 STATISTICS = (
     f"SELECT v.storage, count(*), sum(v.body_octets) FROM object_versions v WHERE {IS_PRESENT} GROUP BY v.storage"  # noqa: S608 - our own text
