@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
+from tests.servers.kubernetes.binaries import VARIABLE as KUBERNETES_BINARIES
+from tests.servers.kubernetes.binaries import find_binaries
 
 KEPT_VARIABLES = frozenset(
     {"PATH", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PGBIN", "GRPC_SSL_CIPHER_SUITES"}
@@ -42,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="chancery-home-")
     config.add_cleanup(home.cleanup)
     kept = scrubbed(os.environ)
+    kept[KUBERNETES_BINARIES] = str(find_binaries(os.environ).directory)  # while HOME still leads to the cache
     os.environ.clear()
     os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     sys.addaudithook(refuse_foreign_hosts)
