@@ -2,12 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.database import Database, open_database
+from store.database import Database, open_database, sqlite_path
 from store.errors import StoreUnavailable, UnsupportedDatabase
 from store.schema import sealing_keys
 
@@ -131,3 +132,16 @@ def test_check_and_integrity_pass_on_a_healthy_database(database: Database) -> N
 def test_address_of_no_database_of_ours_is_refused(url: str) -> None:
     with pytest.raises(UnsupportedDatabase):
         open_database(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("sqlite:///var/lib/x.db", "/var/lib/x.db"),
+        ("sqlite:////var/lib/x.db", "/var/lib/x.db"),
+        ("sqlite://relative.db", None),
+        ("postgresql://user@host/name", None),
+    ],
+)
+def test_file_behind_an_address(address: str, path: str | None) -> None:
+    assert sqlite_path(address) == (None if path is None else Path(path))

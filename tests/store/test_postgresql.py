@@ -249,3 +249,34 @@ def test_server_that_comes_back_is_used_again(request: pytest.FixtureRequest) ->
         assert inventory.counts(now=NOW).total == 2
         database.close()
         server.stop()
+
+
+def test_listener_hears_what_is_notified_on_its_channel(postgresql_url: str) -> None:
+    database = PostgresqlDatabase(postgresql_url)
+    listener = database.listen("ours")
+
+    assert not listener.wait(0.05)
+    database.write(lambda connection: connection.exec_driver_sql("SELECT pg_notify('theirs', '')").all())
+    assert not listener.wait(0.05)
+    database.write(lambda connection: connection.exec_driver_sql("SELECT pg_notify('ours', '')").all())
+    assert listener.wait(10)
+
+    listener.close()
+    database.close()
+
+
+def test_listener_whose_connection_went_says_so(postgresql_url: str) -> None:
+    database = PostgresqlDatabase(postgresql_url)
+    listener = database.listen("ours")
+    database.read(
+        lambda connection: connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).all()
+    )
+
+    with pytest.raises(StoreUnavailable):
+        listener.wait(10)
+
+    listener.close()
+    database.close()
