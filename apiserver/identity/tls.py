@@ -12,7 +12,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from apiserver.errors import ApiSettingsInvalid
 from apiserver.identity.trust import Trust, TrustSettings
@@ -25,6 +28,14 @@ class ServingPair:
     chain: bytes
     private_key: bytes = field(repr=False)
 
+    @property
+    def not_after(self) -> datetime:
+        """Of the leaf. Raises ApiSettingsInvalid."""
+        try:
+            return x509.load_pem_x509_certificates(self.chain)[0].not_valid_after_utc
+        except (ValueError, IndexError) as err:
+            raise ApiSettingsInvalid([f"the serving certificate cannot be read: {err}"]) from err
+
 
 class ReloadingContext:
     """`context` is what a listener takes; it hands every handshake over to the newest one, with and without SNI."""
@@ -33,6 +44,7 @@ class ReloadingContext:
         """Raises ApiSettingsInvalid."""
         self._minimum = minimum
         self._pair = pair
+        self.not_after = pair.not_after
         self._trust = trust
         self._lock = threading.Lock()
         self.context = self._newest = _server_context(pair, trust.present, minimum)
@@ -48,6 +60,7 @@ class ReloadingContext:
         with self._lock:
             self._newest = _server_context(pair, self._trust.present, self._minimum)
             self._pair = pair
+            self.not_after = pair.not_after
 
     def _renew(self) -> None:
         with self._lock:

@@ -73,6 +73,11 @@ class Kind:
         wanted = [column.json_path for column in self.columns if not column.json_path.startswith(".metadata")]
         return tuple(dict.fromkeys([*wanted, *self.selectable_fields]))
 
+    @property
+    def merges_strategically(self) -> bool:
+        """Whether its schema says how lists are merged, so that a strategic merge patch has a meaning."""
+        return _declares_strategy(self.schema)
+
     def subject(self, name: str = "", uid: str = "") -> Subject:
         """Names an object by its resource."""
         return Subject(name=name, group=self.group, kind=self.names.plural, uid=uid)
@@ -84,3 +89,8 @@ class Kind:
     def stamp(self, document: JsonObject) -> JsonObject:
         """A copy that says which kind it is."""
         return {**document, "apiVersion": self.api_version, "kind": self.names.kind}
+
+
+def _declares_strategy(schema: Schema) -> bool:
+    inner = [*schema.properties.values(), *([schema.items] if schema.items is not None else [])]
+    return bool(schema.patch_strategy) or any(_declares_strategy(child) for child in inner)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 from apiserver.ambient import Clock, Entropy
 from apiserver.documents import JsonObject
-from apiserver.errors import AlreadyExists, BadRequest, Conflict, NameTaken, NotFound
+from apiserver.errors import AlreadyExists, BadRequest, Conflict, NameTaken, NotFound, Subject
 from apiserver.fields.apply import apply
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.kind import Kind
@@ -40,8 +40,8 @@ _NAMES = 8
 class Namespaces(Protocol):
     """Who says whether something may be created in a namespace."""
 
-    async def verify_may_create(self, namespace: str) -> None:
-        """Raises NotFound, Forbidden, ServiceUnavailable."""
+    async def verify_may_create(self, namespace: str, subject: Subject) -> None:
+        """`subject` is what would be created. Raises NotFound, Forbidden, ServiceUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +163,8 @@ class Objects:
     async def _create(self, intent: Intent, document: JsonObject, octets: int, *, applied: bool = False) -> Outcome:
         target = intent.target
         if target.kind.namespaced:
-            await self._namespaces.verify_may_create(target.namespace)
+            named = _named(target, text(metadata_of(document), "name"))
+            await self._namespaces.verify_may_create(target.namespace, named.subject)
         base = text(metadata_of(document), "generateName")
         generating = bool(base) and not text(metadata_of(document), "name")
         for _ in range(_NAMES):
@@ -176,7 +177,7 @@ class Objects:
             except StaleWrite as err:
                 if not generating:
                     raise _already_exists(named, err.current) from err
-        taken = _already_exists(named, None)
+        taken = _already_exists(_named(target, text(metadata_of(document), "name")), None)
         why = "the server was not able to generate a unique name for the object"
         raise NameTaken(f"{taken.message}, {why}", subject=taken.subject, retry_after=1)
 

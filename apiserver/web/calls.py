@@ -1,13 +1,19 @@
 """One request under way: what is known of it so far, filled in by the pipeline from its first step to its last."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from apiserver.audit.auditor import Audit
 from apiserver.identity.user import User
 from apiserver.requests.path import RequestInfo
 from apiserver.requests.warnings import WarningHeaders
+
+
+def _take_nothing(_octets: int) -> None:
+    """Before flow control has given a budget."""
+
 
 _UNREAD = RequestInfo(path="", verb="")
 
@@ -21,6 +27,8 @@ class Call:
     audit_id: str
     info: RequestInfo = _UNREAD
     user: User | None = None
+    audit: Audit | None = None
+    take_octets: Callable[[int], None] = _take_nothing
     warnings: WarningHeaders = field(default_factory=WarningHeaders)
 
     @property

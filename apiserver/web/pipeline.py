@@ -10,18 +10,24 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from aiohttp import web
 
 from apiserver.ambient import Entropy
-from apiserver.errors import ApiError, TimedOut
+from apiserver.audit.auditor import Auditor, Origin
+from apiserver.audit.policy import Stage
+from apiserver.errors import ApiError, Forbidden, ServiceUnavailable, TimedOut, Unauthorized
+from apiserver.flow_control import FlowControl
 from apiserver.identity.authentication import Authenticator
 from apiserver.identity.authorization import Authorizer
-from apiserver.identity.user import Attributes
+from apiserver.identity.impersonation import Impersonation
+from apiserver.identity.user import MASTERS_GROUP, Attributes, User
+from apiserver.metrics import Metrics, RequestLabels
 from apiserver.requests.path import read_path
 from apiserver.requests.selectors import FieldSelector, LabelSelector
 from apiserver.web.answers import failure, not_found
@@ -31,7 +37,30 @@ from store.errors import StoreError
 
 PathHandler = Callable[[Call], Awaitable[web.StreamResponse]]
 
+_VERBS: Mapping[str, str] = {
+    "get": "GET",
+    "list": "LIST",
+    "watch": "WATCH",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETECOLLECTION",
+}
+
 _log = structlog.get_logger("chancery.apiserver")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """Those who see a request before its handler does."""
+
+    authenticator: Authenticator
+    authorizer: Authorizer
+    impersonation: Impersonation
+    flow: FlowControl
+    auditor: Auditor
+    metrics: Metrics
 
 
 class Pipeline:
@@ -39,47 +68,103 @@ class Pipeline:
 
     def __init__(
         self,
+        guards: Guards,
         *,
-        authenticator: Authenticator,
-        authorizer: Authorizer,
         resources: ResourceHandlers,
         paths: Callable[[str], PathHandler | None],
         request_timeout: timedelta,
         entropy: Entropy,
+        monotonic: Callable[[], float],
     ) -> None:
         """`paths` finds the handler of what is no resource."""
-        self._authenticator = authenticator
-        self._authorizer = authorizer
+        self._guards = guards
         self._resources = resources
         self._paths = paths
         self._request_timeout = request_timeout.total_seconds()
         self._entropy = entropy
+        self._monotonic = monotonic
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(request=request, query=dict(request.query), audit_id=self._audit_id(request))
+        begun = self._monotonic()
         try:
-            return await self._handle(call)
+            response = await self._answered(call)
+        except (ConnectionError, asyncio.CancelledError):
+            self._guards.metrics.aborted(self._labels(call))
+            raise
+        self._count(call, response, self._monotonic() - begun)
+        return response
+
+    async def _answered(self, call: Call) -> web.StreamResponse:
+        """The answer, whatever happens; audited where it got that far."""
+        try:
+            response = await self._handle(call)
         except (ApiError, StoreError) as err:
-            return self._failed(call, err)
+            response = _failed(call, err)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as err:  # noqa: BLE001 - the last place that can answer
+            request = call.request
             _log.exception("a request failed", audit_id=call.audit_id, method=request.method, path=request.path)
-            return self._failed(call, err)
+            await self._tell(call, Stage.PANIC, 500, None)
+            return _failed(call, err)
+        body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else None
+        if not await self._tell(call, Stage.RESPONSE_COMPLETE, response.status, body):
+            return failure(call, ServiceUnavailable("audit events cannot be written; try again", retry_after=1))
+        return response
 
     async def _handle(self, call: Call) -> web.StreamResponse:
-        request = call.request
+        request, guards = call.request, self._guards
         call.info = read_path(request.method, request.raw_path.partition("?")[0], call.query)  # 1
         async with AsyncExitStack() as stack:
             if not call.info.is_long_running:  # 2
                 stack.enter_context(_timeouts_told())
                 await stack.enter_async_context(asyncio.timeout(self._request_timeout))
-            is_open = not call.info.is_resource and self._authorizer.is_open(call.info.path)
-            call.user = await self._authenticator.authenticate(  # 3
+            attributes = attributes_of(call)
+            user = await self._authenticate(call)  # 3
+            call.audit = await guards.auditor.begin(_origin(call), user, attributes)  # 4
+            call.user = await guards.impersonation.assume(user, request.headers)  # 5
+            if call.user is not user:
+                call.audit.impersonates(call.user)
+            if not call.info.is_long_running:  # 6
+                stack.enter_context(guards.flow.admitted(call.user, read_only=call.info.is_read_only))
+                ended = guards.metrics.started("readOnly" if call.info.is_read_only else "mutating")
+                stack.callback(ended)
+            call.take_octets = stack.enter_context(guards.flow.body())
+            await self._authorize(call, attributes)  # 7
+            return await self._dispatch(call)  # 8
+
+    async def _authenticate(self, call: Call) -> User:
+        request, guards = call.request, self._guards
+        is_open = not call.info.is_resource and guards.authorizer.is_open(call.info.path)
+        try:
+            user = await guards.authenticator.authenticate(
                 request.get_extra_info("ssl_object"), request.headers, is_open=is_open
             )
-            await self._authorizer.authorize(call.user, attributes_of(call))  # 7
-            return await self._dispatch(call)  # 8
+        except Unauthorized:
+            guards.metrics.authenticated("failure")
+            raise
+        except ApiError:
+            guards.metrics.authenticated("error")
+            raise
+        guards.metrics.authenticated("success", _kind_of(user))
+        return user
+
+    async def _authorize(self, call: Call, attributes: Attributes) -> None:
+        if call.user is None or call.audit is None:
+            raise RuntimeError("nobody has been authenticated")
+        try:
+            await self._guards.authorizer.authorize(call.user, attributes)
+        except Forbidden as err:
+            call.audit.annotate("authorization.k8s.io/decision", "forbid")
+            call.audit.annotate("authorization.k8s.io/reason", err.message[:512])
+            self._guards.metrics.authorized("denied")
+            raise
+        except ApiError:
+            self._guards.metrics.authorized("error")
+            raise
+        call.audit.annotate("authorization.k8s.io/decision", "allow")
+        self._guards.metrics.authorized("allowed")
 
     async def _dispatch(self, call: Call) -> web.StreamResponse:
         if call.info.is_resource:
@@ -88,11 +173,40 @@ class Pipeline:
         handler = self._paths(call.info.path)
         return not_found(call) if handler is None else await handler(call)
 
-    def _failed(self, call: Call, error: BaseException) -> web.StreamResponse:
-        """A Status; where an answer has begun already, the connection is broken off instead."""
-        if call.request.transport is None:
-            raise ConnectionResetError
-        return failure(call, error)
+    async def _tell(self, call: Call, stage: Stage, code: int, body: bytes | None) -> bool:
+        """Whether the event is where it must be."""
+        if call.audit is None:
+            return True
+        try:
+            await call.audit.tell(stage, code=code, response_object=body if call.audit.wants_response else None)
+        except ServiceUnavailable:
+            return False
+        return True
+
+    def _count(self, call: Call, response: web.StreamResponse, seconds: float) -> None:
+        labels = self._labels(call)
+        if call.info.verb == "watch" and response.status < 400:
+            self._guards.metrics.watch_ended(labels, code=response.status)
+            return
+        octets = response.content_length or 0
+        dry_run = "dryRun" in call.query
+        self._guards.metrics.answered(labels, code=response.status, dry_run=dry_run, seconds=seconds, octets=octets)
+
+    def _labels(self, call: Call) -> RequestLabels:
+        """Of what there is; anything else is counted without its name."""
+        info = call.info
+        verb = _VERBS.get(info.verb, call.request.method)
+        if not info.is_resource or self._resources.target(call) is None:
+            return RequestLabels(verb=verb)
+        scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
+        return RequestLabels(
+            verb=verb,
+            group=info.group,
+            version=info.version,
+            resource=info.resource,
+            subresource=info.subresource,
+            scope=scope,
+        )
 
     def _audit_id(self, request: web.Request) -> str:
         """The caller's, where it is a proxy that has one already; only what looks like an identifier is taken over."""
@@ -100,6 +214,35 @@ class Pipeline:
         if 0 < len(given) <= 64 and given.replace("-", "").isalnum() and given.isascii():
             return given
         return str(uuid.UUID(bytes=self._entropy(16), version=4))
+
+
+def _failed(call: Call, error: BaseException) -> web.StreamResponse:
+    """A Status; where the caller has gone there is nobody to tell."""
+    if call.request.transport is None:
+        raise ConnectionResetError
+    return failure(call, error)
+
+
+def _origin(call: Call) -> Origin:
+    """The addresses that proxies name come first, the one that is connected last (audit: sourceIPs)."""
+    request = call.request
+    forwarded = request.headers.get("X-Forwarded-For", "")[:1024]
+    addresses = [address.strip() for address in forwarded.split(",") if address.strip()]
+    if request.remote:
+        addresses.append(request.remote)
+    return Origin(
+        audit_id=call.audit_id,
+        uri=request.raw_path[:4096],
+        addresses=tuple(addresses),
+        user_agent=request.headers.get("User-Agent", "")[:1024],
+    )
+
+
+def _kind_of(user: User) -> str:
+    """What a user is counted as."""
+    if user.name.startswith("system:"):
+        return "system"
+    return "admin" if MASTERS_GROUP in user.groups else "other"
 
 
 def attributes_of(call: Call) -> Attributes:

@@ -118,20 +118,20 @@ class ResourceHandlers:
     async def _create(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "CreateOptions")
         rendering = self._renderings.of(call, target.kind)
-        octets = body_as_json(call.request.content_type, await read_body(call.request, target.kind.maximum_octets))
+        octets = body_as_json(call.request.content_type, await read_body(call, target.kind.maximum_octets))
         return await self._answer_outcome(call, rendering, await self._objects.create(intent, octets))
 
     async def _update(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "UpdateOptions")
         rendering = self._renderings.of(call, target.kind)
-        octets = body_as_json(call.request.content_type, await read_body(call.request, target.kind.maximum_octets))
+        octets = body_as_json(call.request.content_type, await read_body(call, target.kind.maximum_octets))
         return await self._answer_outcome(call, rendering, await self._objects.update(intent, octets))
 
     async def _patch(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "PatchOptions")
         kind_of_patch = patch_type(call.request.content_type, target.kind)
         rendering = self._renderings.of(call, target.kind)
-        octets = await read_body(call.request, target.kind.maximum_octets)
+        octets = await read_body(call, target.kind.maximum_octets)
         if kind_of_patch is PatchType.APPLY:
             intent.options.verify_apply()
             outcome = await self._objects.apply(
@@ -163,7 +163,7 @@ class ResourceHandlers:
         )
 
     async def _delete_options(self, call: Call) -> DeleteOptions:
-        octets = await read_body(call.request, _LARGEST_OPTIONS)
+        octets = await read_body(call, _LARGEST_OPTIONS)
         if not octets.strip():
             return DeleteOptions.from_query(call.query, call.values("dryRun"))
         document = decode_json(body_as_json(call.request.content_type, octets))

@@ -123,7 +123,8 @@ def _run(
 ) -> None:
     import uvloop
 
-    from apiserver.process import Ambient, serve
+    from apiserver.assembly import Ambient
+    from apiserver.process import serve
 
     def announce(url: str, tls: "ReloadingContext") -> None:
         """One line on standard output, once it answers."""
@@ -146,6 +147,7 @@ def _run(
                 monotonic=ambient.monotonic,
                 entropy=ambient.entropy,
                 program_version=program_version(),
+                command_line="\0".join(sys.argv),
             ),
             stopping=stopping,
             announce=announce,

@@ -16,9 +16,10 @@ import structlog
 import trustme
 import uvloop
 
+from apiserver.assembly import Ambient
 from apiserver.identity.tls import ReloadingContext, ServingPair
 from apiserver.identity.trust import CaBundle, RequestHeaderSettings, Trust, TrustSettings
-from apiserver.process import Ambient, serve
+from apiserver.process import serve
 from apiserver.settings import ApiServerSettings
 from tests.apiserver.client import ApiClient
 from tests.ca.server import MovableClock
@@ -87,7 +88,9 @@ def running_api_server(directory: Path, **settings: object) -> Iterator[RunningA
             parsed,
             pair=serving_pair(serving_ca),
             trust=trust,
-            ambient=Ambient(clock=clock, monotonic=time.monotonic, entropy=secrets.token_bytes, program_version="0.0.0"),
+            ambient=Ambient(
+                clock=clock, monotonic=time.monotonic, entropy=secrets.token_bytes, program_version="0.0.0"
+            ),
             stopping=stopping,
             announce=lambda url, tls: started.set_result((url, tls)),
         )

@@ -1,5 +1,6 @@
 """Who gets in: client certificates, front proxies, nobody."""
 
+import json
 import ssl
 from datetime import timedelta
 
@@ -107,3 +108,62 @@ def test_renewed_serving_certificate_is_served_while_a_watch_stays_open(server, 
 
     assert created.status == 201
     assert event["object"]["metadata"]["name"] == "a"
+
+
+def test_health_is_open_to_everybody(server):
+    nobody = server.client_with(None)
+
+    assert nobody.get("/readyz").octets == b"ok"
+    verbose = nobody.get("/readyz", verbose="").octets.decode()
+    assert verbose.splitlines()[0] == "[+]ping ok"
+    assert verbose.endswith("readyz check passed\n")
+    assert nobody.get("/livez/ping").octets == b"ok"
+    assert nobody.get("/livez/nothing").status == 404
+    assert "[+]log excluded: ok" in nobody.get("/readyz", verbose="", exclude="log").octets.decode()
+
+
+def test_metrics_and_profiles_are_for_masters(server, api):
+    bob = server.client("bob", "developers")
+
+    assert (bob.get("/metrics").status, bob.get("/debug/pprof/").status) == (403, 403)
+    metrics = api.get("/metrics").octets.decode()
+    assert "apiserver_request_total{" in metrics
+    assert "apiserver_resource_objects{" in metrics
+    assert api.get("/debug/pprof/profile", seconds="0.2").octets[:2] == b"\x1f\x8b"
+    assert api.get("/debug/pprof/heap", seconds="0.1").octets[:2] == b"\x1f\x8b"
+    assert b"MainThread" in api.get("/debug/pprof/goroutine").octets
+    assert api.get("/debug/pprof/profile", seconds="x").status == 400
+
+
+def test_master_may_act_as_somebody_else(api):
+    as_bob = api.get(f"{WARDLE}/flunders", headers={"Impersonate-User": "bob"})
+    as_master = api.get(
+        f"{WARDLE}/flunders", headers={"Impersonate-User": "bob", "Impersonate-Group": "system:masters"}
+    )
+    as_nobody = api.get(f"{WARDLE}/flunders", headers={"Impersonate-Group": "system:masters"})
+
+    assert (as_bob.status, as_master.status, as_nobody.status) == (403, 200, 400)
+    assert 'User "bob"' in as_bob.message
+
+
+def test_nobody_else_may_act_as_somebody_else(server):
+    bob = server.client(
+        "bob", "developers", headers={"Impersonate-User": "alice", "Impersonate-Group": "system:masters"}
+    )
+
+    answer = bob.get(f"{WARDLE}/flunders")
+
+    assert answer.status == 403
+    assert 'User "bob" cannot impersonate resource "users"' in answer.message
+
+
+def test_requests_are_written_down_without_their_bodies(server, api):
+    api.create(f"{WARDLE}/namespaces/audited/flunders", flunder("a"), headers={"Audit-ID": "audit-test-1"})
+
+    events = [json.loads(line) for line in (server.directory / "audit.log").read_text().splitlines()]
+    (event,) = [event for event in events if event["auditID"] == "audit-test-1"]
+    assert (event["stage"], event["level"], event["verb"]) == ("ResponseComplete", "Metadata", "create")
+    assert event["user"]["username"] == "development"
+    assert event["objectRef"]["namespace"] == "audited"
+    assert event["responseStatus"]["code"] == 201
+    assert "requestObject" not in event

@@ -1,0 +1,113 @@
+"""Who may do what: the cluster's SubjectAccessReview (authorization.k8s.io/v1).
+
+- Permissions and refusals are remembered for a while each; nothing is remembered of a question that is very long.
+- No answer is not "no": it is told as an error, so that nobody takes an outage for a change of rights.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from apiserver.ambient import Entropy
+from apiserver.cluster.caches import AnswerCache
+from apiserver.cluster.connection import ClusterConnection
+from apiserver.cluster.retries import repeated
+from apiserver.documents import JsonObject
+from apiserver.errors import ClusterUnreachable, InternalError
+from apiserver.identity.user import Attributes, SelectorRequirement, User
+
+_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_CAPACITY = 8192
+_LONGEST = 10_000  # octets of a question that is remembered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    allowed: bool
+    reason: str
+    long: bool
+
+
+class ClusterAccessReviews:
+    """`apiserver.identity.authorization.AccessReviews`."""
+
+    def __init__(
+        self,
+        connection: ClusterConnection,
+        *,
+        allowed_seconds: float,
+        denied_seconds: float,
+        workers: Executor,
+        monotonic: Callable[[], float],
+        entropy: Entropy,
+    ) -> None:
+        self._connection = connection
+        self._allowed_seconds = allowed_seconds
+        self._denied_seconds = denied_seconds
+        self._workers = workers
+        self._entropy = entropy
+        self._cache: AnswerCache[_Answer] = AnswerCache(_CAPACITY, monotonic=monotonic)
+
+    async def review(self, user: User, attributes: Attributes) -> str | None:
+        """None where it is allowed, otherwise why not. Raises InternalError."""
+        spec = _spec(user, attributes)
+        key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
+        try:
+            answer = await self._cache.get(key, lambda: self._ask(spec, len(key)), self._seconds_for)
+        except ClusterUnreachable as err:
+            raise InternalError(
+                "Internal error occurred: the cluster cannot say whether this is allowed; try again", retry_after=1
+            ) from err
+        return None if answer.allowed else answer.reason
+
+    async def _ask(self, spec: JsonObject, octets: int) -> _Answer:
+        review: JsonObject = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": spec,
+        }
+        answer = await repeated(
+            lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy
+        )
+        status = cast("JsonObject", answer.get("status") or {})
+        allowed = status.get("allowed") is True and status.get("denied") is not True
+        return _Answer(allowed=allowed, reason=str(status.get("reason") or ""), long=octets > _LONGEST)
+
+    def _seconds_for(self, answer: _Answer) -> float:
+        if answer.long:
+            return 0
+        return self._allowed_seconds if answer.allowed else self._denied_seconds
+
+
+def _spec(user: User, attributes: Attributes) -> JsonObject:
+    spec: JsonObject = {
+        "user": user.name,
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "extra": {key: list(values) for key, values in user.extra.items()},
+    }
+    if not attributes.resource:
+        spec["nonResourceAttributes"] = {"path": attributes.path, "verb": attributes.verb}
+        return spec
+    asked: JsonObject = {
+        "namespace": attributes.namespace,
+        "verb": attributes.verb,
+        "group": attributes.group,
+        "version": attributes.version,
+        "resource": attributes.resource,
+        "subresource": attributes.subresource,
+        "name": attributes.name,
+    }
+    if attributes.label_requirements:
+        asked["labelSelector"] = {"requirements": [_requirement(one) for one in attributes.label_requirements]}
+    if attributes.field_requirements:
+        asked["fieldSelector"] = {"requirements": [_requirement(one) for one in attributes.field_requirements]}
+    spec["resourceAttributes"] = {name: value for name, value in asked.items() if value}
+    return spec
+
+
+def _requirement(one: SelectorRequirement) -> JsonObject:
+    return {"key": one.key, "operator": one.operator, **({"values": list(one.values)} if one.values else {})}

@@ -1,0 +1,118 @@
+"""The connection to the Kubernetes API server: documents in, documents out, or that it does not answer.
+
+- The `kubernetes` package reads kubeconfigs and in-cluster credentials and keeps tokens fresh; nothing else of it is used.
+- Calls block; whoever is on an event loop makes them in worker threads. Each has a timeout.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import urllib3
+
+from apiserver.documents import JsonObject
+from apiserver.errors import ApiSettingsInvalid, ClusterUnreachable
+
+_CALL_SECONDS = 10.0
+_CONNECT_SECONDS = 5.0
+_LONGEST_LINE = 4 << 20
+
+
+class NotThere(Exception):
+    """The API server answers, and has no such object."""
+
+
+class TooOld(Exception):
+    """The API server no longer knows the version that was asked for."""
+
+
+class ClusterConnection:
+    """Safe to use from any thread."""
+
+    def __init__(self, client: Any) -> None:
+        """`client` is a `kubernetes.client.ApiClient`."""
+        self._client = client
+
+    @classmethod
+    def open(cls, kubeconfig: Path | None) -> "ClusterConnection":
+        """From a kubeconfig, or from the service account of the pod. Raises ApiSettingsInvalid."""
+        from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
+
+        configuration = client.Configuration()
+        configuration.retries = False
+        load: Any = config.load_incluster_config
+        if kubeconfig is not None:
+            load = partial(config.load_kube_config, str(kubeconfig.expanduser()))
+        try:
+            load(client_configuration=configuration)
+        except (config.ConfigException, OSError) as err:
+            where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
+            hint = "give --kubeconfig, or --authorization-skip-lookup to stand alone"
+            raise ApiSettingsInvalid([f"{where}: {err}; {hint}"]) from err
+        return cls(client.ApiClient(configuration))
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float = _CALL_SECONDS) -> JsonObject:
+        """Raises NotThere, TooOld, ClusterUnreachable."""
+        return self._document("GET", path, query, None, seconds)
+
+    def post(self, path: str, document: JsonObject, *, seconds: float = _CALL_SECONDS) -> JsonObject:
+        """Raises NotThere, ClusterUnreachable."""
+        return self._document("POST", path, None, document, seconds)
+
+    def watch(self, path: str, query: Mapping[str, str], *, seconds: float) -> Iterator[JsonObject]:
+        """Events as they come; silence of `seconds` ends it. Raises TooOld, ClusterUnreachable."""
+        response = self._send("GET", path, query, None, seconds)
+        try:
+            pending = b""
+            for chunk in response.stream(amt=None, decode_content=True):
+                *lines, pending = (pending + chunk).split(b"\n")
+                if len(pending) > _LONGEST_LINE:
+                    raise ClusterUnreachable("the cluster sends a watch event that does not end")
+                yield from (cast("JsonObject", json.loads(line)) for line in lines if line.strip())
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+            raise ClusterUnreachable(f"a watch of the cluster broke off: {err}") from err
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _document(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
+    ) -> JsonObject:
+        response = self._send(method, path, query, body, seconds)
+        try:
+            document = json.loads(response.data)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+            raise ClusterUnreachable(f"the cluster's answer cannot be read: {err}") from err
+        if not isinstance(document, dict):
+            raise ClusterUnreachable("the cluster's answer is no object")
+        return document
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
+    ) -> Any:
+        from kubernetes.client import ApiException  # noqa: PLC0415 - as above
+
+        try:
+            return self._client.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=(_CONNECT_SECONDS, seconds),
+                _return_http_data_only=True,
+            )
+        except ApiException as err:
+            if err.status == 404:
+                raise NotThere(path) from err
+            if err.status == 410:
+                raise TooOld(path) from err
+            raise ClusterUnreachable(f"the cluster refuses {method} {path}: {err.status} {err.reason}") from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise ClusterUnreachable(f"the cluster does not answer: {type(err).__name__}: {err}") from err
