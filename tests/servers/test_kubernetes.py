@@ -36,8 +36,8 @@ def test_kubectl_speaks_to_the_version_that_was_built(control_plane):
 def test_trust_for_extension_servers_is_published(control_plane):
     data = control_plane.admin.get(AUTHENTICATION_CONFIG_MAP).document["data"]
 
-    assert data["client-ca-file"].encode() == control_plane.client_ca.pem
-    assert data["requestheader-client-ca-file"].encode() == control_plane.front_proxy_ca.pem
+    assert control_plane.client_ca.pem in data["client-ca-file"].encode()
+    assert control_plane.front_proxy_ca.pem in data["requestheader-client-ca-file"].encode()
     assert json.loads(data["requestheader-allowed-names"]) == ["front-proxy-client"]
     assert json.loads(data["requestheader-uid-headers"]) == ["X-Remote-Uid"]
 
