@@ -18,6 +18,7 @@ from apiserver.kinds.json_path import JsonPathInvalid, compile_json_path
 from apiserver.kinds.kind import Column, Kind, Names
 from apiserver.kinds.views import nested_differences
 from apiserver.requests.names import label_faults, subdomain_faults
+from apiserver.schema.rules import rule_faults
 from apiserver.schema.structural import Schema
 
 STORED_AS = "chancery.dev/stored-as"
@@ -182,6 +183,8 @@ def _version_kind(version: JsonObject, path: str, faults: _Faults) -> "dict[str,
         for fault in err.faults:
             faults.add(f"{path}.schema", fault)
         return None
+    for fault in rule_faults(schema):
+        faults.add(f"{path}.schema", fault)
     subresources = _object(version, "subresources", faults, path, optional=True)
     faults.unknown(f"{path}.subresources", subresources, frozenset({"status"}))
     deprecated = version.get("deprecated") is True

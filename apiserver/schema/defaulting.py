@@ -35,22 +35,23 @@ def _fill(schema: Schema, value: JsonValue) -> None:
 
 def _fill_object(schema: Schema, value: JsonObject) -> None:
     for name, child in schema.properties.items():
-        if name in value:
-            if value[name] is None and not child.nullable:
-                if child.has_default:
-                    value[name] = deepcopy(child.default)
-                elif not (child.preserve_unknown_fields or child.type == ""):
-                    del value[name]
-        elif child.has_default:
-            value[name] = deepcopy(child.default)
-        present = value.get(name)
-        if isinstance(present, (dict, list)):
-            _fill(child, present)
+        _fill_field(child, value, name)
     additional = schema.additional_properties
     if isinstance(additional, Schema):
         for name in [name for name in value if name not in schema.properties]:
-            present = value[name]
-            if present is None and not additional.nullable and additional.has_default:
-                value[name] = deepcopy(additional.default)
-            elif isinstance(present, (dict, list)):
-                _fill(additional, present)
+            _fill_field(additional, value, name, declared=False)
+
+
+def _fill_field(schema: Schema, value: JsonObject, name: str, *, declared: bool = True) -> None:
+    """`declared`: the field is one that the schema names, and so has a place even where the document is silent."""
+    if name not in value:
+        if declared and schema.has_default:
+            value[name] = deepcopy(schema.default)
+    elif value[name] is None and not schema.nullable:
+        if schema.has_default:
+            value[name] = deepcopy(schema.default)
+        elif declared and schema.type and not schema.preserve_unknown_fields:
+            del value[name]
+    present = value.get(name)
+    if isinstance(present, (dict, list)):
+        _fill(schema, present)

@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
@@ -113,6 +113,8 @@ class Schema:
     patch_strategy: tuple[str, ...] = ()
     patch_merge_key: str = ""
     rules: tuple[Rule, ...] = ()
+    bears_rules: bool = False
+    """Whether there are rules here or anywhere below."""
 
     @classmethod
     def from_openapi(cls, document: Mapping[str, object]) -> "Schema":
@@ -136,6 +138,10 @@ class Schema:
                 self.properties or self.rules or self.has_default or self.embedded_resource or self.has_constraints
             )
         )
+
+    @property
+    def has_junctors(self) -> bool:
+        return bool(self.all_of or self.any_of or self.one_of or self.not_ is not None)
 
     @property
     def has_constraints(self) -> bool:
@@ -208,7 +214,13 @@ def _read(document: object, path: str, faults: list[str], *, structural: bool) -
     )
     if structural:
         faults += _structural_faults(schema, path)
-    return schema
+    return replace(schema, bears_rules=True) if _bears_rules(schema) else schema
+
+
+def _bears_rules(schema: Schema) -> bool:
+    additional = schema.additional_properties
+    below = [*schema.properties.values(), schema.items, additional if isinstance(additional, Schema) else None]
+    return bool(schema.rules) or any(child is not None and child.bears_rules for child in below)
 
 
 def _structural_faults(schema: Schema, path: str) -> Iterator[str]:

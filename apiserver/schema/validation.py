@@ -32,40 +32,46 @@ def _errors(schema: Schema, value: JsonValue, path: str) -> Iterator[FieldError]
         if not schema.nullable and schema.type:
             yield _wrong_type(path, value, schema.type)
         return
-    kind = "int-or-string" if schema.int_or_string else schema.type
-    check = _TYPE_CHECKS.get(kind)
+    check = _TYPE_CHECKS.get("int-or-string" if schema.int_or_string else schema.type)
     if check is not None and not check(value):
         yield _wrong_type(path, value, "integer,string" if schema.int_or_string else schema.type)
         return
+    yield from _content_errors(schema, value, path)
+    if schema.enum and not any(_same(value, choice) for choice in schema.enum):
+        yield not_supported(path, value, tuple(_shown(choice) for choice in schema.enum))
+    if schema.has_junctors:
+        yield from _junctor_errors(schema, value, path)
+
+
+def _content_errors(schema: Schema, value: JsonValue, path: str) -> Iterator[FieldError]:
     if isinstance(value, str):
         yield from _text_errors(schema, value, path)
     elif isinstance(value, dict):
         yield from _object_errors(schema, value, path)
     elif isinstance(value, list):
         yield from _list_errors(schema, value, path)
-    elif not isinstance(value, bool):
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield from _number_errors(schema, value, path)
-    if schema.enum and not any(_same(value, choice) for choice in schema.enum):
-        yield not_supported(path, value, tuple(_shown(choice) for choice in schema.enum))
-    if schema.all_of or schema.any_of or schema.one_of or schema.not_ is not None:
-        yield from _junctor_errors(schema, value, path)
 
 
 def _object_errors(
     schema: Schema, value: JsonObject, path: str, *, skipped: tuple[str, ...] = ()
 ) -> Iterator[FieldError]:
-    properties, additional = schema.properties, schema.additional_properties
     for name in schema.required:
         if name not in value and name not in skipped:
             yield required(_below(path, name))
+    properties = schema.properties
+    additional = schema.additional_properties if isinstance(schema.additional_properties, Schema) else None
     for name, child in value.items():
-        known = properties.get(name)
-        if known is None:
-            if not isinstance(additional, Schema):
-                continue
-            known = additional
-        if name not in skipped:
+        known = properties.get(name, additional)
+        if known is not None and name not in skipped:
             yield from _errors(known, child, _below(path, name))
+    yield from _size_errors(schema, value, path)
+    if not path and schema.has_junctors:
+        yield from _junctor_errors(schema, value, path)
+
+
+def _size_errors(schema: Schema, value: JsonObject, path: str) -> Iterator[FieldError]:
     count = len(value)
     if schema.min_properties is not None and count < schema.min_properties:
         yield invalid(path, count, f"{path} in body should have at least {schema.min_properties} properties")
@@ -75,8 +81,6 @@ def _object_errors(
         for name in ("apiVersion", "kind"):
             if not value.get(name):
                 yield required(_below(path, name), "must not be empty")
-    if not path and (schema.all_of or schema.any_of or schema.one_of or schema.not_ is not None):
-        yield from _junctor_errors(schema, value, path)
 
 
 def _list_errors(schema: Schema, value: list[JsonValue], path: str) -> Iterator[FieldError]:

@@ -7,6 +7,7 @@
 - Replicas that share a PostgreSQL database may all compact: each keeps its retention, and the first to come does the work.
 """
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from store.locks import Lock, take_lock
 FILE_GRACE = timedelta(minutes=10)
 """How long a body's file outlives the last version that referred to it, at least."""
 
-_CHUNK_SECONDS = 0.01  # of the writer's time, once in a while
+_CHUNK_SECONDS = 0.01  # with its commit: writers wait for it
 _SMALLEST_CHUNK, _LARGEST_CHUNK = 20, 500  # rows in one transaction
 _SAMPLES = 20  # within the retention: how precisely it is kept
 
@@ -40,21 +41,26 @@ _REFERRED = "SELECT DISTINCT digest FROM object_bodies WHERE digest >= ? AND dig
 _log = structlog.get_logger("chancery.apiserver.compaction")
 
 
-def compact(database: Database, upto: int) -> int:
+def compact(database: Database, upto: int, *, stopping: threading.Event | None = None) -> int:
     """Makes `upto`, no revision of the future, the oldest that can be read; returns how many versions went.
 
-    Raises `store.errors` StorageFault leaves. What it had no time for, the next call does.
+    Takes half of the writer's time at most. Where it is told to stop, the next call does the rest. Raises `store.errors`
+    StorageFault leaves.
     """
+    stopping = stopping or threading.Event()
     database.write(lambda connection: run(connection, _MOVE, (upto, upto, upto)).close())
     removed, chunk = 0, _SMALLEST_CHUNK
     while True:
         begun = time.monotonic()
         found = database.write(lambda connection, rows=chunk: _remove_chunk(connection, rows))  # type: ignore[misc] # mypy cannot infer a lambda's default
+        took = time.monotonic() - begun
         removed += found
-        if found < chunk:
+        if found < chunk or stopping.wait(took):
             return removed
-        longer = time.monotonic() - begun < _CHUNK_SECONDS
-        chunk = min(2 * chunk, _LARGEST_CHUNK) if longer else max(chunk // 2, _SMALLEST_CHUNK)
+        if took < _CHUNK_SECONDS / 2:
+            chunk = min(2 * chunk, _LARGEST_CHUNK)
+        elif took > _CHUNK_SECONDS:
+            chunk = max(chunk // 2, _SMALLEST_CHUNK)
 
 
 class Compactor:
@@ -64,6 +70,7 @@ class Compactor:
         self._log = log
         self._retention = retention
         self._clock = clock
+        self._stopping = threading.Event()
         self._samples: deque[tuple[datetime, int]] = deque()
         self._sweeper = None if log.files is None else FileSweeper(log.database, log.files)
         self._swept_at: datetime | None = None
@@ -83,11 +90,17 @@ class Compactor:
         upto = 0
         while self._samples and now - self._samples[0][0] >= self._retention:
             upto = self._samples.popleft()[1]
-        removed = compact(self._log.database, upto) if upto > self._log.oldest_revision() else 0
+        removed = 0
+        if upto > self._log.oldest_revision():
+            removed = compact(self._log.database, upto, stopping=self._stopping)
         if removed:
             _log.debug("compacted", oldest=upto, versions=removed)
         self._sweep(now)
         return removed
+
+    def stop(self) -> None:
+        """A step that is under way ends soon, with what it has done so far; later ones do next to nothing. From any thread."""
+        self._stopping.set()
 
     def _sweep(self, now: datetime) -> None:
         if self._sweeper is None or (self._swept_at is not None and now - self._swept_at < FILE_GRACE):

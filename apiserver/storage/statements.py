@@ -123,14 +123,17 @@ def changes(*, after: int, storage: str | None, limit: int) -> Query:
 def run(connection: Connection, statement: str, parameters: Sequence[object] = ()) -> Any:
     """Executes on the driver; returns its cursor."""
     driver: Any = connection.connection.driver_connection
-    return driver.execute(_text(connection, statement), tuple(parameters))
+    if connection.dialect.name == "postgresql":
+        # Binary: octets in hexadecimal would be twice as long, and have to be translated.
+        return driver.execute(_for_psycopg(statement), tuple(parameters), binary=True)
+    return driver.execute(statement, tuple(parameters))
 
 
 def run_many(connection: Connection, statement: str, rows: Iterable[Sequence[object]]) -> None:
     """Executes on the driver once for each row."""
     driver: Any = connection.connection.driver_connection
     with closing(driver.cursor()) as cursor:
-        cursor.executemany(_text(connection, statement), rows)
+        cursor.executemany(_for_psycopg(statement) if connection.dialect.name == "postgresql" else statement, rows)
 
 
 def record_of(row: Row) -> Record:
@@ -145,10 +148,6 @@ def record_of(row: Row) -> Record:
         body=Body(id=body_id, octets=body_octets),
         deleted=bool(deleted),
     )
-
-
-def _text(connection: Connection, statement: str) -> str:
-    return _for_psycopg(statement) if connection.dialect.name == "postgresql" else statement
 
 
 @lru_cache
