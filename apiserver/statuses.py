@@ -2,6 +2,7 @@
 
 - A test walks the subclasses and fails on one without a row. What no row knows is internal, its text withheld.
 - A full disk is 503, not kube-apiserver's 500: the caller did nothing wrong, and the same request succeeds once there is room.
+  A database that others can write to, or that a newer release has been at, stays so however often a caller comes back: 500.
 """
 
 from collections.abc import Mapping
@@ -39,8 +40,9 @@ _TABLE: Mapping[type[BaseException], tuple[int, str]] = {
     errors.ClusterUnreachable: (503, "ServiceUnavailable"),
     errors.KindsInvalid: (500, "InternalError"),
     errors.ApiSettingsInvalid: (500, "InternalError"),
+    storage.StoreUnavailable: (503, "ServiceUnavailable"),
+    storage.StoreFull: (503, "ServiceUnavailable"),
     storage.StoreCorrupt: (500, "StorageReadError"),
-    storage.StoreError: (503, "ServiceUnavailable"),
 }
 
 _INTERNAL = "Internal error occurred: the server has logged what happened under the audit id of this request"
@@ -49,17 +51,13 @@ _RETRY_AFTER = 1  # seconds, where an error of the store does not say
 
 def status_of(error: BaseException) -> tuple[int, bytes, int]:
     """Code, Status as JSON, and seconds after which to try again (0: no advice)."""
-    row = row_of(type(error))
-    if row is None:
-        return 500, _encode(500, "InternalError", _INTERNAL, {}), 0
-    code, reason = row
-    if isinstance(error, ApiError):
-        metadata = {"continue": error.continue_token} if isinstance(error, Expired) and error.continue_token else {}
-        octets = _encode(code, reason, error.message, dict(details_of(error)), metadata)
-        return code, octets, error.retry_after
-    retry_after = _RETRY_AFTER if code == 503 else 0
-    details = {"retryAfterSeconds": retry_after} if retry_after else {}
-    return code, _encode(code, reason, str(error), details), retry_after
+    code, document, retry_after = _status(error)
+    return code, orjson.dumps(document, default=str), retry_after
+
+
+def status_document(error: BaseException) -> JsonStatus:
+    """The same Status as a document, for those who show it to somebody else (the audit log)."""
+    return _status(error)[1]
 
 
 def row_of(kind: type[BaseException]) -> tuple[int, str] | None:
@@ -81,9 +79,23 @@ def success_status(subject: Subject) -> bytes:
     )
 
 
-def _encode(
+def _status(error: BaseException) -> tuple[int, JsonStatus, int]:
+    row = row_of(type(error))
+    if row is None:
+        return 500, _document(500, "InternalError", _INTERNAL, {}), 0
+    code, reason = row
+    if isinstance(error, ApiError):
+        metadata = {"continue": error.continue_token} if isinstance(error, Expired) and error.continue_token else {}
+        document = _document(code, reason, error.message, details_of(error), metadata)
+        return code, document, error.retry_after
+    retry_after = _RETRY_AFTER if code == 503 else 0
+    details = {"retryAfterSeconds": retry_after} if retry_after else {}
+    return code, _document(code, reason, str(error), details), retry_after
+
+
+def _document(
     code: int, reason: str, message: str, details: Mapping[str, object], metadata: Mapping[str, object] | None = None
-) -> bytes:
+) -> JsonStatus:
     document: JsonStatus = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -96,4 +108,4 @@ def _encode(
     if details:
         document["details"] = dict(details)
     document["code"] = code
-    return orjson.dumps(document, default=str)
+    return document
