@@ -93,26 +93,34 @@ class ClusterConnection:
 
     def _send(
         self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
-    ) -> Any:
-        from kubernetes.client import ApiException  # noqa: PLC0415 - as above
-
+    ) -> urllib3.BaseHTTPResponse:
+        """The package builds the request, credentials included; it is sent here, where its answer can be a stream."""
+        _, url, headers, _, _ = self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         try:
-            return self._client.call_api(
-                path,
+            response = pool.request(
                 method,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
-                body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _request_timeout=(_CONNECT_SECONDS, seconds),
-                _return_http_data_only=True,
+                url,
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
+                preload_content=False,
+                retries=False,
+                redirect=False,
             )
-        except ApiException as err:
-            if err.status == 404:
-                raise NotThere(path) from err
-            if err.status == 410:
-                raise TooOld(path) from err
-            raise ClusterUnreachable(f"the cluster refuses {method} {path}: {err.status} {err.reason}") from err
         except (urllib3.exceptions.HTTPError, OSError) as err:
             raise ClusterUnreachable(f"the cluster does not answer: {type(err).__name__}: {err}") from err
+        if 200 <= response.status < 300:
+            return response
+        response.drain_conn()
+        if response.status == 404:
+            raise NotThere(path)
+        if response.status == 410:
+            raise TooOld(path)
+        raise ClusterUnreachable(f"the cluster refuses {method} {path}: {response.status} {response.reason}")
