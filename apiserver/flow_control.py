@@ -2,73 +2,152 @@
 
 - Reads and writes have a bound each; who comes beyond it is told to come back in a second (429). Nobody waits in line: a
   client that is told backs off, one that waits only times out later.
-- Bodies share a budget of octets: many small ones, or a few large ones, but never more than memory can hold.
-- One caller may have half of a bound, so that whoever loops leaves room for the others.
-- system:masters is exempt from the bounds on requests, not from the budget. Watches count nowhere.
+- Up to three quarters of a bound it is first come, first served. The last quarter is for callers that hold less than an equal
+  share among those who ask: whoever loops leaves room for the others, and whoever is alone may have it all.
+- Bodies share a budget of octets, of which one caller may have three quarters: many small ones, or a few large ones, but
+  never more than memory can hold. Their octets count as they came; what is decoded from them is about five times that.
+- system:masters is exempt from the bounds on requests and takes no place from others; it is not exempt from the budget.
+  Watches count nowhere.
+- There are no FlowSchemas or PriorityLevelConfigurations here, so no X-Kubernetes-PF-…-UID header names one.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from apiserver.errors import TooManyRequests
+from apiserver.errors import RequestEntityTooLarge, TooManyRequests
 from apiserver.identity.user import MASTERS_GROUP, User
+
+READ_ONLY, MUTATING, BODY, EXEMPT = "readOnly", "mutating", "body", "exempt"
+
+_REMEMBERED_SECONDS = 2.0
+"""How long who was turned away counts among those who ask: twice the advice to come back."""
+
+_MOST_REMEMBERED = 256
 
 
 class FlowControl:
     """Belongs to the event loop."""
 
     def __init__(
-        self, *, reads: int, writes: int, body_octets: int, on_rejected: Callable[[str], None] = lambda _why: None
+        self,
+        *,
+        reads: int,
+        writes: int,
+        body_octets: int,
+        on_rejected: Callable[[str], None] = lambda _why: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_rejected` gets `readOnly`, `mutating` or `body`."""
-        self._bounds = {"readOnly": reads, "mutating": writes}
-        self._in_flight = Counter[str]()
-        self._by_caller = Counter[tuple[str, str]]()
+        self._kinds = {
+            READ_ONLY: _Seats(reads, monotonic),
+            MUTATING: _Seats(writes, monotonic),
+        }
+        self._exempt = 0
         self._body_budget = body_octets
         self._body_octets = 0
+        self._body_octets_by_caller = Counter[str]()
         self._on_rejected = on_rejected
 
     @property
     def in_flight(self) -> "Counter[str]":
-        """By kind: readOnly, mutating."""
-        return self._in_flight
+        """By kind: readOnly, mutating, exempt."""
+        return Counter({**{kind: seats.taken for kind, seats in self._kinds.items()}, EXEMPT: self._exempt})
+
+    @property
+    def body_octets(self) -> int:
+        """What bodies hold of their budget now."""
+        return self._body_octets
 
     @contextmanager
     def admitted(self, user: User, *, read_only: bool) -> Iterator[None]:
         """Counts a request for the length of the block. Raises TooManyRequests."""
-        kind = "readOnly" if read_only else "mutating"
-        caller = (kind, user.name)
-        bound = self._bounds[kind]
-        if MASTERS_GROUP not in user.groups and (
-            self._in_flight[kind] >= bound or self._by_caller[caller] >= max(bound // 2, 1)
-        ):
+        if MASTERS_GROUP in user.groups:
+            self._exempt += 1
+            try:
+                yield
+            finally:
+                self._exempt -= 1
+            return
+        kind = READ_ONLY if read_only else MUTATING
+        seats = self._kinds[kind]
+        if not seats.take(user.name):
             self._on_rejected(kind)
             raise TooManyRequests
-        self._in_flight[kind] += 1
-        self._by_caller[caller] += 1
         try:
             yield
         finally:
-            self._in_flight[kind] -= 1
-            self._by_caller[caller] -= 1
-            if not self._by_caller[caller]:
-                del self._by_caller[caller]
+            seats.give_back(user.name)
 
     @contextmanager
-    def body(self) -> Iterator[Callable[[int], None]]:
-        """Gives a function that takes octets from the budget, and raises TooManyRequests; the block's end gives them back."""
+    def body(self, user: User | None = None) -> Iterator[Callable[[int], None]]:
+        """Gives a function that takes octets from the budget; the block's end gives them back.
+
+        The function raises TooManyRequests where there is no room now, RequestEntityTooLarge where there never would be.
+        """
+        caller = "" if user is None else user.name
+        most = self._body_budget if user is None else self._body_budget - self._body_budget // 4
         taken = 0
 
         def take(octets: int) -> None:
             nonlocal taken
-            if self._body_octets + octets > self._body_budget:
-                self._on_rejected("body")
+            if taken + octets > most:
+                raise RequestEntityTooLarge(most)
+            if self._body_octets + octets > self._body_budget or self._body_octets_by_caller[caller] + octets > most:
+                self._on_rejected(BODY)
                 raise TooManyRequests
             self._body_octets += octets
+            self._body_octets_by_caller[caller] += octets
             taken += octets
 
         try:
             yield take
         finally:
             self._body_octets -= taken
+            self._body_octets_by_caller[caller] -= taken
+            if not self._body_octets_by_caller[caller]:
+                del self._body_octets_by_caller[caller]
+
+
+class _Seats:
+    """Requests of one kind under way, by who they are of."""
+
+    def __init__(self, bound: int, monotonic: Callable[[], float]) -> None:
+        self._bound = bound
+        self._open_to_all = bound - bound // 4
+        self._monotonic = monotonic
+        self._by_caller = Counter[str]()
+        self._turned_away: dict[str, float] = {}
+        self.taken = 0
+
+    def take(self, caller: str) -> bool:
+        """Whether there was a place."""
+        if self.taken >= self._open_to_all and not (
+            self.taken < self._bound and self._by_caller[caller] < self._share(caller)
+        ):
+            self._remember(caller)
+            if not self._by_caller[caller]:
+                del self._by_caller[caller]
+            return False
+        self.taken += 1
+        self._by_caller[caller] += 1
+        return True
+
+    def give_back(self, caller: str) -> None:
+        self.taken -= 1
+        self._by_caller[caller] -= 1
+        if not self._by_caller[caller]:
+            del self._by_caller[caller]
+
+    def _share(self, caller: str) -> int:
+        """An equal part for everybody who is here or was turned away just now."""
+        since = self._monotonic() - _REMEMBERED_SECONDS
+        self._turned_away = {name: when for name, when in self._turned_away.items() if when > since}
+        asking = {caller, *self._by_caller, *self._turned_away}
+        return max(self._bound // len(asking), 1)
+
+    def _remember(self, caller: str) -> None:
+        self._turned_away[caller] = self._monotonic()
+        while len(self._turned_away) > _MOST_REMEMBERED:
+            del self._turned_away[next(iter(self._turned_away))]

@@ -1,7 +1,8 @@
 """Health: /livez, /readyz and /healthz, as kube-apiserver answers them (k8s.io/apiserver/pkg/server/healthz).
 
-- A check has a second; what it found is good for a second, so that probes cannot load what they look at.
-- Reasons are logged, not told: everybody may ask.
+- A check has a second; what it found is good for a second, and whoever asks meanwhile gets the same finding, so that probes
+  cannot load what they look at. One that hangs is not started again before it has come back.
+- Reasons are logged when a check begins to fail and when it recovers, not told: everybody may ask.
 - Not ready comes first when the process stops, while it goes on serving.
 """
 
@@ -14,6 +15,7 @@ import structlog
 Check = Callable[[], Awaitable[None]]
 """Returns where all is well, raises where it is not."""
 
+_SHUTDOWN = "shutdown"
 _PATIENCE_SECONDS = 1.0
 _MEMORY_SECONDS = 1.0
 
@@ -32,23 +34,28 @@ class Health:
     """Belongs to the event loop."""
 
     def __init__(
-        self, *, live: Mapping[str, Check], ready: Mapping[str, Check], monotonic: Callable[[], float]
+        self,
+        *,
+        live: Mapping[str, Check],
+        ready: Mapping[str, Check],
+        monotonic: Callable[[], float],
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
-        """`ready` are checks beside the `live` ones, which readiness includes."""
-        self._checks: Mapping[str, Check] = {"ping": _ping, **live, **ready, "shutdown": self._not_stopping}
+        """`ready` are checks beside the `live` ones, which readiness includes. `patience` is in seconds."""
+        checks = {"ping": _ping, **live, **ready}
+        self._checks = {
+            name: _Remembered(name, check, monotonic=monotonic, patience=patience) for name, check in checks.items()
+        }
         self._endpoints: Mapping[str, Sequence[str]] = {
             "livez": ("ping", *live),
             "healthz": ("ping", *live),
-            "readyz": ("ping", *live, *ready, "shutdown"),
+            "readyz": ("ping", *live, *ready, _SHUTDOWN),
         }
-        self._monotonic = monotonic
-        self._known: dict[str, tuple[float, bool]] = {}
         self._stopping = False
 
     def stop(self) -> None:
         """From now on the server is not ready."""
         self._stopping = True
-        self._known.pop("shutdown", None)
 
     async def ask(
         self, endpoint: str, check: str = "", *, verbose: bool = False, excluded: Iterable[str] = ()
@@ -57,44 +64,73 @@ class Health:
         names = self._endpoints.get(endpoint)
         if names is None or (check and check not in names):
             return None
+        if check:
+            good = await self._holds(check)
+            return Verdict(healthy=good, text="ok" if good else "internal server error: reason withheld\n")
         left_out = set(excluded)
-        wanted = [check] if check else [name for name in names if name not in left_out]
+        wanted = [name for name in names if name not in left_out]
         found = dict(zip(wanted, await asyncio.gather(*map(self._holds, wanted)), strict=True))
         healthy = all(found.values())
         if healthy and not verbose:
             return Verdict(healthy=True, text="ok")
-        lines = [_line(name, good=good) for name, good in found.items()]
-        lines += [f"[+]{name} excluded: ok" for name in names if name in left_out and not check]
-        lines += [
-            f'warn: some health checks cannot be excluded: no matches for "{name}"'
-            for name in sorted(left_out - set(names))
-        ]
+        lines = [_line(name, found.get(name)) for name in names]
+        if strangers := sorted(left_out - set(names)):
+            quoted = ",".join(f'"{name}"' for name in strangers)
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
         lines.append(f"{endpoint} check {'passed' if healthy else 'failed'}")
         return Verdict(healthy=healthy, text="\n".join(lines) + "\n")
 
     async def _holds(self, name: str) -> bool:
-        now = self._monotonic()
-        known = self._known.get(name)
-        if known is not None and now - known[0] < _MEMORY_SECONDS:
-            return known[1]
-        try:
-            await asyncio.wait_for(self._checks[name](), _PATIENCE_SECONDS)
-        except Exception as err:  # noqa: BLE001 - whatever a check raises is its finding
-            _log.warning("health check failed", check=name, error=str(err) or type(err).__name__)
-            good = False
-        else:
-            good = True
-        self._known[name] = (now, good)
-        return good
+        return not self._stopping if name == _SHUTDOWN else await self._checks[name].holds()
 
-    async def _not_stopping(self) -> None:
-        if self._stopping:
-            raise RuntimeError("the process is stopping")
+
+class _Remembered:
+    """A check with its last finding, and the run that is under way."""
+
+    def __init__(self, name: str, check: Check, *, monotonic: Callable[[], float], patience: float) -> None:
+        self._name = name
+        self._check = check
+        self._monotonic = monotonic
+        self._patience = patience
+        self._found: bool | None = None
+        self._found_at = 0.0
+        self._run: asyncio.Task[str] | None = None
+
+    async def holds(self) -> bool:
+        if self._found is not None and self._monotonic() - self._found_at < _MEMORY_SECONDS:
+            return self._found
+        if self._run is None:
+            self._run = asyncio.create_task(self._find())
+        run = self._run
+        done, _ = await asyncio.wait([run], timeout=self._patience)
+        if not done:
+            self._note(f"no answer within {self._patience:g} seconds")
+        elif self._run is run:
+            self._run = None
+            self._note(run.result())
+        return bool(self._found)
+
+    async def _find(self) -> str:
+        """What is wrong; empty where nothing is."""
+        try:
+            await self._check()
+        except Exception as err:  # noqa: BLE001 - whatever a check raises is its finding
+            return str(err) or type(err).__name__
+        return ""
+
+    def _note(self, fault: str) -> None:
+        if fault and self._found is not False:
+            _log.warning("health check fails", check=self._name, error=fault)
+        elif not fault and self._found is False:
+            _log.info("health check holds again", check=self._name)
+        self._found, self._found_at = not fault, self._monotonic()
 
 
 async def _ping() -> None:
     return
 
 
-def _line(name: str, *, good: bool) -> str:
+def _line(name: str, good: bool | None) -> str:  # noqa: FBT001 - None: left out
+    if good is None:
+        return f"[+]{name} excluded: ok"
     return f"[+]{name} ok" if good else f"[-]{name} failed: reason withheld"
