@@ -4,38 +4,19 @@ import itertools
 
 import pytest
 
+from tests.apiserver.aggregation.decisions import becomes, let_read
 from tests.apiserver.client import WARDLE, flunder
 from tests.servers.kubernetes.fixtures import KUBERNETES
 
 pytestmark = KUBERNETES
 
 _numbers = itertools.count()
-_DECISION_SECONDS = 30  # refusals are remembered for 10 seconds
 
 
 @pytest.fixture
 def name() -> str:
     """A user whom nobody knows yet."""
     return f"user-{next(_numbers)}"
-
-
-def let_read(cluster, namespace, *subjects):
-    """Lets subjects (arguments of `kubectl create rolebinding`) read flunders, and these of one namespace alone."""
-    cluster.kubectl(
-        "create", "role", "reader", "--verb=get,list,watch", "--resource=flunders.wardle.example.com", "-n", namespace
-    )
-    cluster.kubectl("create", "rolebinding", "readers", "--role=reader", *subjects, "-n", namespace)
-
-
-def becomes(cluster, status, ask):
-    """Waits until an answer has this status, and returns that answer."""
-    answers = []
-    cluster.wait_until(
-        lambda: answers.append(ask()) or answers[-1].status == status,
-        f"the answer is {status}",
-        seconds=_DECISION_SECONDS,
-    )
-    return answers[-1]
 
 
 def test_user_without_rights_is_refused_by_the_aggregator(cluster, name, namespace, flunders):

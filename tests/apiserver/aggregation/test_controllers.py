@@ -1,5 +1,7 @@
 """What kube-controller-manager does with our objects: garbage collection by ownerReferences, and quota."""
 
+import json
+
 import pytest
 
 from tests.apiserver.client import flunder
@@ -116,3 +118,21 @@ def test_quota_counts_flunders_and_notices_a_deletion(controlled_cluster, admin,
     admin.delete(f"{flunders}/a")
 
     controlled_cluster.wait_until(lambda: used() == "1", "one flunder is counted", seconds=_SECONDS)
+
+
+def test_no_controller_is_refused(server, admin, flunders, is_gone):
+    """Whatever kube-controller-manager asked so far, it could; strategic merge patch is tried first, and not for such kinds."""
+    owner = admin.create(flunders, flunder("owner")).document
+    admin.create(flunders, flunder("owned", metadata=owned_by(owner)))
+    admin.delete(f"{flunders}/owner")
+    is_gone(f"{flunders}/owned")
+
+    events = [json.loads(line) for line in (server.directory / "data" / "audit.log").read_text().splitlines()]
+    asked = {
+        (event["verb"], event["responseStatus"]["code"])
+        for event in events
+        if event["user"]["username"].startswith("system:serviceaccount:kube-system:") and "responseStatus" in event
+    }
+
+    assert ("delete", 200) in asked
+    assert {(verb, code) for verb, code in asked if code not in {200, 404, 409}} <= {("patch", 415)}
