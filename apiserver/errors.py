@@ -19,6 +19,7 @@
     │   └── StorageReadError
     ├── KindsInvalid                       the operator's: manifests, with every fault
     ├── ApiSettingsInvalid                 the operator's: settings, with every fault
+    ├── BackupRefused                      the operator's: nothing was backed up or restored
     └── ClusterUnreachable                 the API server that we delegate to does not answer
 
 - Messages are those of kube-apiserver where clients parse them. Nothing here knows HTTP: `apiserver.statuses` has the table.
@@ -268,6 +269,12 @@ class ApiSettingsInvalid(ApiError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = tuple(faults)
+
+
+class BackupRefused(ApiError):
+    """Nothing was done: there is something in the way, or this is no backup of ours."""
+
+    reason = "BACKUP_REFUSED"
 
 
 class ClusterUnreachable(ApiError):

@@ -40,6 +40,7 @@ _TABLE: Mapping[type[BaseException], tuple[int, str]] = {
     errors.ClusterUnreachable: (503, "ServiceUnavailable"),
     errors.KindsInvalid: (500, "InternalError"),
     errors.ApiSettingsInvalid: (500, "InternalError"),
+    errors.BackupRefused: (500, "InternalError"),
     storage.StoreUnavailable: (503, "ServiceUnavailable"),
     storage.StoreFull: (503, "ServiceUnavailable"),
     storage.StoreCorrupt: (500, "StorageReadError"),

@@ -90,6 +90,7 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     storage_api.ServerFault: ExitCode.INTERNAL,
     storage_api.KindsInvalid: ExitCode.REFUSED,
     storage_api.ApiSettingsInvalid: ExitCode.NOT_READY,
+    storage_api.BackupRefused: ExitCode.NOT_READY,
     storage_api.ClusterUnreachable: ExitCode.UNAVAILABLE,
     beside_services.CredentialsInvalid: ExitCode.DENIED,
     beside_services.ScheduleInvalid: ExitCode.REFUSED,

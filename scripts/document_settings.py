@@ -1,31 +1,33 @@
-"""Writes the tables of docs/configuration.md from ca/settings.py: `python scripts/document_settings.py`.
+"""Writes the tables of docs/configuration.md from the settings of each server: `python scripts/document_settings.py`.
 
 - What stands between the markers is generated; everything else on the page is written by hand and stays.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from apiserver.settings import ApiServerSettings
 from ca.settings import ServeSettings
 from serving.settings import Setting, describe
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
-BEGIN = "<!-- settings: generated from ca/settings.py by `make docs` -->"
-END = "<!-- end of settings -->"
+SERVERS: Mapping[str, type] = {"ca/settings.py": ServeSettings, "apiserver/settings.py": ApiServerSettings}
 
 
 def with_settings(page: str) -> str:
     """The page with its tables brought up to date. Raises ValueError where it lacks the markers."""
-    if BEGIN not in page or END not in page:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}; put them where the tables belong")
-    tables = "\n\n".join(
-        _table(group, list(settings)) for group, settings in groupby(describe(ServeSettings), lambda one: one.group)
-    )
-    return re.sub(
-        f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n\n{tables}\n\n{END}", page, flags=re.DOTALL
-    )
+    for source, settings in SERVERS.items():
+        begin, end = f"<!-- settings: generated from {source} by `make docs` -->", f"<!-- end of {source} -->"
+        if begin not in page or end not in page:
+            raise ValueError(f"the page needs the lines {begin!r} and {end!r}; put them where the tables belong")
+        tables = "\n\n".join(
+            _table(group, list(described)) for group, described in groupby(describe(settings), lambda one: one.group)
+        )
+        replacement = f"{begin}\n\n{tables}\n\n{end}"
+        page = re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _, text=replacement: text, page, flags=re.DOTALL)
+    return page
 
 
 def _table(group: str, settings: Iterable[Setting]) -> str:

@@ -2,10 +2,11 @@
 
 import re
 
+import pytest
 import yaml
 
 from ca.settings import ServeSettings
-from scripts.document_settings import PAGE, with_settings
+from scripts.document_settings import PAGE, SERVERS, with_settings
 from serving.settings import describe
 
 
@@ -15,8 +16,9 @@ def test_tables_match_the_settings():
     assert with_settings(page) == page, "run: make docs"
 
 
-def test_every_setting_says_what_follows_from_it():
-    silent = [setting.name for setting in describe(ServeSettings) if len(setting.help.split()) < 3]
+@pytest.mark.parametrize("settings", SERVERS.values(), ids=SERVERS)
+def test_every_setting_says_what_follows_from_it(settings):
+    silent = [setting.name for setting in describe(settings) if len(setting.help.split()) < 3]
 
     assert silent == []
 

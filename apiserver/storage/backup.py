@@ -16,9 +16,10 @@ from typing import cast
 
 from sqlalchemy import Connection
 
+from apiserver.errors import BackupRefused
 from apiserver.storage.body_files import BodyFiles, fault_of, sync_directory, write_durably
 from apiserver.storage.change_log import StoredChangeLog
-from apiserver.storage.manifest import BackupRefused, Manifest
+from apiserver.storage.manifest import Manifest
 from apiserver.storage.opening import BODIES, DATABASE
 from store.errors import StoreCorrupt
 

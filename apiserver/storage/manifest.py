@@ -6,16 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from apiserver.errors import BackupRefused
 from apiserver.storage.body_files import fault_of, sync_directory, write_durably
 
 NAME = "manifest.json"
 _FORMAT = 1
-
-
-class BackupRefused(Exception):
-    """Nothing was done: there is something in the way, or this is no backup of ours. The message says what to do."""
-
-    reason = "BACKUP_REFUSED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

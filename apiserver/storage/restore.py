@@ -12,9 +12,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from apiserver.errors import BackupRefused
 from apiserver.storage.backup import referenced_digests
 from apiserver.storage.body_files import BodyFiles, fault_of, sync_directory
-from apiserver.storage.manifest import BackupRefused, Manifest
+from apiserver.storage.manifest import Manifest
 from apiserver.storage.migrations import CHANGE_LOG
 from apiserver.storage.opening import BODIES, DATABASE, DataDirectory, files_of
 from apiserver.storage.statements import run
