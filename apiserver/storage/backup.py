@@ -12,34 +12,36 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import cast
-
-from sqlalchemy import Connection
 
 from apiserver.errors import BackupRefused
-from apiserver.storage.body_files import BodyFiles, fault_of, sync_directory, write_durably
-from apiserver.storage.change_log import StoredChangeLog
+from apiserver.storage.body_files import BodyDirectory, fault_of, sync_directory, write_durably
 from apiserver.storage.manifest import Manifest
 from apiserver.storage.opening import BODIES, DATABASE
+from store.database import sqlite_path
 from store.errors import StoreCorrupt
+from store.sqlite_faults import translated_faults
 
+_PATIENCE_SECONDS = 10.0
 _DIGESTS = "SELECT DISTINCT digest FROM object_bodies WHERE digest IS NOT NULL"
 
 
-def back_up(log: StoredChangeLog, destination: Path, *, now: datetime) -> Manifest:
-    """Fills the directory `destination`, which must be empty or not there. A failure leaves a directory without a manifest.
+def back_up(url: str, directory: Path, destination: Path, *, now: datetime) -> Manifest:
+    """Fills `destination`, which must be empty or not there, from a data directory. A failure leaves it without a manifest.
 
-    Raises BackupRefused, and `store.errors` StorageFault leaves.
+    Works in any process, whether a server runs or not. Raises BackupRefused, and `store.errors` StorageFault leaves.
     """
-    files = log.files
-    if files is None:
+    database = sqlite_path(url)
+    if database is None:
         raise BackupRefused(
             "PostgreSQL is backed up with its own tools: pg_dump, or continuous archiving; after pg_restore run bump"
         )
+    if not database.exists():
+        raise BackupRefused(f"there is no {database}; name the data directory of a server that has run")
+    files = BodyDirectory(directory / BODIES)
     try:
         _make(destination)
-        with files.held():
-            return _fill(log, files, destination, now)
+        with files.held(), translated_faults():
+            return _fill(database, files, destination, now)
     except OSError as err:
         raise fault_of(err, f"the backup in {destination} cannot be written") from err
 
@@ -63,10 +65,10 @@ def _make(destination: Path) -> None:
     destination.chmod(0o700)
 
 
-def _fill(log: StoredChangeLog, files: BodyFiles, destination: Path, now: datetime) -> Manifest:
+def _fill(source: Path, files: BodyDirectory, destination: Path, now: datetime) -> Manifest:
     database = destination / DATABASE
     write_durably(database, b"")
-    log.database.read(lambda connection: _copy_database(connection, database))
+    _copy_database(source, database)
     revision = _finish_database(database)
     bodies, missing = _copy_bodies(files, database, destination / BODIES)
     sync_directory(destination)
@@ -82,10 +84,13 @@ def _fill(log: StoredChangeLog, files: BodyFiles, destination: Path, now: dateti
     return manifest
 
 
-def _copy_database(connection: Connection, path: Path) -> None:
-    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-    with closing(sqlite3.connect(path)) as copy:
-        driver.backup(copy)
+def _copy_database(source: Path, path: Path) -> None:
+    """In one step, so from one snapshot. Opened for writing, as a log without its index can be read in no other way."""
+    address = f"{source.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=_PATIENCE_SECONDS)) as original:
+        original.execute("PRAGMA query_only=ON")
+        with closing(sqlite3.connect(path)) as copy:
+            original.backup(copy)
 
 
 def _finish_database(path: Path) -> int:
@@ -101,7 +106,7 @@ def _finish_database(path: Path) -> int:
     return int(revision)
 
 
-def _copy_bodies(files: BodyFiles, database: Path, destination: Path) -> tuple[int, list[str]]:
+def _copy_bodies(files: BodyDirectory, database: Path, destination: Path) -> tuple[int, list[str]]:
     """How many there are, and those that are missing or damaged."""
     copied, missing = 0, []
     destination.mkdir(mode=0o700)
@@ -117,7 +122,7 @@ def _copy_bodies(files: BodyFiles, database: Path, destination: Path) -> tuple[i
     return copied, missing
 
 
-def _copy_body(files: BodyFiles, digest: bytes, path: Path) -> None:
+def _copy_body(files: BodyDirectory, digest: bytes, path: Path) -> None:
     """Raises StoreCorrupt."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     content = files.read(digest)

@@ -3,17 +3,19 @@
 - A file appears whole: written aside, synced, renamed, and its directory synced, before any row refers to it.
 - A file is never changed once it is there, so a backup may share it by a hard link.
 - A file that no row refers to is never served. It is deleted once nobody can be about to refer to it: see `Sweep`.
+- A backup, which another process may make, holds all files: the kernel's lock on a file beside them ends with that process.
 """
 
 import errno
+import fcntl
 import hashlib
 import itertools
 import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Set
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from store.errors import StorageFault, StoreCorrupt, StoreFull, StoreUnavailable
@@ -25,19 +27,48 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NAME = re.compile("[0-9a-f]{64}")
 _INCOMING = "incoming"
 _OWNER = "database"
+_HOLD = "hold"
 
 
-class BodyFiles:
-    """Below one directory, mode 0700, which this process alone uses; from any thread."""
+class BodyDirectory:
+    """For reading, by any process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, digest: bytes) -> bytes:
+        """Raises StoreCorrupt where the file is missing or is not what its name says."""
+        try:
+            encoded = self.path_of(digest).read_bytes()
+        except FileNotFoundError as err:
+            raise StoreCorrupt(f"the body {digest.hex()} is missing; restore it from a backup") from err
+        except OSError as err:
+            raise StoreUnavailable(f"the body {digest.hex()} cannot be read: {err.strerror}") from err
+        if hashlib.sha256(encoded).digest() != digest:
+            raise StoreCorrupt(f"the body {digest.hex()} is damaged; restore it from a backup")
+        return encoded
+
+    def path_of(self, digest: bytes) -> Path:
+        name = digest.hex()
+        return self.path / name[:2] / name
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """In the block no file is deleted. Waits for a sweep that is under way. Raises OSError."""
+        with _locked(self.path / _HOLD, fcntl.LOCK_SH):
+            yield
+
+
+class BodyFiles(BodyDirectory):
+    """Below one directory, mode 0700, to which this process alone writes; from any thread."""
 
     def __init__(self, directory: Path) -> None:
         """Makes the directory where it is missing, and removes what a crash left half-written. Raises StoreUnavailable."""
-        self._directory = directory
+        super().__init__(directory)
         self._incoming = directory / _INCOMING
         self._lock = threading.Lock()
         self._pending: Counter[bytes] = Counter()
         self._kept_lately: set[bytes] = set()
-        self._holders = 0
         self._numbers = itertools.count()
         with _faults("the directory of bodies cannot be used"):
             self._prepare()
@@ -66,75 +97,56 @@ class BodyFiles:
             if not self._pending[digest]:
                 del self._pending[digest]
 
-    def read(self, digest: bytes) -> bytes:
-        """Raises StoreCorrupt where the file is missing or is not what its name says."""
-        try:
-            encoded = self.path_of(digest).read_bytes()
-        except FileNotFoundError as err:
-            raise StoreCorrupt(f"the body {digest.hex()} is missing; restore it from a backup") from err
-        except OSError as err:
-            raise StoreUnavailable(f"the body {digest.hex()} cannot be read: {err.strerror}") from err
-        if hashlib.sha256(encoded).digest() != digest:
-            raise StoreCorrupt(f"the body {digest.hex()} is damaged; restore it from a backup")
-        return encoded
-
-    def path_of(self, digest: bytes) -> Path:
-        name = digest.hex()
-        return self._directory / name[:2] / name
-
     def digests(self, prefix: str) -> Set[bytes]:
         """Of the files in one of the directories."""
-        try:
-            with os.scandir(self._directory / prefix) as entries:
+        path = self.path / prefix
+        with _faults("the directory of bodies cannot be read"):
+            if not path.exists():
+                return set()
+            with os.scandir(path) as entries:
                 return {bytes.fromhex(entry.name) for entry in entries if _NAME.fullmatch(entry.name)}
-        except FileNotFoundError:
-            return set()
 
     def owner(self, name: str) -> str:
         """The name of the database that the files belong to: `name`, if there was none so far. Raises StoreUnavailable."""
-        path = self._directory / _OWNER
+        path = self.path / _OWNER
         with _faults("the directory of bodies cannot be used"):
             if not path.exists():
                 aside = self._incoming / _OWNER
                 write_durably(aside, name.encode())
                 aside.replace(path)
-                sync_directory(self._directory)
+                sync_directory(self.path)
             return path.read_text()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """In the block no file is deleted."""
-        with self._lock:
-            self._holders += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-
-    def begin_sweep(self) -> "Sweep":
-        """Ends the one before. Ask which files are referred to only after this."""
+    def sweep(self) -> Iterator["Sweep | None"]:
+        """Ask which files are referred to only in the block. None where somebody holds the files: then not now."""
         with self._lock:
             self._kept_lately = set(self._pending)
-        return Sweep(self)
+        with ExitStack() as stack:
+            sweep: Sweep | None = Sweep(self._discard)
+            with _faults("the bodies cannot be swept"):
+                try:
+                    stack.enter_context(_locked(self.path / _HOLD, fcntl.LOCK_EX | fcntl.LOCK_NB))
+                except BlockingIOError:
+                    sweep = None
+            yield sweep
 
-    def discard(self, digest: bytes) -> bool:
-        """For `Sweep`."""
-        with self._lock:
-            if self._holders or digest in self._pending or digest in self._kept_lately:
+    def _discard(self, digest: bytes) -> bool:
+        with self._lock, _faults("a body that is not used cannot be deleted"):
+            if digest in self._pending or digest in self._kept_lately:
                 return False
             self.path_of(digest).unlink(missing_ok=True)
             return True
 
     def _prepare(self) -> None:
-        made = not self._directory.exists()
+        made = not self.path.exists()
         self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory.chmod(0o700)
+        self.path.chmod(0o700)
         for leftover in self._incoming.iterdir():
             leftover.unlink()
         if made:
-            sync_directory(self._directory)
-            sync_directory(self._directory.parent)
+            sync_directory(self.path)
+            sync_directory(self.path.parent)
 
     def _place(self, digest: bytes, encoded: bytes) -> None:
         path = self.path_of(digest)
@@ -143,7 +155,7 @@ class BodyFiles:
             return
         if not path.parent.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_directory(self._directory)
+            sync_directory(self.path)
         aside = self._incoming / str(next(self._numbers))
         try:
             write_durably(aside, encoded)
@@ -163,14 +175,14 @@ class BodyFiles:
 
 
 class Sweep:
-    """Deletes files, but none that has been kept since the sweep began, or is being kept, or is held."""
+    """Deletes files, but none that has been kept since the sweep began, or is being kept."""
 
-    def __init__(self, files: BodyFiles) -> None:
-        self._files = files
+    def __init__(self, discard: Callable[[bytes], bool]) -> None:
+        self._discard = discard
 
     def discard(self, digest: bytes) -> bool:
         """Whether the file is gone. Nothing may have referred to it at some instant after the sweep began."""
-        return self._files.discard(digest)
+        return self._discard(digest)
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -188,6 +200,17 @@ def sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path, how: int) -> Iterator[None]:
+    """Raises BlockingIOError where `how` is not to wait."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Connection
 
 from apiserver.ambient import Clock
-from apiserver.storage.body_files import PREFIXES, BodyFiles
+from apiserver.storage.body_files import PREFIXES, BodyFiles, Sweep
 from apiserver.storage.change_log import StoredChangeLog
 from apiserver.storage.statements import run
 from store.database import Database
@@ -120,8 +120,11 @@ class FileSweeper:
         self._unused_since: dict[bytes, datetime] = {}
 
     def sweep(self, now: datetime) -> int:
-        """Looks through all files; returns how many went."""
-        sweep = self._files.begin_sweep()
+        """Looks through all files, unless a backup holds them; returns how many went. Raises StorageFault leaves."""
+        with self._files.sweep() as sweep:
+            return 0 if sweep is None else self._sweep(sweep, now)
+
+    def _sweep(self, sweep: Sweep, now: datetime) -> int:
         removed = 0
         found: dict[bytes, datetime] = {}
         for prefix in PREFIXES:

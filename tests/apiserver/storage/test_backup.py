@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.storage.backup import back_up
+from apiserver.storage.body_files import BodyDirectory
 from apiserver.storage.change_log import StoredChangeLog
 from apiserver.storage.compaction import FILE_GRACE, Compactor, FileSweeper, compact
 from apiserver.storage.manifest import BackupRefused, Manifest
@@ -53,7 +54,7 @@ def contents(log, at=None):
     return [(one.key, one.revision, one.metadata, one.body.inline) for one in page.records]
 
 
-def test_backup_is_put_back_as_it_was(sqlite_log, destination, target):
+def test_backup_is_put_back_as_it_was(sqlite_log, destination, target, sqlite_url, directory):
     record = create(sqlite_log, "a", label="first")
     update(sqlite_log, record, label="second")
     create(sqlite_log, "b", body=large_body("b"))
@@ -61,7 +62,7 @@ def test_backup_is_put_back_as_it_was(sqlite_log, destination, target):
     delete(sqlite_log, create(sqlite_log, "gone", body=large_body("gone")))
     before = contents(sqlite_log)
 
-    manifest = back_up(sqlite_log, destination, now=NOON)
+    manifest = back_up(sqlite_url, directory, destination, now=NOON)
     create(sqlite_log, "later")
     revision = restore(destination, target)
 
@@ -74,9 +75,11 @@ def test_backup_is_put_back_as_it_was(sqlite_log, destination, target):
     log.close()
 
 
-def test_after_a_restore_no_revision_means_what_it_meant_and_old_watches_start_over(sqlite_log, destination, target):
+def test_after_a_restore_old_revisions_mean_nothing_and_watches_start_over(
+    sqlite_log, destination, target, sqlite_url, directory
+):
     record = create(sqlite_log, "a")
-    back_up(sqlite_log, destination, now=NOON)
+    back_up(sqlite_url, directory, destination, now=NOON)
     lost = update(sqlite_log, record)
     restore(destination, target)
     log = open_restored(target)
@@ -97,12 +100,12 @@ def test_after_a_restore_no_revision_means_what_it_meant_and_old_watches_start_o
     log.close()
 
 
-def test_history_of_before_a_restore_is_compacted_in_time(sqlite_log, destination, target):
+def test_history_of_before_a_restore_is_compacted_in_time(sqlite_log, destination, target, sqlite_url, directory):
     clock = FixedClock()
     record = create(sqlite_log, "a")
     for _ in range(5):
         record = update(sqlite_log, record)
-    back_up(sqlite_log, destination, now=NOON)
+    back_up(sqlite_url, directory, destination, now=NOON)
     restore(destination, target)
     log = open_restored(target)
     compactor = Compactor(log, retention=RETENTION, clock=clock)
@@ -120,7 +123,9 @@ def test_history_of_before_a_restore_is_compacted_in_time(sqlite_log, destinatio
     log.close()
 
 
-def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodies(sqlite_log, tmp_path):
+def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodies(
+    sqlite_log, tmp_path, sqlite_url, directory
+):
     stop = threading.Event()
 
     def write_on(thread: int) -> None:
@@ -144,7 +149,7 @@ def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodi
     for thread in threads:
         thread.start()
     try:
-        manifests = [back_up(sqlite_log, tmp_path / f"backup-{number}", now=NOON) for number in range(5)]
+        manifests = [back_up(sqlite_url, directory, tmp_path / f"backup-{number}", now=NOON) for number in range(5)]
     finally:
         stop.set()
         for thread in threads:
@@ -158,10 +163,12 @@ def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodi
         log.close()
 
 
-def test_files_of_a_backup_are_the_owners_alone_and_shared_with_the_store(sqlite_log, directory, destination):
+def test_files_of_a_backup_are_the_owners_alone_and_shared_with_the_store(
+    sqlite_log, directory, destination, sqlite_url
+):
     create(sqlite_log, "a", body=large_body("a"))
 
-    back_up(sqlite_log, destination, now=NOON)
+    back_up(sqlite_url, directory, destination, now=NOON)
 
     found = {path: stat.S_IMODE(path.stat().st_mode) for path in destination.rglob("*")}
     assert {mode for path, mode in found.items() if path.is_file()} == {0o600}
@@ -173,7 +180,7 @@ def test_files_of_a_backup_are_the_owners_alone_and_shared_with_the_store(sqlite
     assert original.samefile(copy)
 
 
-def test_backup_onto_another_file_system_copies(sqlite_log, tmp_path, target):
+def test_backup_onto_another_file_system_copies(sqlite_log, tmp_path, target, sqlite_url, directory):
     disk = tmp_path / "disk"
     disk.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs", disk]
@@ -181,36 +188,38 @@ def test_backup_onto_another_file_system_copies(sqlite_log, tmp_path, target):
         pytest.skip("mounting a small tmpfs needs root")
     try:
         create(sqlite_log, "a", body=large_body("a"))
-        back_up(sqlite_log, disk / "backup", now=NOON)
+        back_up(sqlite_url, directory, disk / "backup", now=NOON)
         restore(disk / "backup", target)
         log = open_restored(target)
         assert contents(log) == contents(sqlite_log)
         log.close()
         create(sqlite_log, "b", body=large_body("b", 20 << 20))
         with pytest.raises(StoreFull):
-            back_up(sqlite_log, disk / "another", now=NOON)
+            back_up(sqlite_url, directory, disk / "another", now=NOON)
         with pytest.raises(BackupRefused, match="no whole backup"):
             restore(disk / "another", tmp_path / "never")
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_backup_overwrites_nothing(sqlite_log, destination):
+def test_backup_overwrites_nothing(sqlite_log, destination, sqlite_url, directory):
     destination.mkdir(parents=True)
     (destination / "precious").touch()
 
     with pytest.raises(BackupRefused, match="not empty"):
-        back_up(sqlite_log, destination, now=NOON)
+        back_up(sqlite_url, directory, destination, now=NOON)
     assert [path.name for path in destination.iterdir()] == ["precious"]
 
 
-def test_what_is_damaged_already_is_listed_and_does_not_stop_the_backup(sqlite_log, directory, destination, target):
+def test_what_is_damaged_already_is_listed_and_does_not_stop_the_backup(
+    sqlite_log, directory, destination, target, sqlite_url
+):
     create(sqlite_log, "a", body=large_body("a"))
     (path,) = directory.glob("bodies/??/*")
     path.write_bytes(b"damaged")
     create(sqlite_log, "b")
 
-    manifest = back_up(sqlite_log, destination, now=NOON)
+    manifest = back_up(sqlite_url, directory, destination, now=NOON)
     restore(destination, target)
 
     assert (manifest.missing, manifest.bodies) == ((path.name,), 0)
@@ -222,10 +231,10 @@ def test_what_is_damaged_already_is_listed_and_does_not_stop_the_backup(sqlite_l
 
 
 @pytest.fixture
-def backup(sqlite_log, destination):
+def backup(sqlite_log, destination, sqlite_url, directory):
     create(sqlite_log, "a", body=large_body("a"))
     create(sqlite_log, "b")
-    back_up(sqlite_log, destination, now=NOON)
+    back_up(sqlite_url, directory, destination, now=NOON)
     return destination
 
 
@@ -306,12 +315,9 @@ def test_manifest_is_read_as_it_was_written(tmp_path):
 
 @pytest.mark.postgresql
 def test_postgresql_is_backed_up_with_its_own_tools(postgresql_url, directory, destination):
-    log = open_change_log(postgresql_url, directory)
-
     with pytest.raises(BackupRefused, match="pg_dump"):
-        back_up(log, destination, now=NOON)
+        back_up(postgresql_url, directory, destination, now=NOON)
     assert not destination.exists()
-    log.close()
 
 
 def test_bump_moves_the_revision_ahead_and_ends_history(log, url):
@@ -326,3 +332,33 @@ def test_bump_moves_the_revision_ahead_and_ends_history(log, url):
         log.changes(after=record.revision, limit=1)
     assert update(log, record).revision == revision + 1
     database.close()
+
+
+def test_backup_of_a_server_that_does_not_run(sqlite_log, sqlite_url, directory, destination, target):
+    record = create(sqlite_log, "a", body=large_body("a"))
+    sqlite_log.close()
+
+    back_up(sqlite_url, directory, destination, now=NOON)
+    restore(destination, target)
+
+    log = open_restored(target)
+    assert log.get(key("a")) == record
+    log.close()
+
+
+def test_backup_of_nothing_is_refused(directory, sqlite_url, destination):
+    with pytest.raises(BackupRefused, match="there is no"):
+        back_up(sqlite_url, directory, destination, now=NOON)
+    assert not destination.exists()
+
+
+def test_nothing_is_swept_while_a_backup_holds_the_files(sqlite_log):
+    digest = sqlite_log.files.keep(b"no row ever came")
+    sqlite_log.files.let_go(digest)
+    sweeper = FileSweeper(sqlite_log.database, sqlite_log.files)
+    sweeper.sweep(NOON)
+
+    with BodyDirectory(sqlite_log.files.path).held():
+        assert sweeper.sweep(NOON + FILE_GRACE) == 0
+
+    assert sweeper.sweep(NOON + FILE_GRACE) == 1

@@ -171,4 +171,5 @@ def test_write_that_fails_leaves_no_half_file(tmp_path):
     digest = bodies.keep(b"x")
     assert bodies.read(digest) == b"x"
     bodies.let_go(digest)
-    assert bodies.begin_sweep().discard(digest)
+    with bodies.sweep() as sweep:
+        assert sweep.discard(digest)

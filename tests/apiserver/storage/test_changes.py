@@ -225,7 +225,7 @@ def test_bodies_of_what_was_just_written_are_in_memory(sqlite_log):
     """Were they not, they would be read from files that are gone."""
     start = sqlite_log.current_revision()
     record = create(sqlite_log, "a", body=large_body("a"))
-    (path,) = sqlite_log.files._directory.glob("??/*")
+    (path,) = sqlite_log.files.path.glob("??/*")
     path.unlink()
 
     (change,) = sqlite_log.changes(after=start, limit=9)

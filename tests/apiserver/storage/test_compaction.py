@@ -104,6 +104,21 @@ def test_compact_in_many_steps_lets_writers_in_between(log):
     assert rows(log, "object_versions") == rows(log, "object_bodies") == len(present)
 
 
+def test_compaction_that_is_told_to_stop_leaves_the_rest_to_the_next(log, clock):
+    compactor = Compactor(log, retention=RETENTION, clock=clock)
+    record = create(log, "a")
+    for _ in range(70):
+        record = update(log, record, body=None)
+    compactor.step()
+    compactor.stop()
+    clock.now += RETENTION
+
+    assert compactor.step() == 20
+    assert log.oldest_revision() == record.revision
+    assert names(log) == [("default", "a", record.revision)]
+    assert compact(log.database, record.revision) == 50
+
+
 def test_reader_that_began_before_sees_its_snapshot_to_the_end(log):
     record = create(log, "a", label="first")
     update(log, record, label="second")
@@ -242,27 +257,27 @@ def test_file_kept_between_look_and_deletion_stays(sqlite_log, directory):
     delete(sqlite_log, create(sqlite_log, "a", body=large_body("a")))
     compact(sqlite_log.database, sqlite_log.current_revision())
     (name,) = files(directory)
-    sweep = sqlite_log.files.begin_sweep()
+    digest = bytes.fromhex(name)
 
-    create(sqlite_log, "b", body=large_body("a"))
+    with sqlite_log.files.sweep() as sweep:
+        create(sqlite_log, "b", body=large_body("a"))
+        assert not sweep.discard(digest)
 
-    assert not sweep.discard(bytes.fromhex(name))
     assert open_body(sqlite_log, "b") == large_body("a")
     delete(sqlite_log, sqlite_log.get(key("b")))
-    assert sqlite_log.files.begin_sweep().discard(bytes.fromhex(name))
+    with sqlite_log.files.sweep() as sweep:
+        assert sweep.discard(digest)
 
 
-def test_file_that_is_being_kept_or_held_stays(sqlite_log):
+def test_file_that_is_being_kept_stays_also_where_that_ends_amid_a_sweep(sqlite_log):
     bodies = sqlite_log.files
     digest = bodies.keep(b"x" * 1000)
-    assert not bodies.begin_sweep().discard(digest)
-    bodies.let_go(digest)
-    digest = bodies.keep(b"y" * 1000)
-    bodies.let_go(digest)
-    sweep = bodies.begin_sweep()
-    with bodies.held():
+    with bodies.sweep() as sweep:
         assert not sweep.discard(digest)
-    assert sweep.discard(digest)
+        bodies.let_go(digest)
+        assert not sweep.discard(digest)
+    with bodies.sweep() as sweep:
+        assert sweep.discard(digest)
     assert not bodies.path_of(digest).exists()
 
 

@@ -105,6 +105,7 @@ def test_group_in_which_the_disk_fills_up_fails_only_where_it_must(small_log):
 
     kept = {f"n{number:03}" for number, error in enumerate(errors) if error is None}
     assert 20 < len(kept) < 400
+    assert {"n000", "n001", "n002"} <= kept
     assert {type(error) for error in errors} == {type(None), StoreFull}
     assert {name for _, name, _ in names(small_log)} == kept
     assert small_log.current_revision() == 1 + len(kept)

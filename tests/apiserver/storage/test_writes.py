@@ -13,6 +13,7 @@ from apiserver.storage.records import StaleWrite
 from store.errors import StoreUnavailable
 from tests.apiserver.storage.samples import (
     FISCHERS,
+    FLUNDERS,
     body_of,
     create,
     delete,
@@ -241,15 +242,16 @@ def test_everything_is_there_after_reopening(log, url, directory):
 
 
 def test_close_finishes_what_was_committed(log, url, directory):
+    """More than one group."""
     futures = [
-        log.commit(write(key(f"n{number}"), body=large_body(number) if number % 5 == 0 else b""))
-        for number in range(50)
+        log.commit(write(key(f"n{number}"), body=large_body(number) if number % 100 == 0 else b""))
+        for number in range(1000)
     ]
     log.close()
 
     assert all(future.done() and future.exception() is None for future in futures)
     again = open_change_log(url, directory)
-    assert len(names(again)) == 50
+    assert again.counts() == {FLUNDERS: 1000}
     again.close()
 
 
