@@ -28,6 +28,7 @@ _NAME = re.compile("[0-9a-f]{64}")
 _INCOMING = "incoming"
 _OWNER = "database"
 _HOLD = "hold"
+_LOCK = "lock"
 
 
 class BodyDirectory:
@@ -60,18 +61,27 @@ class BodyDirectory:
 
 
 class BodyFiles(BodyDirectory):
-    """Below one directory, mode 0700, to which this process alone writes; from any thread."""
+    """Below one directory, mode 0700, to which nobody else writes until `close`; from any thread."""
 
     def __init__(self, directory: Path) -> None:
-        """Makes the directory where it is missing, and removes what a crash left half-written. Raises StoreUnavailable."""
+        """Makes the directory where it is missing, and removes what a crash left half-written.
+
+        Raises StoreUnavailable, also where there is another such object, in whatever process.
+        """
         super().__init__(directory)
         self._incoming = directory / _INCOMING
         self._lock = threading.Lock()
         self._pending: Counter[bytes] = Counter()
         self._kept_lately: set[bytes] = set()
         self._numbers = itertools.count()
-        with _faults("the directory of bodies cannot be used"):
+        self._ownership = ExitStack()
+        with ExitStack() as undo, _faults("the directory of bodies cannot be used"):
+            undo.callback(self._ownership.close)
             self._prepare()
+            undo.pop_all()
+
+    def close(self) -> None:
+        self._ownership.close()
 
     def keep(self, encoded: bytes) -> bytes:
         """Returns the digest of `encoded`, whose file is durable now and stays until `let_go`.
@@ -142,11 +152,20 @@ class BodyFiles(BodyDirectory):
         made = not self.path.exists()
         self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o700)
+        self._own()
         for leftover in self._incoming.iterdir():
             leftover.unlink()
         if made:
             sync_directory(self.path)
             sync_directory(self.path.parent)
+
+    def _own(self) -> None:
+        try:
+            self._ownership.enter_context(_locked(self.path / _LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        except BlockingIOError as err:
+            raise StoreUnavailable(
+                f"another process writes to {self.path.parent}; stop it first, or use another data directory"
+            ) from err
 
     def _place(self, digest: bytes, encoded: bytes) -> None:
         path = self.path_of(digest)

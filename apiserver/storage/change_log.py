@@ -41,7 +41,7 @@ class StoredChangeLog:
     ) -> None:
         """Without `files` every body is in the database. `cache_octets` bounds what is in memory of bodies written or read lately.
 
-        `follow` looks for changes of other processes. Closing the log closes the database.
+        `follow` looks for changes of other processes. Closing the log closes database and files.
         """
         self._database = database
         self._files = files
@@ -185,6 +185,8 @@ class StoredChangeLog:
         if self._follower is not None:
             self._follower.close()
         self._database.close()
+        if self._files is not None:
+            self._files.close()
 
     def _committed(self, revision: int) -> None:
         self._wake(revision)

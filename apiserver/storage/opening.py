@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from apiserver.storage.body_files import BodyFiles
@@ -53,28 +54,33 @@ class DataDirectory:
 def open_change_log(url: str, directory: Path) -> StoredChangeLog:
     """Opens and migrates the log at `url`. Raises `store.errors` StorageFault leaves.
 
-    An SQLite file lies in `directory`, which the caller has taken (`DataDirectory`), and large bodies are files below it: whoever
-    opened the same file from another directory would not find them.
+    An SQLite file lies in `directory`, and large bodies are files below it: whoever opened the same file from another directory
+    would not find them. One process at a time has it; a process with more in its data directory takes that (`DataDirectory`).
     """
     path = sqlite_path(url)
-    if path is not None and path.parent.resolve() != directory.resolve():
+    if path is None:
+        return StoredChangeLog(open_database(url, CHANGE_LOG), None, follow=True)
+    if path.parent.resolve() != directory.resolve():
         raise UnsupportedDatabase(f"{path} is outside of the data directory {directory}; put it there, bodies with it")
-    database = open_database(url, CHANGE_LOG)
-    try:
-        if path is None:
-            return StoredChangeLog(database, None, follow=True)
-        return StoredChangeLog(database, files_of(path))
-    except BaseException:
-        database.close()
-        raise
+    with ExitStack() as undo:
+        files = files_of(path)
+        undo.callback(files.close)
+        log = StoredChangeLog(open_database(url, CHANGE_LOG), files)
+        undo.pop_all()
+        return log
 
 
 def files_of(database: Path) -> BodyFiles:
-    """The files beside an SQLite database. Raises UnsupportedDatabase where another's are there: here they would look unused."""
+    """The files beside an SQLite database, for this process alone.
+
+    Raises StoreUnavailable where another process has them, UnsupportedDatabase where they are another database's: to this one
+    they would look unused.
+    """
     directory = database.parent / BODIES
     files = BodyFiles(directory)
     owner = files.owner(database.name)
     if owner != database.name:
+        files.close()
         raise UnsupportedDatabase(
             f"{directory} belongs to {owner}, not to {database.name}; use a data directory for each"
         )

@@ -8,6 +8,7 @@
 
 import hashlib
 import os
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -44,7 +45,8 @@ def restore(source: Path, directory: Path) -> int:
         aside = directory / f"{DATABASE}.restoring"
         try:
             _copy_database(source / DATABASE, aside, manifest)
-            _copy_bodies(source / BODIES, files_of(database), aside, manifest)
+            with closing(files_of(database)) as files:
+                _copy_bodies(source / BODIES, files, aside, manifest)
             revision = _bump_copy(aside)
             aside.rename(database)
             sync_directory(directory)

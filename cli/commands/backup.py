@@ -38,16 +38,11 @@ def backup_apiserver(destination: Path, **given: object) -> None:
     PostgreSQL is backed up by its own means.
     """
     from apiserver.storage.backup import back_up
-    from apiserver.storage.opening import open_change_log
 
     settings = ApiServerSettings.from_mapping({"data_directory": ambient.home() / "apiserver"} | gather(given))
     if not settings.objects.database and not (settings.data_directory / "apiserver.db").exists():
         raise FileNotFoundError(2, "no such database", str(settings.data_directory / "apiserver.db"))
-    log = open_change_log(settings.database_url, settings.data_directory)
-    try:
-        manifest = back_up(log, destination, now=ambient.clock())
-    finally:
-        log.close()
+    manifest = back_up(settings.database_url, settings.data_directory, destination, now=ambient.clock())
     click.echo(f"revision:     {manifest.revision}")
     click.echo(f"large bodies: {manifest.bodies}")
     click.echo(f"written:      {destination}")

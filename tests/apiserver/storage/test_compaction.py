@@ -166,8 +166,11 @@ def test_clock_that_goes_back_removes_nothing_early(log, clock):
 
     clock.now += RETENTION - timedelta(seconds=1)
     compactor.step()
-
     assert log.oldest_revision() == 1
+
+    clock.now += timedelta(seconds=1)
+    compactor.step()
+    assert log.oldest_revision() == record.revision + 1
 
 
 def test_compactor_says_how_often_it_is_worth_calling(sqlite_log, clock):

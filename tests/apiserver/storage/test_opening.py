@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.storage.opening import DataDirectory, open_change_log
-from store.errors import StoreExposed, StoreUnavailable, UnsupportedDatabase
+from store.errors import StorageFault, StoreExposed, StoreUnavailable, UnsupportedDatabase
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,3 +66,21 @@ def test_second_database_in_one_data_directory_is_refused(directory):
     with pytest.raises(UnsupportedDatabase, match=r"belongs to one\.db"):
         open_change_log(f"sqlite://{directory / 'two.db'}", directory)
     open_change_log(f"sqlite://{directory / 'one.db'}", directory).close()
+
+
+def test_second_change_log_on_one_data_directory_is_refused(directory, sqlite_url):
+    first = open_change_log(sqlite_url, directory)
+    with pytest.raises(StoreUnavailable, match="another process writes"):
+        open_change_log(sqlite_url, directory)
+    first.close()
+
+    open_change_log(sqlite_url, directory).close()
+
+
+def test_change_log_that_does_not_open_leaves_nothing_taken(directory, sqlite_url):
+    (directory / "apiserver.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StorageFault):
+        open_change_log(sqlite_url, directory)
+
+    (directory / "apiserver.db").unlink()
+    open_change_log(sqlite_url, directory).close()
