@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import crypto, endtoend, scaling, store
+from bench import crypto, endtoend, scaling, storage_api, store
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Section] = {
     "store": store.measure,
     "endtoend": endtoend.measure,
     "scaling": scaling.measure,
+    "storage_api": storage_api.measure,
 }
 
 

@@ -76,7 +76,8 @@ def _figure_line(figure: Figure) -> str:
     budget = ""
     if figure.budget is not None:
         sign = "≥" if figure.at_least else "≤"
-        budget = f"{sign} {figure.budget:g} {figure.verdict.value} (goal {figure.goal})"
+        goal = f" (goal {figure.goal})" if figure.goal is not None else ""
+        budget = f"{sign} {figure.budget:g} {figure.verdict.value}{goal}"
     return f"  {figure.name:<64} {_number(figure.value):>9} {figure.unit:<10} {budget:<26} {figure.note}".rstrip()
 
 

@@ -4,7 +4,7 @@
 - Kinds that share `storage` are views of the same stored objects: versions of one group, or one report under several groups.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from apiserver.documents import JsonObject
@@ -40,7 +40,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """`openapi` is the openAPIV3Schema as written, for documents; `schema` the same, parsed.
+    """`openapi` is the openAPIV3Schema as written, for documents; `schema` the same, parsed; `accepts` the same, compiled
+    (`apiserver.schema.acceptance`).
 
     `maximum_octets` bounds a request body. `status` says that there is a /status subresource. `opaque` are the top-level fields
     that are stored as they come (x-kubernetes-preserve-unknown-fields and x-kubernetes-map-type: atomic, nothing declared below).
@@ -53,6 +54,7 @@ class Kind:
     namespaced: bool
     storage: str
     schema: Schema
+    accepts: Callable[[JsonObject], bool]
     openapi: Mapping[str, object]
     columns: tuple[Column, ...] = ()
     selectable_fields: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from apiserver.kinds.json_path import JsonPathInvalid, compile_json_path
 from apiserver.kinds.kind import Column, Kind, Names
 from apiserver.kinds.views import nested_differences
 from apiserver.requests.names import label_faults, subdomain_faults
+from apiserver.schema.acceptance import compile_acceptor
 from apiserver.schema.rules import rule_faults
 from apiserver.schema.structural import Schema
 
@@ -191,6 +192,7 @@ def _version_kind(version: JsonObject, path: str, faults: _Faults) -> "dict[str,
     return {
         "version": name,
         "schema": schema,
+        "accepts": compile_acceptor(schema),
         "openapi": schema_document,
         "description": schema.description,
         "columns": tuple(_columns(version, path, faults)),

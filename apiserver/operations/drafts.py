@@ -50,7 +50,9 @@ def read_document(intent: Intent, document: JsonObject, duplicates: Sequence[str
     """
     kind = intent.target.kind
     _verify_kind(kind, document)
-    unknown = [*read_metadata(document), *prune(kind.schema, document)]
+    unknown = read_metadata(document)
+    if not kind.accepts(document):
+        unknown += prune(kind.schema, document)
     complaints = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in duplicates]
     if complaints and intent.options.field_validation is FieldValidation.STRICT:
         raise BadRequest(
@@ -93,9 +95,9 @@ def draft_creation(
     document["metadata"] = metadata
     if target.kind.status:
         document.pop(STATUS, None)
-    apply_defaults(target.kind.schema, document)
+    complete = _completed(target.kind, document)
     _track(intent, None, document, now, track)
-    _verify(target, document, metadata_errors(target.kind, metadata), old=None)
+    _verify(target, document, metadata_errors(target.kind, metadata), old=None, complete=complete)
     return seal(target.kind, document, None, sharing)
 
 
@@ -114,7 +116,7 @@ def draft_update(
     document = (
         _status_alone(document, live) if target.subresource == STATUS else _all_but_status(target, document, live)
     )
-    apply_defaults(target.kind.schema, document)
+    complete = _completed(target.kind, document)
     new, old = metadata_of(document), metadata_of(live)
     if target.subresource != STATUS and not same(_content(document), _content(live)):
         new["generation"] = cast("int", old.get("generation") or 0) + 1
@@ -122,7 +124,7 @@ def draft_update(
     if same(document, live):
         return None
     errors = [*metadata_errors(target.kind, new), *immutable_errors(new, old)]
-    _verify(target, document, errors, old=live)
+    _verify(target, document, errors, old=live, complete=complete)
     return seal(target.kind, document, stored, sharing)
 
 
@@ -205,6 +207,14 @@ def _content(document: JsonObject) -> JsonObject:
     return {name: value for name, value in document.items() if name not in {*_ENVELOPE, STATUS}}
 
 
+def _completed(kind: Kind, document: JsonObject) -> bool:
+    """Sets defaults, where any are missing; whether the document was complete and right as it came."""
+    if kind.accepts(document):
+        return True
+    apply_defaults(kind.schema, document)
+    return False
+
+
 def _track(intent: Intent, live: JsonObject | None, document: JsonObject, now: datetime, track: Track | None) -> None:
     if track is not None:
         entries = track(live, document)
@@ -225,7 +235,11 @@ def _track(intent: Intent, live: JsonObject | None, document: JsonObject, now: d
         metadata["managedFields"] = entries
 
 
-def _verify(target: Target, document: JsonObject, errors: Sequence[FieldError], *, old: JsonObject | None) -> None:
-    found = [*errors, *validate(target.kind.schema, document, old)]
+def _verify(
+    target: Target, document: JsonObject, errors: Sequence[FieldError], *, old: JsonObject | None, complete: bool
+) -> None:
+    found = list(errors)
+    if not complete or target.kind.schema.bears_rules:
+        found += validate(target.kind.schema, document, old)
     if found:
         raise Invalid(target.kind.kind_subject(target.name or text(metadata_of(document), "name")), found)

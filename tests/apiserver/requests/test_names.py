@@ -54,7 +54,7 @@ def test_generated_name_is_base_and_five_fair_characters():
 
 @given(st.text("abc-", max_size=300))
 def test_generated_names_fit_into_a_label(base):
-    name = generated_name(base, lambda count: bytes(count))
+    name = generated_name(base, bytes)
 
     assert len(name) <= 63
     assert name.endswith("bbbbb")
