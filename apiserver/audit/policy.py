@@ -1,12 +1,17 @@
-"""The audit policy: how much is written down of which request (audit.k8s.io/v1 Policy). The first rule that fits decides."""
+"""The audit policy: how much is written down of which request (audit.k8s.io/v1 Policy; k8s.io/apiserver/pkg/audit/policy).
 
-from collections.abc import Mapping, Sequence
+- The first rule that fits decides; where none does, nothing is written.
+- Every fault of a policy is told at once, and a field that is not known is one: a policy that loads does what it says.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import cast
 
+from apiserver.audit.policy_fields import Fields
 from apiserver.errors import ApiSettingsInvalid
 from apiserver.identity.user import Attributes, User
+from apiserver.requests.names import subdomain_faults
 
 
 class Level(Enum):
@@ -25,38 +30,35 @@ class Stage(Enum):
     PANIC = "Panic"
 
 
-_RULE = frozenset(
-    {
-        "level",
-        "users",
-        "userGroups",
-        "verbs",
-        "resources",
-        "namespaces",
-        "nonResourceURLs",
-        "omitStages",
-        "omitManagedFields",
-    }
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is written of a request: at this level, but nothing at the omitted stages, and objects without managed fields."""
+
+    level: Level
+    omitted: frozenset[Stage] = frozenset()
+    omits_managed_fields: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupResources:
-    """`resources` may be `pods`, `pods/log`, `*`, `*/status`; empty for all of the group."""
+    """`group` may be `*`; `resources` may be `pods`, `pods/log`, `pods/*`, `*/status`, `*`; empty for all of the group."""
 
     group: str
     resources: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
     def fits(self, attributes: Attributes) -> bool:
-        if self.group != attributes.group:
-            return False
-        if self.names and attributes.name not in self.names:
+        if self.group not in {attributes.group, "*"}:
             return False
         if not self.resources:
             return True
-        sub = f"/{attributes.subresource}" if attributes.subresource else ""
-        wanted = {f"{attributes.resource}{sub}", f"*{sub}", f"{attributes.resource}/*" if sub else "", "*"}
+        if self.names and attributes.name not in self.names:
+            return False
+        # pods/* stands for pods as well, and only */status is a pattern of subresources: so it is upstream
+        wanted = {attributes.resource, "*", f"{attributes.resource}/*"}
+        if attributes.subresource:
+            whole = f"{attributes.resource}/{attributes.subresource}"
+            wanted = {whole, "*", f"*/{attributes.subresource}", f"{attributes.resource}/*"}
         return not wanted.isdisjoint(self.resources)
 
 
@@ -72,13 +74,15 @@ class Rule:
     namespaces: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     omitted: frozenset[Stage] = frozenset()
+    omits_managed_fields: bool | None = None
 
-    def fits(self, user: User, attributes: Attributes) -> bool:
-        if self.users and user.name not in self.users:
+    def fits(self, user: User | None, attributes: Attributes) -> bool:
+        """`user` is None where nobody was authenticated: rules about users do not fit."""
+        if self.users and (user is None or user.name not in self.users):
             return False
-        if self.groups and not set(self.groups) & set(user.groups):
+        if self.groups and (user is None or not any(group in self.groups for group in user.groups)):
             return False
-        if self.verbs and not {attributes.verb, "*"} & set(self.verbs):
+        if self.verbs and attributes.verb not in self.verbs:
             return False
         if self.resources or self.namespaces:
             return bool(attributes.resource) and self._fits_resource(attributes)
@@ -94,98 +98,117 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditPolicy:
+    """`omitted` is added to each rule's; `omits_managed_fields` is for rules that do not say."""
+
     rules: tuple[Rule, ...]
     omitted: frozenset[Stage] = frozenset()
+    omits_managed_fields: bool = False
 
     @classmethod
     def from_document(cls, document: object) -> "AuditPolicy":
         """Raises ApiSettingsInvalid with all faults."""
         faults: list[str] = []
-        if not isinstance(document, Mapping):
-            raise ApiSettingsInvalid(["audit policy: must be an object"])
-        if document.get("kind") != "Policy" or document.get("apiVersion") != "audit.k8s.io/v1":
-            faults.append("audit policy: must be a Policy of audit.k8s.io/v1")
-        given = document.get("rules")
-        if not isinstance(given, list) or not given:
-            faults.append("audit policy: rules: must be a list with at least one rule")
-            given = []
-        rules = tuple(_rule(one, f"audit policy: rules[{index}]", faults) for index, one in enumerate(given))
-        omitted = _stages(document, "audit policy", faults)
+        fields = Fields.of(document, faults)
+        fields.verify_known("apiVersion", "kind", "metadata", "rules", "omitStages", "omitManagedFields")
+        if fields.text("kind") != "Policy" or fields.text("apiVersion") != "audit.k8s.io/v1":
+            faults.append("audit policy: must be of kind Policy, apiVersion audit.k8s.io/v1")
+        rules = tuple(_rule(one) for one in fields.objects("rules"))
+        if not rules and not faults:
+            faults.append("audit policy: rules: must have at least one rule, or nothing would ever be written")
+        policy = cls(
+            rules=rules, omitted=_stages(fields), omits_managed_fields=fields.truth("omitManagedFields") or False
+        )
         if faults:
             raise ApiSettingsInvalid(faults)
-        return cls(rules=rules, omitted=omitted)
+        return policy
 
-    def decide(self, user: User, attributes: Attributes) -> tuple[Level, frozenset[Stage]]:
-        """The level, and the stages of which nothing is written."""
+    def decide(self, user: User | None, attributes: Attributes) -> Decision:
+        """How much is written of a request."""
         for rule in self.rules:
             if rule.fits(user, attributes):
-                return rule.level, rule.omitted | self.omitted
-        return Level.NONE, self.omitted
+                own = rule.omits_managed_fields
+                return Decision(
+                    level=rule.level,
+                    omitted=rule.omitted | self.omitted,
+                    omits_managed_fields=self.omits_managed_fields if own is None else own,
+                )
+        return Decision(level=Level.NONE, omitted=self.omitted)
 
 
 DEFAULT_POLICY = AuditPolicy(
     rules=(
-        Rule(level=Level.NONE, paths=("/healthz*", "/livez*", "/readyz*", "/metrics", "/version", "/openapi*")),
-        Rule(level=Level.NONE, paths=("/api", "/apis", "/apis/*"), verbs=("get",)),
+        Rule(
+            level=Level.NONE,
+            paths=("/healthz*", "/livez*", "/readyz*", "/metrics", "/version", "/version/", "/openapi*"),
+            verbs=("get", "head"),
+        ),
+        Rule(level=Level.NONE, paths=("/api", "/api/", "/apis", "/apis/*"), verbs=("get", "head")),
         Rule(level=Level.METADATA),
     ),
     omitted=frozenset({Stage.REQUEST_RECEIVED}),
 )
-"""Who did what, without bodies: reports hold what nobody wants to find in a log."""
+"""Who did what, without bodies: reports hold what nobody wants to find in a log. Health checks, scrapes and discovery are left
+out, as they come by the second and say nothing about anybody; every other read is in, and so is whatever is refused."""
 
 
-def _rule(document: object, path: str, faults: list[str]) -> Rule:
-    if not isinstance(document, Mapping):
-        faults.append(f"{path}: must be an object")
-        return Rule(level=Level.NONE)
-    faults += [f"{path}.{name}: is not known" for name in document if name not in _RULE]
+def _rule(fields: Fields) -> Rule:
+    fields.verify_known(
+        "level",
+        "users",
+        "userGroups",
+        "verbs",
+        "resources",
+        "namespaces",
+        "nonResourceURLs",
+        "omitStages",
+        "omitManagedFields",
+    )
+    level = Level.NONE
     try:
-        level = Level(document.get("level"))
+        level = Level(fields.text("level"))
     except ValueError:
-        faults.append(f"{path}.level: must be one of {', '.join(one.value for one in Level)}")
-        level = Level.NONE
-    resources = document.get("resources") or []
-    if not isinstance(resources, list) or not all(isinstance(one, Mapping) for one in resources):
-        faults.append(f"{path}.resources: must be a list of objects")
-        resources = []
+        fields.fault("level", f"must be one of {', '.join(one.value for one in Level)}")
     rule = Rule(
         level=level,
-        users=_texts(document, "users", path, faults),
-        groups=_texts(document, "userGroups", path, faults),
-        verbs=_texts(document, "verbs", path, faults),
-        namespaces=_texts(document, "namespaces", path, faults),
-        paths=_texts(document, "nonResourceURLs", path, faults),
-        omitted=_stages(document, path, faults),
-        resources=tuple(
-            GroupResources(
-                group=str(one.get("group", "")),
-                resources=_texts(one, "resources", f"{path}.resources[{index}]", faults),
-                names=_texts(one, "resourceNames", f"{path}.resources[{index}]", faults),
-            )
-            for index, one in enumerate(cast("list[Mapping[str, object]]", resources))
-        ),
+        users=fields.texts("users"),
+        groups=fields.texts("userGroups"),
+        verbs=fields.texts("verbs"),
+        resources=tuple(_group_resources(one) for one in fields.objects("resources")),
+        namespaces=fields.texts("namespaces"),
+        paths=fields.texts("nonResourceURLs"),
+        omitted=_stages(fields),
+        omits_managed_fields=fields.truth("omitManagedFields"),
     )
+    for index, path in enumerate(rule.paths):
+        if path != "*" and not path.startswith("/"):
+            fields.fault(f"nonResourceURLs[{index}]", "must begin with a '/' character")
+        if "*" in path[:-1]:
+            fields.fault(f"nonResourceURLs[{index}]", "the wildcard '*' must be the final character")
     if rule.paths and (rule.resources or rule.namespaces):
-        faults.append(f"{path}: rules cannot apply to both regular resources and non-resource URLs")
+        fields.fault("nonResourceURLs", "rules cannot apply to both regular resources and non-resource URLs")
     return rule
 
 
-def _stages(document: Mapping[str, object], path: str, faults: list[str]) -> frozenset[Stage]:
-    found = set()
-    for name in _texts(document, "omitStages", path, faults):
-        try:
-            found.add(Stage(name))
-        except ValueError:
-            faults.append(f"{path}.omitStages: {name!r} is not one of {', '.join(one.value for one in Stage)}")
-    return frozenset(found)
+def _group_resources(fields: Fields) -> GroupResources:
+    fields.verify_known("group", "resources", "resourceNames")
+    found = GroupResources(
+        group=fields.text("group"), resources=fields.texts("resources"), names=fields.texts("resourceNames")
+    )
+    if found.group not in {"", "*"}:
+        for fault in subdomain_faults(found.group):
+            fields.fault("group", f"{found.group!r}: {fault}")
+    if found.names and not found.resources:
+        fields.fault("resourceNames", "using resourceNames requires at least one resource")
+    return found
 
 
-def _texts(document: Mapping[str, object], name: str, path: str, faults: list[str]) -> tuple[str, ...]:
-    given = document.get(name) or []
-    if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(one, str) for one in given):
-        faults.append(f"{path}.{name}: must be a list of texts")
-        return ()
-    return tuple(given)
+def _stages(fields: Fields) -> frozenset[Stage]:
+    known: Mapping[str, Stage] = {stage.value: stage for stage in Stage}
+    names = fields.texts("omitStages")
+    for index, name in enumerate(names):
+        if name not in known:
+            fields.fault(f"omitStages[{index}]", f"must be one of {', '.join(known)}")
+    return frozenset(known[name] for name in names if name in known)
 
 
 def _path_fits(pattern: str, path: str) -> bool:
