@@ -62,7 +62,7 @@ async def serve(
         assembly = assemble(parts)
         application = web.Application(client_max_size=0)
         application.router.add_route("*", "/{path:.*}", assembly.pipeline.handle)
-        listener = HttpListener(application, parts.tls.context)
+        listener = HttpListener(application, parts.tls.context, cancels=True)
         stack.push_async_callback(_stop, settings, assembly, listener, parts.hub)
         try:
             url = await listener.start(settings.serving.bind_address, settings.serving.secure_port)
@@ -101,6 +101,7 @@ async def _open(
     hub = Hub(monotonic=ambient.monotonic, entropy=ambient.entropy)
     feed = Feed(log=log, hub=hub, workers=workers)
     compactor = Compactor(log, retention=settings.objects.history_retention, clock=ambient.clock)
+    stack.callback(compactor.stop)
     jobs = (feed.run(), _compacting(compactor, workers), keep_looking(watched_files(settings, tls, trust)))
     await stack.enter_async_context(_running(*jobs))
     await feed.started.wait()

@@ -6,6 +6,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 
 import structlog
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp.typedefs import Handler
 _HANDSHAKE_SECONDS = 10.0
 _FIRST_REQUEST_SECONDS = 20.0  # handshake included
 _KEEPALIVE_SECONDS = 75.0
+_LAST_TURNS = 8  # of the event loop, in which a transport that is aborted lets go of its socket
 
 _log = structlog.get_logger("chancery.http")
 
@@ -31,8 +33,12 @@ class HttpListener:
         tls: ssl.SSLContext | None,
         *,
         patience: float = _FIRST_REQUEST_SECONDS,
+        cancels: bool = False,
     ) -> None:
-        """`patience` is how long a connection may be open, in seconds, before the headers of its first request are here."""
+        """`patience` is how long a connection may be open, in seconds, before the headers of its first request are here.
+
+        `cancels`: a handler whose caller has gone is cancelled; otherwise it runs to its end.
+        """
         self._tls = tls
         self._patience = patience
         self._unheard: set[asyncio.BaseProtocol] = set()
@@ -43,6 +49,7 @@ class HttpListener:
             access_log=None,
             auto_decompress=False,  # nobody compresses requests this small, and unpacking is an attacker's lever
             handle_signals=False,
+            handler_cancellation=cancels,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             logger=_log,
         )
@@ -72,9 +79,13 @@ class HttpListener:
         if self._server is not None:
             self._server.close()
         await self._runner.shutdown()
-        if self._runner.server is not None:
-            await self._runner.server.shutdown(grace)
+        server = self._runner.server
+        open_ones = [] if server is None else [handler.transport for handler in server.connections]
+        if server is not None:
+            server.pre_shutdown()  # connections that wait for a next request need no grace
+            await server.shutdown(grace)
         await self._runner.cleanup()
+        await _let_go([transport for transport in open_ones if transport is not None])
 
     def _timed(self, protocol: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
         self._unheard.add(protocol)
@@ -94,3 +105,11 @@ class HttpListener:
         transport: asyncio.Transport | None = getattr(protocol, "transport", None)
         if transport is not None:
             transport.abort()
+
+
+async def _let_go(transports: Sequence[asyncio.Transport]) -> None:
+    """Ends connections that were closed already, without waiting for the other side to close TLS as well."""
+    for transport in transports:
+        transport.abort()
+    for _ in range(_LAST_TURNS if transports else 0):
+        await asyncio.sleep(0)

@@ -138,11 +138,17 @@ class Lists:
     async def _page(
         self, listing: Listing, at: int | None, after: tuple[str, str] | None, limit: int, *, with_bodies: bool
     ) -> Page:
-        target, namespace = listing.target, listing.selection.namespace
+        target, selection = listing.target, listing.selection
         try:
             return await self._in_worker(
                 lambda: self._log.page(
-                    target.kind.storage, namespace=namespace, at=at, after=after, limit=limit, with_bodies=with_bodies
+                    target.kind.storage,
+                    namespace=selection.namespace,
+                    at=at,
+                    after=after,
+                    limit=limit,
+                    with_bodies=with_bodies,
+                    name=selection.name or None,
                 )
             )
         except Compacted as err:

@@ -210,9 +210,9 @@ class Objects:
 
     async def _stored(self, target: Target) -> Stored:
         record = await self.get(target)
+        if record.body.inline is None:
+            raise RuntimeError("an object was read without its body")
         body = record.body.inline
-        if body is None:
-            body = await self._in_worker(lambda: self._log.read_body(record.body))
         return await self._compute(len(body), lambda: load(target.kind, record, body))
 
     def _draft_creation(self, intent: Intent, document: JsonObject, *, applied: bool) -> Draft:

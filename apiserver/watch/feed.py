@@ -17,7 +17,7 @@ import structlog
 from apiserver.storage.records import Change, ChangeLog, Compacted, Record
 from apiserver.watch.hub import Hub
 from apiserver.watch.watcher import End
-from store.errors import StoreError
+from store.errors import StoreCorrupt, StoreError
 
 T = TypeVar("T")
 
@@ -132,7 +132,11 @@ class Feed:
 
 
 def with_body(log: ChangeLog, record: Record) -> Record:
-    """The record with its body inline. Blocks."""
+    """The record with its body inline; without, where the body is damaged or gone: one object must not hold up all. Blocks."""
     if record.body.inline is not None:
         return record
-    return replace(record, body=replace(record.body, inline=log.read_body(record.body)))
+    try:
+        return replace(record, body=replace(record.body, inline=log.read_body(record.body)))
+    except (StoreCorrupt, Compacted) as err:
+        _log.error("the body of an object cannot be read", key=str(record.key), error=str(err))
+        return record

@@ -28,6 +28,8 @@ class Call:
     info: RequestInfo = _UNREAD
     user: User | None = None
     audit: Audit | None = None
+    has_begun: bool = False
+    """Whether a streamed answer has begun: what goes wrong after that cannot be told any more."""
     take_octets: Callable[[int], None] = _take_nothing
     warnings: WarningHeaders = field(default_factory=WarningHeaders)
 

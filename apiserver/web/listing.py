@@ -66,6 +66,7 @@ async def _stream(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers_of(call, content_type=rendering.streamed_content_type))
     await response.prepare(call.request)
+    call.has_begun = True
     try:
         for chunk in begun:
             await response.write(chunk)

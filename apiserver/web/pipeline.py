@@ -37,6 +37,9 @@ from store.errors import StoreError
 
 PathHandler = Callable[[Call], Awaitable[web.StreamResponse]]
 
+_CALLER_GONE = 499
+"""In audit events alone: nobody is there to get an answer."""
+
 _VERBS: Mapping[str, str] = {
     "get": "GET",
     "list": "LIST",
@@ -91,6 +94,7 @@ class Pipeline:
             response = await self._answered(call)
         except (ConnectionError, asyncio.CancelledError):
             self._guards.metrics.aborted(self._labels(call))
+            await self._tell(call, Stage.RESPONSE_COMPLETE, 200 if call.has_begun else _CALLER_GONE, None)
             raise
         self._count(call, response, self._monotonic() - begun)
         return response
@@ -130,6 +134,10 @@ class Pipeline:
                 stack.enter_context(guards.flow.admitted(call.user, read_only=call.info.is_read_only))
                 ended = guards.metrics.started("readOnly" if call.info.is_read_only else "mutating")
                 stack.callback(ended)
+            else:
+                gauge = guards.metrics.long_running.labels(*self._labels(call).values)
+                gauge.inc()
+                stack.callback(gauge.dec)
             call.take_octets = stack.enter_context(guards.flow.body())
             await self._authorize(call, attributes)  # 7
             return await self._dispatch(call)  # 8
@@ -217,8 +225,10 @@ class Pipeline:
 
 
 def _failed(call: Call, error: BaseException) -> web.StreamResponse:
-    """A Status; where the caller has gone there is nobody to tell."""
-    if call.request.transport is None:
+    """A Status; where the caller has gone there is nobody to tell, and in the middle of an answer no way to."""
+    if call.has_begun and call.request.transport is not None:
+        call.request.transport.abort()
+    if call.has_begun or call.request.transport is None:
         raise ConnectionResetError
     return failure(call, error)
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import orjson
 
 from apiserver.ambient import Clock
+from apiserver.errors import StorageReadError
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.kind import Kind
 from apiserver.kinds.views import hides
@@ -30,8 +31,10 @@ from apiserver.representations.encoding import (
 from apiserver.representations.negotiation import JSON, Representation, Shape, negotiate
 from apiserver.representations.tables import IncludeObject, TableShape
 from apiserver.representations.yaml import encode_yaml
-from apiserver.storage.records import ChangeLog, ChangeType, Record
+from apiserver.statuses import status_of
+from apiserver.storage.records import ChangeLog, ChangeType, Compacted, Record
 from apiserver.web.calls import Call
+from store.errors import StoreCorrupt
 
 T = TypeVar("T")
 
@@ -138,7 +141,12 @@ class Rendering:
         return document
 
     def event(self, kind: ChangeType, record: Record, *, first: bool) -> bytes:
-        record = self._with_body(record) if self.needs_bodies else record
+        """An object whose body is damaged is told as an error, after which a client lists again, and learns which it is."""
+        try:
+            record = self._with_body(record) if self.needs_bodies else record
+        except (StoreCorrupt, Compacted):
+            damage = StorageReadError(f"the body of {record.key.namespace}/{record.key.name} cannot be read")
+            return watch_frame("ERROR", status_of(damage)[1])
         if self._table is not None:
             return watch_frame(kind, self._table.single(record, self._row_object(record), with_columns=first))
         return watch_frame(kind, self._document(record))

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from aiohttp import web
 
 from apiserver.ambient import Entropy
+from apiserver.audit.policy import Stage
 from apiserver.operations.targets import Target
 from apiserver.representations.encoding import watch_frame
 from apiserver.representations.negotiation import JSON
@@ -78,6 +79,9 @@ class WatchEdge:
         response = web.StreamResponse(headers=headers_of(call, content_type=JSON))
         response.enable_chunked_encoding()
         await response.prepare(call.request)
+        call.has_begun = True
+        if call.audit is not None:
+            await call.audit.tell(Stage.RESPONSE_STARTED, code=200)
         transport = call.request.transport
         if transport is not None:
             session.on_cut_off(transport.abort)

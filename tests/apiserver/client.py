@@ -3,7 +3,8 @@
 import json
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -166,6 +167,14 @@ def report(name: str, **fields: Any) -> dict[str, Any]:
         "results": [{"policy": "p", "result": "fail", "severity": "high", "properties": {"cvss": "9.8"}}],
         **fields,
     }
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits until a condition holds; fails where it does not in that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come about"
+        time.sleep(0.01)
 
 
 def in_background(function: Any) -> threading.Thread:

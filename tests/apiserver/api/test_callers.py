@@ -7,7 +7,7 @@ from datetime import timedelta
 import trustme
 
 from apiserver.identity.trust import CaBundle
-from tests.apiserver.client import WARDLE, ApiClient, flunder
+from tests.apiserver.client import WARDLE, ApiClient, eventually, flunder
 from tests.apiserver.server import running_api_server, serving_pair
 
 
@@ -160,8 +160,12 @@ def test_nobody_else_may_act_as_somebody_else(server):
 def test_requests_are_written_down_without_their_bodies(server, api):
     api.create(f"{WARDLE}/namespaces/audited/flunders", flunder("a"), headers={"Audit-ID": "audit-test-1"})
 
-    events = [json.loads(line) for line in (server.directory / "audit.log").read_text().splitlines()]
-    (event,) = [event for event in events if event["auditID"] == "audit-test-1"]
+    def events():
+        lines = (server.directory / "audit.log").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["auditID"] == "audit-test-1"]
+
+    eventually(lambda: len(events()) == 1)
+    (event,) = events()
     assert (event["stage"], event["level"], event["verb"]) == ("ResponseComplete", "Metadata", "create")
     assert event["user"]["username"] == "development"
     assert event["objectRef"]["namespace"] == "audited"

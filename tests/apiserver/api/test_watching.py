@@ -1,8 +1,10 @@
 """Watches over HTTP."""
 
+import json
+
 import pytest
 
-from tests.apiserver.client import REPORTS, WARDLE, flunder, in_background, report
+from tests.apiserver.client import REPORTS, WARDLE, eventually, flunder, in_background, report
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -172,3 +174,27 @@ def test_many_watchers_see_the_same_order(api, flunders):
         watch.close()
     assert all(order == orders[0] for order in orders)
     assert orders[0] == sorted(orders[0], key=int)
+
+
+def test_watch_whose_caller_has_gone_is_forgotten_at_once_and_written_down(server, api, flunders):
+    def watchers():
+        (line,) = [
+            line
+            for line in api.get("/metrics").octets.decode().splitlines()
+            if line.startswith("chancery_apiserver_watchers ")
+        ]
+        return float(line.split()[1])
+
+    def stages():
+        lines = (server.directory / "audit.log").read_text().splitlines()
+        return [event["stage"] for event in map(json.loads, lines) if event["auditID"] == "gone-watcher"]
+
+    before = watchers()
+    start = revision(api.get(flunders).document)
+    watch = api.watch(flunders, resourceVersion=start, headers={"Audit-ID": "gone-watcher"})
+    during = watchers()
+    watch.close()
+
+    assert during == before + 1
+    eventually(lambda: watchers() == before)
+    eventually(lambda: stages() == ["ResponseStarted", "ResponseComplete"])
