@@ -14,7 +14,7 @@ import orjson
 from apiserver.ambient import Entropy
 from apiserver.cluster.caches import AnswerCache
 from apiserver.cluster.connection import ClusterConnection
-from apiserver.cluster.retries import repeated
+from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
 from apiserver.documents import JsonObject
 from apiserver.errors import ClusterUnreachable, InternalError
 from apiserver.identity.user import Attributes, SelectorRequirement, User
@@ -43,12 +43,14 @@ class ClusterAccessReviews:
         workers: Executor,
         monotonic: Callable[[], float],
         entropy: Entropy,
+        pace: Pace = WEBHOOK_PACE,
     ) -> None:
         self._connection = connection
         self._allowed_seconds = allowed_seconds
         self._denied_seconds = denied_seconds
         self._workers = workers
         self._entropy = entropy
+        self._pace = pace
         self._cache: AnswerCache[_Answer] = AnswerCache(_CAPACITY, monotonic=monotonic)
 
     async def review(self, user: User, attributes: Attributes) -> str | None:
@@ -70,7 +72,7 @@ class ClusterAccessReviews:
             "spec": spec,
         }
         answer = await repeated(
-            lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy
+            lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy, pace=self._pace
         )
         status = cast("JsonObject", answer.get("status") or {})
         allowed = status.get("allowed") is True and status.get("denied") is not True

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import urllib3
 
@@ -70,7 +70,9 @@ class ClusterConnection:
                 *lines, pending = (pending + chunk).split(b"\n")
                 if len(pending) > _LONGEST_LINE:
                     raise ClusterUnreachable("the cluster sends a watch event that does not end")
-                yield from (cast("JsonObject", json.loads(line)) for line in lines if line.strip())
+                yield from map(_event, filter(bytes.strip, lines))
+            if pending.strip():
+                yield _event(pending)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
             raise ClusterUnreachable(f"a watch of the cluster broke off: {err}") from err
         finally:
@@ -124,3 +126,11 @@ class ClusterConnection:
         if response.status == 410:
             raise TooOld(path)
         raise ClusterUnreachable(f"the cluster refuses {method} {path}: {response.status} {response.reason}")
+
+
+def _event(line: bytes) -> JsonObject:
+    """Raises ValueError."""
+    event = json.loads(line)
+    if not isinstance(event, dict):
+        raise ValueError("a watch event is no object")  # noqa: TRY004 - of what was sent, not of a type
+    return event

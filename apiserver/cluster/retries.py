@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from apiserver.ambient import Entropy
@@ -11,17 +12,27 @@ from apiserver.errors import ClusterUnreachable
 T = TypeVar("T")
 
 _ATTEMPTS = 5
-_FIRST_SECONDS, _FACTOR, _JITTER = 0.5, 1.5, 0.2
-DEADLINE_SECONDS = 10.0
-"""For all attempts together."""
+_FACTOR, _JITTER = 1.5, 0.2
 
 
-async def repeated(function: Callable[[], T], *, workers: Executor, entropy: Entropy) -> T:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """`first` is the first pause, `deadline` the time for all attempts together; in seconds."""
+
+    first: float = 0.5
+    deadline: float = 10.0
+
+
+WEBHOOK_PACE = Pace()
+"""As kube-apiserver asks its webhooks."""
+
+
+async def repeated(function: Callable[[], T], *, workers: Executor, entropy: Entropy, pace: Pace) -> T:
     """Calls a blocking function in a worker until it succeeds. Raises ClusterUnreachable when time or attempts are used up."""
     loop = asyncio.get_running_loop()
-    pause = _FIRST_SECONDS
+    pause = pace.first
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(pace.deadline):
             for _ in range(_ATTEMPTS - 1):
                 try:
                     return await loop.run_in_executor(workers, function)
@@ -30,4 +41,4 @@ async def repeated(function: Callable[[], T], *, workers: Executor, entropy: Ent
                     pause *= _FACTOR
             return await loop.run_in_executor(workers, function)
     except TimeoutError as err:
-        raise ClusterUnreachable(f"the cluster has not answered within {DEADLINE_SECONDS:.0f} seconds") from err
+        raise ClusterUnreachable(f"the cluster has not answered within {pace.deadline:.0f} seconds") from err

@@ -12,7 +12,7 @@ from typing import cast
 from apiserver.ambient import Entropy
 from apiserver.cluster.caches import AnswerCache
 from apiserver.cluster.connection import ClusterConnection
-from apiserver.cluster.retries import repeated
+from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
 from apiserver.documents import JsonObject
 from apiserver.identity.user import User
 
@@ -33,12 +33,14 @@ class ClusterTokenReviews:
         workers: Executor,
         monotonic: Callable[[], float],
         entropy: Entropy,
+        pace: Pace = WEBHOOK_PACE,
     ) -> None:
         self._connection = connection
         self._seconds = remembered_seconds
         self._audiences = tuple(audiences)
         self._workers = workers
         self._entropy = entropy
+        self._pace = pace
         self._key = entropy(32)
         self._cache: AnswerCache[User | None] = AnswerCache(_CAPACITY, monotonic=monotonic)
 
@@ -56,7 +58,7 @@ class ClusterTokenReviews:
             "spec": {"token": token, **({"audiences": list(self._audiences)} if self._audiences else {})},
         }
         answer = await repeated(
-            lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy
+            lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy, pace=self._pace
         )
         return _user(cast("JsonObject", answer.get("status") or {}), self._audiences)
 

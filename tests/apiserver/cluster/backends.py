@@ -1,0 +1,82 @@
+"""A stand-in for the cluster's API server: plain HTTP on loopback, told by the test what to answer, and how badly."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from kubernetes import client
+
+from apiserver.cluster.connection import ClusterConnection
+
+Answer = Callable[["Asked"], tuple[int, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    method: str
+    path: str
+    body: Any
+
+
+@dataclass(slots=True)
+class Backend:
+    """`answers` are given in turn, the last one for ever; `asked` is all that was asked."""
+
+    url: str
+    answers: list[Answer] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def connection(self) -> ClusterConnection:
+        configuration = client.Configuration(host=self.url)
+        configuration.retries = False
+        return ClusterConnection(client.ApiClient(configuration))
+
+    def answer(self, asked: Asked) -> tuple[int, Any]:
+        self.asked.append(asked)
+        number = min(len(self.asked), len(self.answers)) - 1
+        return self.answers[number](asked)
+
+    def silent(self, _asked: Asked) -> tuple[int, Any]:
+        """Says nothing until the test is over."""
+        self.release.wait(30)
+        return 503, {}
+
+
+@contextlib.contextmanager
+def backend(*answers: Answer) -> Iterator[Backend]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            status, document = served.answer(Asked(method=self.command, path=self.path, body=body))
+            octets = document if isinstance(document, bytes) else json.dumps(document).encode()
+            with contextlib.suppress(OSError):
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
+        do_GET = do_POST = handle_any  # noqa: N815
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    served = Backend(f"http://127.0.0.1:{server.server_address[1]}", list(answers))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield served
+    finally:
+        served.release.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
