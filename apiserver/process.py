@@ -5,7 +5,7 @@ import contextlib
 import gc
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -32,6 +32,7 @@ from apiserver.watch.feed import Feed
 from apiserver.watch.hub import Hub
 from apiserver.watch.watcher import End
 from serving.http import AddressUnavailable, HttpListener
+from serving.jobs import running
 from store.errors import StoreError
 
 _WORKERS = 8  # threads that read the log, encode, compress
@@ -103,7 +104,7 @@ async def _open(
     compactor = Compactor(log, retention=settings.objects.history_retention, clock=ambient.clock)
     stack.callback(compactor.stop)
     jobs = (feed.run(), _compacting(compactor, workers), keep_looking(watched_files(settings, tls, trust)))
-    await stack.enter_async_context(_running(*jobs))
+    await stack.enter_async_context(running(*jobs))
     await feed.started.wait()
     return Parts(
         settings=settings,
@@ -177,14 +178,3 @@ async def _stop(settings: ApiServerSettings, assembly: Assembly, listener: HttpL
 
 def _tls_version(version: TlsVersion) -> ssl.TLSVersion:
     return ssl.TLSVersion.TLSv1_2 if version is TlsVersion.TLS_1_2 else ssl.TLSVersion.TLSv1_3
-
-
-@contextlib.asynccontextmanager
-async def _running(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import gc
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable
 
 import structlog
 
@@ -22,6 +22,7 @@ from ca.pipeline import SigningPipeline
 from ca.serving import ServingCertificate, serving_names
 from ca.watching import CertificateWatch
 from certs.keys import KeyType
+from serving.jobs import running
 from store.errors import StoreError
 from store.records import AuditEvent
 
@@ -51,7 +52,7 @@ async def serve(
             office=office, metrics=metrics, serving=serving, pipeline=pipeline, watch=watch, stopping=stopping
         )
         endpoints = await edges.listen(stack)
-        await stack.enter_async_context(_running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline)))
+        await stack.enter_async_context(running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline)))
         _settle_memory()
         announce(endpoints)
         await stopping.wait()
@@ -109,14 +110,3 @@ def _policy_event(office: Office) -> AuditEvent:
     """Which policy has come into force."""
     digest = hashlib.sha256(office.policy().document.encode()).hexdigest()
     return audit_event(Action.POLICY_LOAD, Call(caller=Caller.local(), id="policy"), at=office.clock(), sha256=digest)
-
-
-@contextlib.asynccontextmanager
-async def _running(*jobs: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

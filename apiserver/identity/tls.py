@@ -2,23 +2,18 @@
 
 - The next handshake has the newest serving certificate and the newest CAs; open connections are not touched.
 - No session tickets: each connection is a full handshake, so a client certificate is checked each time.
-- The key goes to OpenSSL through memory, not through a file, wherever the kernel can do that.
 """
 
-import os
 import ssl
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from cryptography import x509
 
 from apiserver.errors import ApiSettingsInvalid
 from apiserver.identity.trust import Trust, TrustSettings
+from serving.tls import load_pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,24 +76,8 @@ def _server_context(pair: ServingPair, trust: TrustSettings, minimum: ssl.TLSVer
             context.verify_mode = ssl.CERT_OPTIONAL
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             context.load_verify_locations(cadata=trust.offered_pem)
-        with _readable_once(pair.private_key + b"\n" + pair.chain) as path:
-            context.load_cert_chain(path)
+        load_pair(context, private_key=pair.private_key, chain=pair.chain)
     except (ssl.SSLError, ValueError) as err:
         reason = getattr(err, "reason", None) or str(err)
         raise ApiSettingsInvalid([f"OpenSSL cannot serve TLS with this certificate, key and CAs: {reason}"]) from err
     return context
-
-
-@contextmanager
-def _readable_once(content: bytes) -> Iterator[Path]:
-    """A path that only this process can read, for a library that takes nothing else."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("serving", os.MFD_CLOEXEC)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.write(content)
-            yield Path(f"/proc/self/fd/{descriptor}")
-        return
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        yield Path(file.name)
