@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -78,14 +78,14 @@ class Bodies:
 
     def attached(self, records: Sequence[Record], gathered: "Gathered", *, remember: bool) -> list[Record]:
         """`records` with their bodies inline. Raises StoreCorrupt, StoreUnavailable."""
-        return [self._attached(record, self.octets(record.body, gathered, remember=remember)) for record in records]
+        return [record.with_body(self.octets(record.body, gathered, remember=remember)) for record in records]
 
     def attached_where_sound(self, records: Sequence[Record], gathered: "Gathered") -> list[Record]:
         """As `attached`, but what is damaged has no body inline."""
         result: list[Record] = []
         for record in records:
             try:
-                result.append(self._attached(record, self.octets(record.body, gathered, remember=True)))
+                result.append(record.with_body(self.octets(record.body, gathered, remember=True)))
             except StoreCorrupt:
                 result.append(record)
         return result
@@ -102,10 +102,6 @@ class Bodies:
         if remember:
             self._cache.put(body.id, decoded)
         return decoded
-
-    @staticmethod
-    def _attached(record: Record, octets: bytes) -> Record:
-        return replace(record, body=replace(record.body, inline=octets))
 
     def _encoded(self, content: bytes | None, digest: bytes | None) -> bytes:
         if content is not None:

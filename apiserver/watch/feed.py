@@ -136,7 +136,7 @@ def with_body(log: ChangeLog, record: Record) -> Record:
     if record.body.inline is not None:
         return record
     try:
-        return replace(record, body=replace(record.body, inline=log.read_body(record.body)))
+        return record.with_body(log.read_body(record.body))
     except (StoreCorrupt, Compacted) as err:
         _log.error("the body of an object cannot be read", key=str(record.key), error=str(err))
         return record

@@ -7,7 +7,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import TypeVar
 
 import orjson
@@ -96,10 +95,10 @@ class Rendering:
     async def object_document(self, record: Record, body: bytes | None = None) -> bytes:
         """One object, finished."""
         if body is not None:
-            record = replace(record, body=replace(record.body, inline=body))
+            record = record.with_body(body)
         elif self.needs_bodies and record.body.inline is None:
             loaded = await self._in_worker(lambda: self._log.read_body(record.body))
-            record = replace(record, body=replace(record.body, inline=loaded))
+            record = record.with_body(loaded)
         return await self.finished(self._document(record))
 
     async def list_document(self, page: ListedPage) -> bytes:
@@ -190,7 +189,7 @@ class Rendering:
     def _with_body(self, record: Record) -> Record:
         if record.body.inline is not None:
             return record
-        return replace(record, body=replace(record.body, inline=self._log.read_body(record.body)))
+        return record.with_body(self._log.read_body(record.body))
 
     async def _in_worker(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function)
