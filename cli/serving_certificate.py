@@ -13,6 +13,7 @@ import structlog
 
 from agent.credentials import Credentials
 from agent.renewer import RenewalEvent, Renewed, Renewer, Scheduled, StepFailed
+from agent.schedule import Clock
 from cli import ambient
 from cli.endpoint import Endpoint
 from cli.errors import CliError
@@ -28,8 +29,16 @@ _log = structlog.get_logger("chancery.serving")
 class ServingCertificateKeeper:
     """Asks once, then keeps what it got fresh in a thread of its own."""
 
-    def __init__(self, endpoint: Endpoint, *, common_name: str, names: "SubjectAlternativeNames") -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        common_name: str,
+        names: "SubjectAlternativeNames",
+        clock: Clock = ambient.clock,
+    ) -> None:
         self._endpoint = endpoint
+        self._clock = clock
         self._common_name = common_name
         self._names = names
         self._stopping = threading.Event()
@@ -55,21 +64,24 @@ class ServingCertificateKeeper:
 
     def keep(self, publish: Callable[[Credentials], None]) -> None:
         """Starts the thread; `publish` is called in it with whatever is new: certificate and key, or the trust bundle."""
+        self._thread = threading.Thread(target=self.renewer(publish).run, name="serving-certificate", daemon=True)
+        self._thread.start()
+
+    def renewer(self, publish: Callable[[Credentials], None]) -> Renewer:
+        """The loop of that thread."""
         from ca.client.errors import ClientError
         from certs.errors import CertsError
 
-        renewer = Renewer(
+        return Renewer(
             load=lambda: self._with_present_trust(publish),
             renew=lambda _held: self.ask(),
             publish=publish,
-            clock=ambient.clock,
+            clock=self._clock,
             entropy=ambient.entropy,
             pause=self._stopping.wait,
             report=_report,
             failures=(ClientError, CertsError, CliError),
         )
-        self._thread = threading.Thread(target=renewer.run, name="serving-certificate", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
