@@ -117,7 +117,7 @@ def assemble(parts: Parts) -> Assembly:
     observing = Observing(
         health=health,
         metrics=parts.metrics,
-        refresh=lambda: _refresh(parts),
+        refresh=lambda: _refresh(parts, guards.flow),
         clock=ambient.clock,
         workers=parts.workers,
     )
@@ -165,6 +165,7 @@ def _guards(parts: Parts) -> Guards:
             writes=limits.max_mutating_requests_inflight,
             body_octets=limits.max_body_octets_inflight,
             on_rejected=metrics.rejected,
+            monotonic=ambient.monotonic,
         ),
         auditor=Auditor(
             audit_policy(settings),
@@ -172,6 +173,7 @@ def _guards(parts: Parts) -> Guards:
             blocking=settings.auditing.audit_log_mode is AuditLogMode.BLOCKING,
             clock=ambient.clock,
             on_event=metrics.audited,
+            on_level=metrics.audit_level,
         ),
         metrics=metrics,
     )
@@ -241,13 +243,15 @@ def _health(parts: Parts) -> Health:
     return Health(live={}, ready=ready, monotonic=parts.ambient.monotonic)
 
 
-def _refresh(parts: Parts) -> None:
+def _refresh(parts: Parts, flow: FlowControl) -> None:
     """Figures that nobody counts as they change. Blocks."""
     metrics, log = parts.metrics, parts.log
     metrics.revision.set(log.current_revision())
     metrics.oldest_revision.set(log.oldest_revision())
     metrics.watchers.set(len(parts.hub))
     metrics.serving_expiry.set(parts.tls.not_after.timestamp())
+    metrics.audit_lost(parts.audit_log.dropped)
+    metrics.body_octets_in_flight.set(flow.body_octets)
     counts = log.counts()
     metrics.counted({(kind.group, kind.names.plural): counts.get(kind.storage, 0) for kind in parts.catalogue.kinds})
 

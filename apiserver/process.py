@@ -99,11 +99,12 @@ async def _open(
     stack.callback(cluster_workers.shutdown, wait=False, cancel_futures=True)
     cluster, namespaces = await _join_cluster(settings, trust, ambient, cluster_workers, stack)
     tls = ReloadingContext(pair, trust, minimum=_tls_version(settings.serving.tls_min_version))
+    metrics = Metrics()
     hub = Hub(monotonic=ambient.monotonic, entropy=ambient.entropy)
     feed = Feed(log=log, hub=hub, workers=workers)
     compactor = Compactor(log, retention=settings.objects.history_retention, clock=ambient.clock)
     stack.callback(compactor.stop)
-    jobs = (feed.run(), _compacting(compactor, workers), keep_looking(watched_files(settings, tls, trust)))
+    jobs = (feed.run(), _compacting(compactor, workers, metrics), keep_looking(watched_files(settings, tls, trust)))
     await stack.enter_async_context(running(*jobs))
     await feed.started.wait()
     return Parts(
@@ -118,7 +119,7 @@ async def _open(
         cluster=cluster,
         namespaces=namespaces,
         audit_log=audit_log,
-        metrics=Metrics(),
+        metrics=metrics,
         workers=workers,
         cluster_workers=cluster_workers,
     )
@@ -158,12 +159,13 @@ async def _join_cluster(
     return connection, namespaces
 
 
-async def _compacting(compactor: Compactor, workers: ThreadPoolExecutor) -> None:
+async def _compacting(compactor: Compactor, workers: ThreadPoolExecutor, metrics: Metrics) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
-            await loop.run_in_executor(workers, compactor.step)
+            metrics.compacted(await loop.run_in_executor(workers, compactor.step))
         except StoreError as err:
+            metrics.compaction_failed()
             _log.warning("compaction put off", error=str(err))
         await asyncio.sleep(compactor.interval.total_seconds())
 

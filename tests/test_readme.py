@@ -76,8 +76,13 @@ def test_readme_is_short():
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     directory = tmp_path_factory.mktemp("readme") / ".quickstart"
-    names = ("CHANCERY_GRPC_PORT", "CHANCERY_HTTP_PORT", "CHANCERY_ENROLLMENT_PORT")
-    ports = dict(zip(names, map(str, free_ports(3)), strict=True))
+    names = (
+        "CHANCERY_GRPC_PORT",
+        "CHANCERY_HTTP_PORT",
+        "CHANCERY_ENROLLMENT_PORT",
+        "CHANCERY_APISERVER_SECURE_PORT",
+    )
+    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     return directory, run("scripts/quickstart.sh", QUICKSTART_DIRECTORY=str(directory), **ports)
 
 

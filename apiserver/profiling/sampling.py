@@ -15,9 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from apiserver.profiling.profile_format import Sample, encode_profile
-from apiserver.profiling.stacks import Place, frames_of, stack_of, thread_names, thread_stacks
-
-__all__ = ["profile_cpu", "thread_stacks"]
+from apiserver.profiling.stacks import Place, frames_of, stack_of, thread_names
 
 _PERIOD_SECONDS = 0.01
 _MOST_STACKS = 20_000

@@ -13,7 +13,8 @@ from apiserver.errors import BadRequest, TooManyRequests
 from apiserver.health import Health
 from apiserver.metrics import CONTENT_TYPE, Metrics
 from apiserver.profiling.heap import profile_heap
-from apiserver.profiling.sampling import profile_cpu, thread_stacks
+from apiserver.profiling.sampling import profile_cpu
+from apiserver.profiling.stacks import profile_stacks, thread_stacks
 from apiserver.web.answers import answer, headers_of, not_found
 from apiserver.web.calls import Call
 from apiserver.web.paths import PathHandlers, verify_reading
@@ -27,7 +28,7 @@ _INDEX = """/debug/pprof/
 
 profile    where time goes: ?seconds=30
 heap       what memory is held by: ?seconds=10 (allocations of that time that are still held)
-goroutine  every thread and where it is
+goroutine  every thread and task, and where it is; as text with ?debug=2
 cmdline    how the process was started
 """
 
@@ -78,18 +79,19 @@ class Observing:
     async def _profile(self, call: Call) -> web.StreamResponse:
         verify_reading(call)
         what = call.info.path.removeprefix("/debug/pprof").strip("/")
-        match what:
-            case "":
-                return await self._text(call, _INDEX)
-            case "cmdline":
-                return await self._text(call, self._command_line)
-            case "goroutine" | "threadcreate":
-                return await self._text(call, thread_stacks())
-            case "profile":
-                return await self._taken(call, what, _seconds(call, _DEFAULT_CPU), self._cpu)
-            case "heap" | "allocs":
-                return await self._taken(call, what, _seconds(call, _DEFAULT_HEAP), self._heap)
-        return not_found(call)
+        if what == "profile":
+            return await self._taken(call, what, _seconds(call, _DEFAULT_CPU), self._cpu)
+        if what in {"heap", "allocs"}:
+            return await self._taken(call, what, _seconds(call, _DEFAULT_HEAP), self._heap)
+        if what in {"goroutine", "threadcreate"} and "debug" not in call.query:
+            return self._file(call, what, profile_stacks(asyncio.all_tasks(), time_nanos=self._now()))
+        text = self._text_of(what)
+        return not_found(call) if text is None else await self._text(call, text)
+
+    def _text_of(self, what: str) -> str | None:
+        if what in {"goroutine", "threadcreate"}:
+            return thread_stacks(asyncio.all_tasks())
+        return {"": _INDEX, "cmdline": self._command_line}.get(what)
 
     async def _taken(
         self, call: Call, name: str, seconds: float, take: Callable[[float, threading.Event], bytes]
@@ -104,6 +106,10 @@ class Observing:
         finally:
             gone.set()
             self._profiling = False
+        return self._file(call, name, octets)
+
+    @staticmethod
+    def _file(call: Call, name: str, octets: bytes) -> web.StreamResponse:
         headers = headers_of(
             call,
             content_type="application/octet-stream",

@@ -30,6 +30,7 @@ from apiserver.identity.user import MASTERS_GROUP, Attributes, User
 from apiserver.metrics import Metrics, RequestLabels
 from apiserver.requests.path import read_path
 from apiserver.requests.selectors import FieldSelector, LabelSelector
+from apiserver.statuses import row_of
 from apiserver.web.answers import failure, not_found
 from apiserver.web.calls import Call
 from apiserver.web.resources import ResourceHandlers
@@ -104,14 +105,17 @@ class Pipeline:
         try:
             response = await self._handle(call)
         except (ApiError, StoreError) as err:
+            if row_of(type(err)) is None:
+                _log.exception("a request failed", audit_id=call.audit_id)
             response = _failed(call, err)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception as err:  # noqa: BLE001 - the last place that can answer
             request = call.request
             _log.exception("a request failed", audit_id=call.audit_id, method=request.method, path=request.path)
+            response = _failed(call, err)
             await self._tell(call, Stage.PANIC, 500, None)
-            return _failed(call, err)
+            return response
         body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else None
         if not await self._tell(call, Stage.RESPONSE_COMPLETE, response.status, body):
             return failure(call, ServiceUnavailable("audit events cannot be written; try again", retry_after=1))
@@ -132,13 +136,12 @@ class Pipeline:
                 call.audit.impersonates(call.user)
             if not call.info.is_long_running:  # 6
                 stack.enter_context(guards.flow.admitted(call.user, read_only=call.info.is_read_only))
-                ended = guards.metrics.started("readOnly" if call.info.is_read_only else "mutating")
-                stack.callback(ended)
+                stack.callback(guards.metrics.started(_place_of(call.user, read_only=call.info.is_read_only)))
             else:
                 gauge = guards.metrics.long_running.labels(*self._labels(call).values)
                 gauge.inc()
                 stack.callback(gauge.dec)
-            call.take_octets = stack.enter_context(guards.flow.body())
+            call.take_octets = stack.enter_context(guards.flow.body(call.user))
             await self._authorize(call, attributes)  # 7
             return await self._dispatch(call)  # 8
 
@@ -151,6 +154,7 @@ class Pipeline:
             )
         except Unauthorized:
             guards.metrics.authenticated("failure")
+            call.audit = await guards.auditor.begin(_origin(call), None, attributes_of(call))
             raise
         except ApiError:
             guards.metrics.authenticated("error")
@@ -226,6 +230,8 @@ class Pipeline:
 
 def _failed(call: Call, error: BaseException) -> web.StreamResponse:
     """A Status; where the caller has gone there is nobody to tell, and in the middle of an answer no way to."""
+    if call.audit is not None:
+        call.audit.failed(error)
     if call.has_begun and call.request.transport is not None:
         call.request.transport.abort()
     if call.has_begun or call.request.transport is None:
@@ -246,6 +252,13 @@ def _origin(call: Call) -> Origin:
         addresses=tuple(addresses),
         user_agent=request.headers.get("User-Agent", "")[:1024],
     )
+
+
+def _place_of(user: User, *, read_only: bool) -> str:
+    """Where a request that is under way is counted."""
+    if MASTERS_GROUP in user.groups:
+        return "exempt"
+    return "readOnly" if read_only else "mutating"
 
 
 def _kind_of(user: User) -> str:

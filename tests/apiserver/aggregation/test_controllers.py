@@ -104,6 +104,7 @@ def test_orphans_stay_and_forget_their_owner(controlled_cluster, admin, flunders
     assert [admin.get(path).document["metadata"].get("ownerReferences", []) for path in orphans] == [[], [], []]
 
 
+@pytest.mark.timeout(300)
 def test_quota_counts_flunders_and_notices_a_deletion(controlled_cluster, admin, namespace, flunders):
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     resource = "count/flunders.wardle.example.com"
@@ -114,10 +115,10 @@ def test_quota_counts_flunders_and_notices_a_deletion(controlled_cluster, admin,
         return admin.get(f"{quotas}/q").document.get("status", {}).get("used", {}).get(resource)
 
     admin.create(quotas, {"metadata": {"name": "q"}, "spec": {"hard": {resource: "5"}}})
-    controlled_cluster.wait_until(lambda: used() == "2", "two flunders are counted", seconds=_SECONDS)
+    controlled_cluster.wait_until(lambda: used() == "2", "two flunders are counted", seconds=2 * _SECONDS)
     admin.delete(f"{flunders}/a")
 
-    controlled_cluster.wait_until(lambda: used() == "1", "one flunder is counted", seconds=_SECONDS)
+    controlled_cluster.wait_until(lambda: used() == "1", "one flunder is counted", seconds=2 * _SECONDS)
 
 
 def test_no_controller_is_refused(server, admin, flunders, is_gone):

@@ -131,7 +131,7 @@ def test_metrics_and_profiles_are_for_masters(server, api):
     assert "apiserver_resource_objects{" in metrics
     assert api.get("/debug/pprof/profile", seconds="0.2").octets[:2] == b"\x1f\x8b"
     assert api.get("/debug/pprof/heap", seconds="0.1").octets[:2] == b"\x1f\x8b"
-    assert b"MainThread" in api.get("/debug/pprof/goroutine").octets
+    assert b"MainThread" in api.get("/debug/pprof/goroutine", debug="2").octets
     assert api.get("/debug/pprof/profile", seconds="x").status == 400
 
 

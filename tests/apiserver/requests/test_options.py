@@ -35,7 +35,11 @@ def test_everything_said_is_read():
 @pytest.mark.parametrize(
     ("query", "watch", "text"),
     [
-        ({"resourceVersionMatch": "Exact"}, False, "resourceVersionMatch is forbidden unless resourceVersion is provided"),
+        (
+            {"resourceVersionMatch": "Exact"},
+            False,
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
         (
             {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
             False,
@@ -125,7 +129,15 @@ def test_apply_needs_a_manager_and_others_no_force():
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["limit", "continue", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"]
+            [
+                "limit",
+                "continue",
+                "resourceVersion",
+                "resourceVersionMatch",
+                "sendInitialEvents",
+                "timeoutSeconds",
+                "watch",
+            ]
         ),
         st.text(max_size=12) | st.integers().map(str),
     ),

@@ -36,7 +36,9 @@ def test_resource_requests_are_told_apart(method, path, query, verb, namespace, 
     assert (info.verb, info.namespace, info.name, info.subresource) == (verb, namespace, name, subresource)
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/apis", "/apis/g", "/apis/g/v1", "/api/v1/pods", "/openapi/v3/apis/g/v1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/apis", "/apis/g", "/apis/g/v1", "/api/v1/pods", "/openapi/v3/apis/g/v1"]
+)
 def test_everything_else_is_a_path_and_a_method(path):
     info = read_path("GET", path, {})
 
