@@ -162,12 +162,23 @@ async def _large_bodies(served: Served, *, rounds: int) -> list[Finding]:
     """Documents of 3 MB whose spec is kept as it comes."""
     packages = [
         {
-            "name": f"package-{index}",
-            "versionInfo": f"1.{index}",
-            "licenseConcluded": "Apache-2.0",
-            "text": os.urandom(48).hex(),
+            "SPDXID": f"SPDXRef-Package-deb-library-{index}-{os.urandom(8).hex()}",
+            "name": f"library-{index}",
+            "versionInfo": f"1.{index % 40}.{index % 7}-2+deb12u1",
+            "supplier": "Organization: Debian",
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": False,
+            "licenseConcluded": "NOASSERTION",
+            "licenseDeclared": "GPL-2.0-or-later AND LGPL-2.1-only",
+            "externalRefs": [
+                {
+                    "referenceCategory": "PACKAGE-MANAGER",
+                    "referenceType": "purl",
+                    "referenceLocator": f"pkg:deb/debian/library-{index}@1.{index % 40}?arch=amd64&distro=debian-12",
+                }
+            ],
         }
-        for index in range(15_000)
+        for index in range(6_000)
     ]
     spec = json.dumps({"packages": packages})
     size = len(spec) / 1e6

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -75,7 +75,7 @@ class _Group:
             deleted=write.deletes,
         )
         self._note(record, current)
-        return replace(record, body=replace(record.body, inline=write.body))
+        return record if write.body is None else record.with_body(write.body)
 
     def add(self, connection: Connection) -> None:
         run(connection, _MOVE, (self._revision,))

@@ -3,6 +3,7 @@
 - One integer, the revision, numbers all changes of all kinds in the order of their commits: it is the resourceVersion.
 - A record is one version of one object. Metadata and projection are small and read with it; the body lies apart.
 - A version is current from its own revision until `superseded_at`; a deletion is a version of its own, a tombstone.
+- What a list makes by the hundred thousand is a msgspec Struct: as a dataclass, making it would be a third of the list's cost.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Key:
+
+class Key(Struct, frozen=True, kw_only=True, order=True, gc=False):
     """Where an object is. `storage` names what several kinds may share (`Kind.storage`); `namespace` is "" for cluster scope."""
 
     storage: str
@@ -29,8 +32,7 @@ class ChangeType(StrEnum):
     DELETED = "DELETED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(Struct, frozen=True, kw_only=True, gc=False):
     """A reference to what an object holds beside apiVersion, kind and metadata.
 
     `octets` is its length as JSON, uncompressed. `inline` is that JSON where it was read along or has just been written.
@@ -41,8 +43,7 @@ class Body:
     inline: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """One version.
 
     `metadata` is the JSON object of ObjectMeta without resourceVersion. `projection` is a JSON object from JSONPath to value, for
@@ -58,16 +59,12 @@ class Record:
     deleted: bool = False
 
     def with_body(self, octets: bytes) -> "Record":
-        """The same, with its body inline. Written out, as `dataclasses.replace` would be half the cost of a list."""
-        return Record(
-            key=self.key,
-            revision=self.revision,
-            uid=self.uid,
-            metadata=self.metadata,
-            projection=self.projection,
-            body=Body(id=self.body.id, octets=self.body.octets, inline=octets),
-            deleted=self.deleted,
-        )
+        """The same, with its body inline."""
+        return replace(self, body=Body(id=self.body.id, octets=self.body.octets, inline=octets))
+
+    def at(self, revision: int) -> "Record":
+        """The same, as of another revision."""
+        return replace(self, revision=revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

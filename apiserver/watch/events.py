@@ -4,7 +4,6 @@
 - Between two versions that both match there is MODIFIED; what never matched is never seen.
 """
 
-from dataclasses import replace
 from typing import Protocol
 
 from apiserver.requests.selectors import Selection
@@ -42,5 +41,5 @@ def event_of(change: Change, selection: Selection) -> tuple[ChangeType, Record] 
     if selection.matches(record):
         return (ChangeType.MODIFIED if before else ChangeType.ADDED), record
     if before and previous is not None:
-        return ChangeType.DELETED, replace(previous, revision=record.revision)
+        return ChangeType.DELETED, previous.at(record.revision)
     return None
