@@ -5,6 +5,8 @@ from enum import Enum
 
 import orjson
 
+from apiserver.fields.values import quoted, whole
+
 _LONGEST_VALUE = 1024  # octets of a bad value that are repeated to the caller
 
 
@@ -31,6 +33,10 @@ class FieldErrorType(Enum):
 
 
 _WITHOUT_VALUE = frozenset({FieldErrorType.REQUIRED, FieldErrorType.FORBIDDEN, FieldErrorType.TOO_LONG})
+
+
+OMITTED = object()
+"""For a bad value that is not repeated."""
 
 
 class Verbatim(str):
@@ -66,7 +72,7 @@ class FieldError:
     def message(self) -> str:
         """Without the path: `Invalid value: "x": must be …`."""
         words = self.type.words
-        if self.type not in _WITHOUT_VALUE:
+        if self.type not in _WITHOUT_VALUE and self.value is not OMITTED:
             words += f": {_shown(self.value)}"
         return f"{words}: {self.detail}" if self.detail else words
 
@@ -95,13 +101,21 @@ def duplicate(field: str, value: object) -> FieldError:
 
 
 def not_supported(field: str, value: object, supported: tuple[str, ...]) -> FieldError:
-    choices = ", ".join(f'"{choice}"' for choice in supported)
+    choices = ", ".join(map(quoted, supported))
     detail = f"supported values: {choices}" if supported else ""
     return FieldError(type=FieldErrorType.NOT_SUPPORTED, field=field, value=value, detail=detail)
+
+
+def go_number(value: int | float) -> str:
+    """As Go prints a number with %v."""
+    return str(whole(value) if isinstance(value, float) else value)
 
 
 def _shown(value: object) -> str:
     if isinstance(value, Verbatim):
         return str(value)
-    text = orjson.dumps(value, default=repr).decode()
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        text = go_number(value)
+    else:
+        text = orjson.dumps(value, default=repr, option=orjson.OPT_SORT_KEYS).decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -6,8 +6,8 @@ from functools import cached_property
 
 from apiserver.kinds.kind import Kind
 
-_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
-_MATURITY = {None: 2, "beta": 1, "alpha": 0}
+_VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?", re.ASCII)
+_MATURITY = {None: -3, "beta": -2, "alpha": -1}
 
 
 class Catalogue:
@@ -25,7 +25,7 @@ class Catalogue:
         """Groups by name, each with its versions, the preferred one first (Kubernetes version priority)."""
         names = sorted({kind.group for kind in self.kinds})
         return {
-            name: tuple(sorted({kind.version for kind in self.kinds if kind.group == name}, key=priority, reverse=True))
+            name: tuple(sorted({kind.version for kind in self.kinds if kind.group == name}, key=precedence))
             for name in names
         }
 
@@ -46,10 +46,11 @@ class Catalogue:
         return self._views[storage]
 
 
-def priority(version: str) -> tuple[int, int, int, str]:
-    """v2 before v1, v1 before v1beta2, that before v1alpha1, and what is no such version last."""
+def precedence(version: str) -> tuple[int, int, int, str]:
+    """Sorts v2 before v1, v1 before v1beta2, that before v1alpha1, and what is no such version last, by its letters
+    (k8s.io/apimachinery/pkg/version CompareKubeAwareVersionStrings)."""
     match = _VERSION.fullmatch(version)
     if match is None:
-        return (-1, 0, 0, version)
+        return (1, 0, 0, version)
     major, maturity, minor = match.groups()
-    return (_MATURITY[maturity], int(major), int(minor or 0), version)
+    return (_MATURITY[maturity], -int(major), -int(minor or 0), version)

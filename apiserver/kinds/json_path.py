@@ -13,6 +13,7 @@ from functools import lru_cache
 import orjson
 
 from apiserver.documents import JsonValue, OpaqueJson
+from apiserver.fields.values import same
 
 _Step = Callable[[JsonValue], Iterator[JsonValue]]
 
@@ -90,17 +91,18 @@ def _step(match: "re.Match[str]") -> _Step:
     if match["all"]:
         return _children
     inner = compile_json_path(match["path"]) if match["path"].strip() else None
-    literal: JsonValue = orjson.loads(match["literal"].replace("'", '"'))
+    written = match["literal"]
+    literal: JsonValue = written[1:-1] if written[0] in "'\"" else orjson.loads(written)
     equal = match["operator"] == "=="
     return lambda value: (
         child
         for child in _children(value)
-        if _compares(child if inner is None else inner.find(child), literal) is equal
+        if _is_among([child] if inner is None else inner.find(child), literal) is equal
     )
 
 
-def _compares(found: JsonValue, literal: JsonValue) -> bool:
-    return literal in found if isinstance(found, list) else found == literal
+def _is_among(found: list[JsonValue], literal: JsonValue) -> bool:
+    return any(same(one, literal) for one in found)
 
 
 def _field(value: JsonValue, name: str) -> Iterator[JsonValue]:

@@ -1,14 +1,18 @@
 """Views: kinds of several groups or versions that show the same stored objects (ADR 6).
 
 - A view shows what its schema knows. A write through it keeps what only the other views know.
-- Fields that mean the same have the same name and place in all of them; there is nothing to convert.
+- Fields that mean the same have the same name, place and type in all of them; there is nothing to convert. Only at the top level
+  may one view have a field that another lacks.
 """
+
+from collections.abc import Iterator
 
 from apiserver.documents import JsonObject
 from apiserver.kinds.kind import Kind
 from apiserver.schema.structural import Schema
 
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata"})
+_ANYTHING = Schema(preserve_unknown_fields=True)
 
 
 def visible(kind: Kind, fields: JsonObject) -> JsonObject:
@@ -20,7 +24,9 @@ def visible(kind: Kind, fields: JsonObject) -> JsonObject:
 
 def hides(kind: Kind, other: Kind) -> bool:
     """Whether an object written as `other` may hold top-level fields that `kind` does not show."""
-    return not _shows_everything(kind.schema) and not (other.schema.properties.keys() <= kind.schema.properties.keys())
+    return not _shows_everything(kind.schema) and (
+        _shows_everything(other.schema) or not other.schema.properties.keys() <= kind.schema.properties.keys()
+    )
 
 
 def carry_over(kind: Kind, *, stored: JsonObject | None, new: JsonObject) -> JsonObject:
@@ -30,22 +36,39 @@ def carry_over(kind: Kind, *, stored: JsonObject | None, new: JsonObject) -> Jso
     return {**{name: value for name, value in stored.items() if name not in kind.schema.properties}, **new}
 
 
-def nested_differences(one: Schema, other: Schema, path: str = "") -> list[str]:
-    """Where two views differ below the top level: paths that one knows and the other does not."""
-    found = []
+def differences(one: Schema, other: Schema) -> Iterator[tuple[str, str]]:
+    """Where two views do not fit together: a path, and how it is with the first as against the second."""
+    for name in sorted((one.properties.keys() & other.properties.keys()) - _ENVELOPE):
+        yield from _differences(one.properties[name], other.properties[name], f".{name}")
+
+
+def _differences(one: Schema, other: Schema, path: str) -> Iterator[tuple[str, str]]:
+    if (one.type, one.int_or_string, one.nullable) != (other.type, other.int_or_string, other.nullable):
+        yield path, "is of another type than in"
+        return
+    if (one.preserve_unknown_fields, one.is_opaque) != (other.preserve_unknown_fields, other.is_opaque):
+        yield path, "preserves unknown fields otherwise than in"
     for name in sorted(one.properties.keys() | other.properties.keys()):
-        below = f"{path}.{name}"
         mine, theirs = one.properties.get(name), other.properties.get(name)
         if mine is None or theirs is None:
-            if path:
-                found.append(below)
-        elif name not in _ENVELOPE:
-            found += nested_differences(_inside(mine), _inside(theirs), below)
-    return found
+            yield f"{path}.{name}", "is not known to both it and"
+        else:
+            yield from _differences(mine, theirs, f"{path}.{name}")
+    for mine, theirs, step in (
+        (one.items, other.items, "[*]"),
+        (_additional(one), _additional(other), ".*"),
+    ):
+        if mine is not None and theirs is not None:
+            yield from _differences(mine, theirs, f"{path}{step}")
+        elif mine is not theirs:
+            yield f"{path}{step}", "is not known to both it and"
 
 
-def _inside(schema: Schema) -> Schema:
-    return schema.items if schema.items is not None else schema
+def _additional(schema: Schema) -> Schema | None:
+    additional = schema.additional_properties
+    if isinstance(additional, Schema):
+        return additional
+    return _ANYTHING if additional else None
 
 
 def _shows_everything(schema: Schema) -> bool:

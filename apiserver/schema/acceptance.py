@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from apiserver.documents import JsonObject, JsonValue, OpaqueJson
 from apiserver.schema.structural import Schema
@@ -13,11 +14,13 @@ from apiserver.schema.structural import Schema
 Acceptor = Callable[[JsonValue], bool]
 
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata"})
+_PRESERVED = Schema(preserve_unknown_fields=True)
 
 
 def compile_acceptor(schema: Schema) -> Callable[[JsonObject], bool]:
     """Of a whole object; what every object has (apiVersion, kind, metadata) is not looked at."""
-    if not _is_plain(schema) or schema.has_junctors:
+    envelope = [schema.properties[name] for name in _ENVELOPE & schema.properties.keys()]
+    if not _is_plain(schema) or any(not _is_silent(child) for child in envelope):
         return lambda _document: False
     fields = {name: _compile(child) for name, child in schema.properties.items() if name not in _ENVELOPE}
     fields |= dict.fromkeys(_ENVELOPE, _anything)
@@ -25,11 +28,16 @@ def compile_acceptor(schema: Schema) -> Callable[[JsonObject], bool]:
     return _object(schema, fields, needed)
 
 
+def _is_silent(schema: Schema) -> bool:
+    """Whether a node says nothing but its type."""
+    return replace(schema, type="", description="") == Schema()
+
+
 def _compile(schema: Schema) -> Acceptor:
     if not _is_plain(schema):
         return _nothing
     accepts = _COMPILERS.get("int-or-string" if schema.int_or_string else schema.type, _compile_untyped)(schema)
-    return _or_null(accepts) if schema.nullable else accepts
+    return _or_null(accepts) if schema.nullable and not schema.enum else accepts
 
 
 def _is_plain(schema: Schema) -> bool:
@@ -40,7 +48,7 @@ def _is_plain(schema: Schema) -> bool:
         or schema.list_type in {"set", "map"}
         or schema.unique_items
         or schema.multiple_of
-        or schema.format not in {"", "int32", "int64"}
+        or schema.format not in {"", "int32", "int64", "double"}
         or any(
             bound is not None
             for bound in (schema.min_properties, schema.max_properties, schema.min_items, schema.max_items)
@@ -62,7 +70,9 @@ def _object(schema: Schema, fields: dict[str, Acceptor], needed: frozenset[str])
     others: Acceptor | None = None
     if isinstance(schema.additional_properties, Schema):
         others = _compile(schema.additional_properties)
-    elif schema.additional_properties or schema.preserve_unknown_fields:
+    elif schema.additional_properties:
+        others = _is_scalar  # what is within would be pruned
+    elif schema.preserve_unknown_fields:
         others = _anything
 
     def accepts(value: JsonValue) -> bool:
@@ -112,7 +122,8 @@ def _compile_boolean(schema: Schema) -> Acceptor:
 
 
 def _compile_untyped(schema: Schema) -> Acceptor:
-    return _anything if schema.preserve_unknown_fields and not (schema.properties or schema.enum) else _nothing
+    says_nothing = replace(schema, description="", nullable=False, has_default=False, default=None) == _PRESERVED
+    return _something if says_nothing else _nothing
 
 
 def _bounds(schema: Schema) -> tuple[float, float]:
@@ -128,6 +139,15 @@ def _defaulted(schema: Schema) -> Iterable[str]:
 
 def _or_null(accepts: Acceptor) -> Acceptor:
     return lambda value: value is None or accepts(value)
+
+
+def _is_scalar(value: JsonValue) -> bool:
+    return type(value) not in {dict, list}
+
+
+def _something(value: JsonValue) -> bool:
+    """A null would go, where it is not allowed."""
+    return value is not None
 
 
 def _anything(_value: JsonValue) -> bool:

@@ -4,9 +4,9 @@
 - Defaults are set within what is there; nothing makes an object just to fill it, unless the object itself has a default.
 """
 
-from copy import deepcopy
-
 from apiserver.documents import JsonObject, JsonValue
+from apiserver.fields.values import copied
+from apiserver.schema.embedded import object_meta
 from apiserver.schema.structural import Schema
 
 
@@ -15,43 +15,42 @@ def apply_defaults(schema: Schema, document: JsonObject) -> None:
     _fill_object(schema, document)
 
 
-def has_defaults(schema: Schema) -> bool:
-    """Whether there is a default anywhere in a schema."""
-    children = [*schema.properties.values()]
-    if isinstance(schema.additional_properties, Schema):
-        children.append(schema.additional_properties)
-    if schema.items is not None:
-        children.append(schema.items)
-    return any(child.has_default or has_defaults(child) for child in children)
-
-
 def _fill(schema: Schema, value: JsonValue) -> None:
     if isinstance(value, dict):
+        if schema.embedded_resource and isinstance(metadata := value.get("metadata"), dict):
+            _fill_object(object_meta(), metadata)
         _fill_object(schema, value)
-    elif isinstance(value, list) and schema.items is not None and schema.items.type in {"object", "array", ""}:
-        for child in value:
-            _fill(schema.items, child)
+    elif isinstance(value, list) and schema.items is not None:
+        _fill_list(schema.items, value)
 
 
 def _fill_object(schema: Schema, value: JsonObject) -> None:
-    for name, child in schema.properties.items():
-        _fill_field(child, value, name)
-    additional = schema.additional_properties
+    properties, additional = schema.properties, schema.additional_properties
+    for name, child in properties.items():
+        if name in value:
+            _fill_field(child, value, name)
+        elif child.has_default:
+            value[name] = copied(child.default)
+            _fill(child, value[name])
     if isinstance(additional, Schema):
-        for name in [name for name in value if name not in schema.properties]:
-            _fill_field(additional, value, name, declared=False)
+        for name in [name for name in value if name not in properties]:
+            _fill_field(additional, value, name)
 
 
-def _fill_field(schema: Schema, value: JsonObject, name: str, *, declared: bool = True) -> None:
-    """`declared`: the field is one that the schema names, and so has a place even where the document is silent."""
-    if name not in value:
-        if declared and schema.has_default:
-            value[name] = deepcopy(schema.default)
-    elif value[name] is None and not schema.nullable:
-        if schema.has_default:
-            value[name] = deepcopy(schema.default)
-        elif declared and schema.type and not schema.preserve_unknown_fields:
+def _fill_field(schema: Schema, value: JsonObject, name: str) -> None:
+    present = value[name]
+    if present is None and not schema.nullable:
+        if not schema.has_default:
             del value[name]
-    present = value.get(name)
+            return
+        present = value[name] = copied(schema.default)
     if isinstance(present, (dict, list)):
         _fill(schema, present)
+
+
+def _fill_list(items: Schema, value: list[JsonValue]) -> None:
+    for index, child in enumerate(value):
+        if child is None and not items.nullable and items.has_default:
+            value[index] = copied(items.default)
+        if isinstance(value[index], (dict, list)):
+            _fill(items, value[index])

@@ -1,119 +1,207 @@
 """Validation rules (x-kubernetes-validations): what a schema demands beyond types, in CEL.
 
-- A rule that names oldSelf is about a change: it is asked where there is an old value to compare with, and nowhere else.
+- A rule that names oldSelf is about a change: it is asked where there is an old value to compare with, and nowhere else, unless it
+  takes an optional one. Any other rule is not asked about a value that an update leaves as it was.
 - Old values are found along properties, map keys and the keys of associative lists; other lists have no identity to follow.
 - A rule that cannot be evaluated is one that does not hold.
+- All rules of an object together have a second; what is not done then is an error.
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from apiserver.documents import JsonObject, JsonValue
-from apiserver.field_errors import FieldError, FieldErrorType
-from apiserver.schema.cel import EvaluationFailed, ExpressionInvalid, compile_expression
+from apiserver.field_errors import OMITTED, FieldError, FieldErrorType, invalid
+from apiserver.fields.values import same
+from apiserver.schema.cel import EvaluationFailed, Expression, TooCostly, compile_expression
+from apiserver.schema.keyed_lists import former_items
+from apiserver.schema.rule_values import declaration, typed
 from apiserver.schema.structural import Rule, Schema
 
-_OLD = re.compile(r"\boldSelf\b")
-_REASONS: Mapping[str, FieldErrorType] = {
+REASONS: Mapping[str, FieldErrorType] = {
     "": FieldErrorType.INVALID,
     "FieldValueInvalid": FieldErrorType.INVALID,
     "FieldValueForbidden": FieldErrorType.FORBIDDEN,
     "FieldValueRequired": FieldErrorType.REQUIRED,
     "FieldValueDuplicate": FieldErrorType.DUPLICATE,
 }
-_ABSENT: JsonValue = object()  # type: ignore[assignment] # stands for no value, which null is not
+LONGEST_MESSAGE = 5 << 10
+_SECONDS = 1.0
+_LITERAL = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*\'""")
+_OLD = re.compile(r"\boldSelf\b")
+_STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
+_ABSENT = cast("JsonValue", object())  # no value, which null is not
+_DYNAMIC = ("dyn",)
 
 
-def rule_faults(schema: Schema, path: str = "openAPIV3Schema") -> Iterator[str]:
-    """What is wrong with the rules of a schema itself."""
-    for index, rule in enumerate(schema.rules):
-        place = f"{path}.x-kubernetes-validations[{index}]"
-        for name, text in (("rule", rule.rule), ("messageExpression", rule.message_expression)):
-            try:
-                if text:
-                    compile_expression(text)
-            except ExpressionInvalid as err:
-                yield f"{place}.{name}: {err}"
-        if rule.reason not in _REASONS:
-            yield f"{place}.reason: {rule.reason!r} is not one of {', '.join(filter(None, _REASONS))}"
-        if rule.optional_old_self:
-            yield f"{place}.optionalOldSelf: is not supported; leave it out"
-    for name, child in schema.properties.items():
-        yield from rule_faults(child, f"{path}.properties[{name}]")
-    if isinstance(schema.additional_properties, Schema):
-        yield from rule_faults(schema.additional_properties, f"{path}.additionalProperties")
-    if schema.items is not None:
-        yield from rule_faults(schema.items, f"{path}.items")
+@dataclass(slots=True)
+class _Stopped(Exception):
+    """Nothing more is asked."""
+
+    error: FieldError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where in an object rules are asked. `old` is the old value or absent; `is_unchanged` says that it is the same as the new one,
+    or that something is which both are within."""
+
+    schema: Schema
+    value: JsonValue
+    old: JsonValue
+    path: str
+    is_root: bool = False
+    is_unchanged: bool = False
+    deadline: float = field(repr=False)
+
+    def below(self, schema: Schema, value: JsonValue, old: JsonValue, path: str) -> "_Place":
+        is_unchanged = self.is_unchanged or (old is not _ABSENT and schema.bears_rules and same(value, old))
+        return replace(self, schema=schema, value=value, old=old, path=path, is_root=False, is_unchanged=is_unchanged)
 
 
 def rule_errors(schema: Schema, document: JsonObject, old: JsonObject | None) -> Iterator[FieldError]:
     """What the rules say against `document`, which its schema has accepted otherwise."""
-    if schema.bears_rules:
-        yield from _errors(schema, document, _ABSENT if old is None else old, "")
-
-
-def _errors(schema: Schema, value: JsonValue, old: JsonValue, path: str) -> Iterator[FieldError]:
-    if value is None:
+    if not schema.bears_rules:
         return
-    for rule in schema.rules:
-        about_change = _OLD.search(rule.rule) is not None
-        if not about_change or old is not _ABSENT:
-            yield from _judge(rule, schema, value, old, path)
+    place = _Place(
+        schema=schema,
+        value=document,
+        old=_ABSENT if old is None else old,
+        path="",
+        is_root=True,
+        is_unchanged=old is not None and same(document, old),
+        deadline=time.monotonic() + _SECONDS,
+    )
+    try:
+        yield from _errors(place)
+    except _Stopped as stopped:
+        yield stopped.error
+
+
+def compile_rule(rule: Rule, schema: Schema) -> Expression:
+    """Raises ExpressionInvalid."""
+    if not rule.optional_old_self:
+        return compile_expression(rule.rule, _variables(schema))
+    declared = (("self", declaration(schema)), ("oldSelf", _DYNAMIC))
+    compile_expression(rule.rule, declared)  # alone, so that nothing but an expression gets into the other
+    bound = f"cel.bind(oldSelf, isNew ? optional.none() : optional.of(former), {rule.rule}\n)"
+    return compile_expression(bound, (("self", declaration(schema)), ("former", _DYNAMIC), ("isNew", ("bool",))))
+
+
+def compile_message(rule: Rule, schema: Schema) -> Expression | None:
+    """Raises ExpressionInvalid. None where there is no messageExpression."""
+    if not rule.message_expression:
+        return None
+    return compile_expression(rule.message_expression, _variables(schema))
+
+
+def uses_old_self(text: str) -> bool:
+    return _OLD.search(_LITERAL.sub("''", text)) is not None
+
+
+def field_place(schema: Schema, path: str) -> str | None:
+    """A fieldPath (`.a['b.c']`) as errors write it (`a.b.c`, and `a[k]` for the key of a map); None where it leads to no field."""
+    position, place, known = 0, "", schema
+    while position < len(path):
+        match = _STEP.match(path, position)
+        if match is None:
+            return None
+        name = match[1] or re.sub(r"\\(.)", r"\1", match[2])
+        if known.properties:
+            if name not in known.properties:
+                return None
+            place, known = f"{place}.{name}", known.properties[name]
+        elif isinstance(known.additional_properties, Schema):
+            place, known = f"{place}[{name}]", known.additional_properties
+        else:
+            return None
+        position = match.end()
+    return place.removeprefix(".")
+
+
+def _errors(place: _Place) -> Iterator[FieldError]:
+    schema, value, old, path = place.schema, place.value, place.old, place.path
+    if value is None or not schema.bears_rules:
+        return
+    yield from _own_errors(place)
     if isinstance(value, dict):
         former = old if isinstance(old, dict) else {}
         for name, child in value.items():
-            below = schema.properties.get(name) or schema.additional_properties
-            if isinstance(below, Schema) and below.bears_rules:
-                yield from _errors(below, child, former.get(name, _ABSENT), f"{path}.{name}" if path else name)
-    elif isinstance(value, list) and schema.items is not None and schema.items.bears_rules:
-        known = _by_key(schema, old)
+            known = schema.properties.get(name)
+            if known is not None:
+                yield from _errors(
+                    place.below(known, child, former.get(name, _ABSENT), f"{path}.{name}" if path else name)
+                )
+            elif isinstance(schema.additional_properties, Schema):
+                additional = schema.additional_properties
+                yield from _errors(place.below(additional, child, former.get(name, _ABSENT), f"{path}[{name}]"))
+    elif isinstance(value, list) and schema.items is not None:
+        formers = former_items(schema, value, old if isinstance(old, list) else ())
         for index, child in enumerate(value):
-            yield from _errors(schema.items, child, known.get(_key(schema, child), _ABSENT), f"{path}[{index}]")
+            former_item = _ABSENT if formers[index] is None else formers[index]
+            yield from _errors(place.below(schema.items, child, former_item, f"{path}[{index}]"))
 
 
-def _judge(rule: Rule, schema: Schema, value: JsonValue, old: JsonValue, path: str) -> Iterator[FieldError]:
-    itself, former = _typed(schema, value), None if old is _ABSENT else _typed(schema, old)
-    place = f"{path}{rule.field_path}".lstrip(".") or "<nil>"
+def _own_errors(place: _Place) -> Iterator[FieldError]:
+    if not place.schema.rules:
+        return
+    is_new = place.old is _ABSENT or place.old is None
+    itself = typed(place.schema, place.value, is_root=place.is_root)
+    former = None if is_new else typed(place.schema, place.old, is_root=place.is_root)
+    for rule in place.schema.rules:
+        about_change = uses_old_self(rule.rule)
+        if (about_change and is_new and not rule.optional_old_self) or (not about_change and place.is_unchanged):
+            continue
+        variables: dict[str, object] = {"self": itself}
+        if rule.optional_old_self:
+            variables |= {"former": former, "isNew": is_new}
+        elif not is_new:
+            variables["oldSelf"] = former
+        yield from _judge(rule, place, variables)
+
+
+def _judge(rule: Rule, place: _Place, variables: Mapping[str, object]) -> Iterator[FieldError]:
+    schema, path = place.schema, place.path or "<nil>"
+    named = rule.message.strip() or rule.rule.strip()
+    if time.monotonic() > place.deadline:
+        why = "validation failed due to running out of cost budget, no further validation rules will be run"
+        raise _Stopped(invalid(path, schema.type, why))
     try:
-        if compile_expression(rule.rule).evaluate(itself, former) is True:
+        if compile_rule(rule, schema).evaluate(variables) is True:
             return
-        message = _message(rule, itself, former)
+    except TooCostly as err:
+        why = f"'{err}': no further validation rules will be run due to call cost exceeds limit for rule: {named}"
+        raise _Stopped(invalid(path, schema.type, why)) from err
     except EvaluationFailed as err:
-        message = f"rule evaluation error: {err}"
-    kind = _REASONS[rule.reason]
-    yield FieldError(type=kind, field=place, value=schema.type or "object", detail=message)
+        why = f"{err} evaluating rule: {named}"
+        if str(err).startswith("no such overload"):
+            why = f"'{err}': call arguments did not match a supported operator, function or macro signature for rule: {named}"
+        yield invalid(path, schema.type, why)
+        return
+    where = field_place(schema, rule.field_path) if rule.field_path else ""
+    place_of_error = f"{place.path}.{where}" if place.path and where else where or path
+    shown = OMITTED if schema.type in {"object", "array"} else place.value
+    message = _message(rule, schema, variables) or rule.message.strip() or f"failed rule: {rule.rule.strip()}"
+    detail = "" if REASONS[rule.reason] is FieldErrorType.DUPLICATE else message
+    yield FieldError(type=REASONS[rule.reason], field=place_of_error, value=shown, detail=detail)
 
 
-def _message(rule: Rule, itself: object, former: object) -> str:
-    if rule.message_expression:
-        try:
-            found = compile_expression(rule.message_expression).evaluate(itself, former)
-        except EvaluationFailed:
-            found = None
-        if isinstance(found, str) and found.strip() and "\n" not in found:
-            return found
-    return rule.message or f"failed rule: {rule.rule}"
+def _message(rule: Rule, schema: Schema, variables: Mapping[str, object]) -> str:
+    """What messageExpression makes of the values; nothing where it makes no line of text."""
+    expression = compile_message(rule, schema)
+    if expression is None:
+        return ""
+    try:
+        found = expression.evaluate({"oldSelf": variables.get("former"), **variables})
+    except EvaluationFailed:
+        return ""
+    text = found.strip() if isinstance(found, str) else ""
+    return text if len(text) <= LONGEST_MESSAGE and "\n" not in text else ""
 
 
-def _typed(schema: Schema, value: JsonValue) -> object:
-    """Numbers of the type number as such: CEL keeps them apart from integers, and JSON does not."""
-    if schema.type == "number" and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, dict):
-        additional = schema.additional_properties if isinstance(schema.additional_properties, Schema) else Schema()
-        return {name: _typed(schema.properties.get(name, additional), child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_typed(schema.items or Schema(), child) for child in value]
-    return value
-
-
-def _by_key(schema: Schema, old: JsonValue) -> Mapping[object, JsonValue]:
-    if schema.list_type != "map" or not isinstance(old, list):
-        return {}
-    return {_key(schema, child): child for child in old}
-
-
-def _key(schema: Schema, value: JsonValue) -> object:
-    if schema.list_type != "map" or not isinstance(value, dict):
-        return None
-    return tuple(str(value.get(name)) for name in schema.list_map_keys)
+def _variables(schema: Schema) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    declared = declaration(schema)
+    return (("self", declared), ("oldSelf", declared))

@@ -2,62 +2,25 @@
 
 - `Schema.from_openapi` finds every fault and tells all of them; an instance obeys the rules of a structural schema.
 - Immutable, and shared by everybody who asks.
+- Reading is bounded in depth and size, so that a document that refers to itself comes to an end.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import cast
 
 from apiserver.documents import JsonValue
 from apiserver.errors import KindsInvalid
+from apiserver.schema import keywords
+from apiserver.schema.formats import is_checked
+from apiserver.schema.patterns import Pattern, PatternInvalid
+from apiserver.schema.structure_faults import structure_faults
 
-TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean"})
-_NUMBERS = ("minimum", "maximum", "multipleOf")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-_BOOLEANS = (
-    "nullable",
-    "uniqueItems",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-embedded-resource",
-)
-_KNOWN = frozenset(
-    {
-        *_NUMBERS,
-        *_COUNTS,
-        *_BOOLEANS,
-        "type",
-        "format",
-        "title",
-        "description",
-        "properties",
-        "additionalProperties",
-        "items",
-        "required",
-        "default",
-        "enum",
-        "pattern",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "example",
-        "externalDocs",
-        "x-kubernetes-list-type",
-        "x-kubernetes-list-map-keys",
-        "x-kubernetes-map-type",
-        "x-kubernetes-validations",
-        "x-kubernetes-patch-strategy",
-        "x-kubernetes-patch-merge-key",
-    }
-)
-_LIST_TYPES = frozenset({"", "atomic", "set", "map"})
-_MAP_TYPES = frozenset({"", "atomic", "granular"})
-_STRUCTURAL_ONLY = frozenset({"default", "nullable", "additionalProperties", "type", "description", "title"})
+_ROOT = "openAPIV3Schema"
+_DEEPEST = 60
+_MOST_NODES = 50_000
+_NOTHING: Mapping[str, "Schema"] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +32,22 @@ class Rule:
     message_expression: str = ""
     reason: str = ""
     field_path: str = ""
-    optional_old_self: bool = False
+    optional_old_self: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """One node. `additional_properties` is True where any value may stand under any name, False where nothing is said."""
+    """One node.
+
+    `additional_properties` is True where any value may stand under any name, False where nothing is said. `format` is one that is
+    checked, or empty. The last three tell what is here or anywhere below, so that nobody looks for it in vain: rules; lists whose
+    items are told apart (sets and maps); embedded objects.
+    """
 
     type: str = ""
     format: str = ""
     description: str = ""
-    properties: Mapping[str, "Schema"] = field(default_factory=lambda: MappingProxyType({}))
+    properties: Mapping[str, "Schema"] = field(default_factory=lambda: _NOTHING)
     additional_properties: "Schema | bool" = False
     items: "Schema | None" = None
     required: tuple[str, ...] = ()
@@ -87,7 +55,7 @@ class Schema:
     has_default: bool = False
     default: JsonValue = None
     enum: tuple[JsonValue, ...] = ()
-    pattern: "re.Pattern[str] | None" = None
+    pattern: Pattern | None = None
     minimum: float | None = None
     maximum: float | None = None
     exclusive_minimum: bool = False
@@ -114,15 +82,19 @@ class Schema:
     patch_merge_key: str = ""
     rules: tuple[Rule, ...] = ()
     bears_rules: bool = False
-    """Whether there are rules here or anywhere below."""
+    bears_keyed_lists: bool = False
+    bears_embedded: bool = False
 
     @classmethod
     def from_openapi(cls, document: Mapping[str, object]) -> "Schema":
         """Reads an openAPIV3Schema. Raises KindsInvalid, with a line for each fault."""
-        faults: list[str] = []
-        schema = _read(document, "openAPIV3Schema", faults, structural=True)
-        if schema.type != "object":
-            faults.append('openAPIV3Schema.type: must be "object"')
+        reader = _Reader()
+        schema = reader.read(document, _ROOT, depth=0)
+        faults = reader.faults or [*structure_faults(schema, _ROOT)]
+        if not faults:
+            from apiserver.schema.default_faults import default_faults  # noqa: PLC0415 - what validates has to know Schema
+
+            faults = [*default_faults(schema, _ROOT)]
         if faults:
             raise KindsInvalid(faults)
         return schema
@@ -134,9 +106,10 @@ class Schema:
             self.type == "object"
             and self.preserve_unknown_fields
             and self.map_type == "atomic"
-            and not (
-                self.properties or self.rules or self.has_default or self.embedded_resource or self.has_constraints
-            )
+            and not (self.nullable or self.has_default or self.embedded_resource or self.properties)
+            and not (self.rules or self.required or self.enum or self.has_junctors or self.additional_properties)
+            and self.min_properties is None
+            and self.max_properties is None
         )
 
     @property
@@ -144,222 +117,144 @@ class Schema:
         return bool(self.all_of or self.any_of or self.one_of or self.not_ is not None)
 
     @property
-    def has_constraints(self) -> bool:
-        return bool(
-            self.required
-            or self.all_of
-            or self.any_of
-            or self.one_of
-            or self.not_
-            or self.enum
-            or self.min_properties is not None
-            or self.max_properties is not None
-        )
+    def below(self) -> Iterator["Schema"]:
+        """The nodes directly below, junctors apart."""
+        yield from self.properties.values()
+        if isinstance(self.additional_properties, Schema):
+            yield self.additional_properties
+        if self.items is not None:
+            yield self.items
 
 
-def _read(document: object, path: str, faults: list[str], *, structural: bool) -> Schema:
-    """`structural` False inside of allOf, anyOf, oneOf and not, where only values may be constrained."""
-    if not isinstance(document, Mapping):
-        faults.append(f"{path}: must be an object")
-        return Schema()
-    faults += [f"{path}.{name}: is not allowed in a structural schema" for name in document if name not in _KNOWN]
-    if not structural:
-        faults += [
-            f"{path}.{name}: must not be set inside of a logical junctor" for name in _STRUCTURAL_ONLY & document.keys()
+@dataclass(slots=True)
+class _Reader:
+    """Turns documents into nodes and collects what is wrong with the documents themselves; what is wrong with the schema that they
+    make is for `structure_faults`."""
+
+    faults: list[str] = field(default_factory=list)
+    nodes: int = 0
+
+    def read(self, document: object, path: str, *, depth: int) -> Schema:
+        if not self._is_readable(document, path, depth):
+            return Schema()
+        given = {
+            str(name): value for name, value in cast("Mapping[object, object]", document).items() if value is not None
+        }
+        self.faults += keywords.faults(given, path)
+        texts, count, number = keywords.texts, keywords.count, keywords.number
+        kind = keywords.text(given, "type")
+        properties = self._properties(given, path, depth)
+        additional = self._additional(given, path, depth)
+        items = self.read(given["items"], f"{path}.items", depth=depth + 1) if "items" in given else None
+        rules = tuple(_rule(one) for one in keywords.objects(given, "x-kubernetes-validations"))
+        embedded = given.get("x-kubernetes-embedded-resource") is True
+        list_type = keywords.text(given, "x-kubernetes-list-type")
+        nodes = [
+            *properties.values(),
+            *([additional] if isinstance(additional, Schema) else []),
+            *([items] if items else []),
         ]
-    _verify_kinds(document, path, faults)
-    kind = document.get("type", "")
-    if kind and kind not in TYPES:
-        faults.append(f"{path}.type: {kind!r} is not one of {', '.join(sorted(TYPES))}")
-    schema = Schema(
-        type=str(kind),
-        format=str(document.get("format", "")),
-        description=str(document.get("description", "")),
-        properties=MappingProxyType(dict(_properties(document, path, faults, structural=structural))),
-        additional_properties=_additional(document, path, faults, structural=structural),
-        items=None
-        if "items" not in document
-        else _read(document["items"], f"{path}.items", faults, structural=structural),
-        required=_texts(document, "required", path, faults),
-        nullable=document.get("nullable") is True,
-        has_default="default" in document,
-        default=cast("JsonValue", document.get("default")),
-        enum=tuple(cast("Sequence[JsonValue]", document.get("enum") or ())),
-        pattern=_pattern(document, path, faults),
-        minimum=_number(document, "minimum"),
-        maximum=_number(document, "maximum"),
-        exclusive_minimum=document.get("exclusiveMinimum") is True,
-        exclusive_maximum=document.get("exclusiveMaximum") is True,
-        multiple_of=_number(document, "multipleOf"),
-        min_length=_count(document, "minLength"),
-        max_length=_count(document, "maxLength"),
-        min_items=_count(document, "minItems"),
-        max_items=_count(document, "maxItems"),
-        unique_items=document.get("uniqueItems") is True,
-        min_properties=_count(document, "minProperties"),
-        max_properties=_count(document, "maxProperties"),
-        all_of=_junctor(document, "allOf", path, faults),
-        any_of=_junctor(document, "anyOf", path, faults),
-        one_of=_junctor(document, "oneOf", path, faults),
-        not_=None if "not" not in document else _read(document["not"], f"{path}.not", faults, structural=False),
-        int_or_string=document.get("x-kubernetes-int-or-string") is True,
-        preserve_unknown_fields=document.get("x-kubernetes-preserve-unknown-fields") is True,
-        embedded_resource=document.get("x-kubernetes-embedded-resource") is True,
-        list_type=str(document.get("x-kubernetes-list-type", "")),
-        list_map_keys=_texts(document, "x-kubernetes-list-map-keys", path, faults),
-        map_type=str(document.get("x-kubernetes-map-type", "")),
-        patch_strategy=tuple(filter(None, str(document.get("x-kubernetes-patch-strategy", "")).split(","))),
-        patch_merge_key=str(document.get("x-kubernetes-patch-merge-key", "")),
-        rules=_rules(document, path, faults),
-    )
-    if structural:
-        faults += _structural_faults(schema, path)
-    return replace(schema, bears_rules=True) if _bears_rules(schema) else schema
-
-
-def _bears_rules(schema: Schema) -> bool:
-    additional = schema.additional_properties
-    below = [*schema.properties.values(), schema.items, additional if isinstance(additional, Schema) else None]
-    return bool(schema.rules) or any(child is not None and child.bears_rules for child in below)
-
-
-def _structural_faults(schema: Schema, path: str) -> Iterator[str]:
-    if not schema.type and not schema.int_or_string and not schema.preserve_unknown_fields:
-        yield f"{path}.type: must not be empty for specified object fields"
-    if schema.int_or_string and schema.type:
-        yield f"{path}.type: must be empty if x-kubernetes-int-or-string is true"
-    if schema.type == "array" and schema.items is None:
-        yield f"{path}.items: must be specified"
-    if schema.properties and schema.additional_properties:
-        yield f"{path}: properties and additionalProperties exclude each other"
-    if schema.embedded_resource and schema.type != "object":
-        yield f"{path}.type: must be object if x-kubernetes-embedded-resource is true"
-    if schema.list_type not in _LIST_TYPES:
-        yield f"{path}.x-kubernetes-list-type: {schema.list_type!r} is not atomic, set or map"
-    if schema.list_type and schema.type != "array":
-        yield f"{path}.type: must be array if x-kubernetes-list-type is specified"
-    if schema.map_type not in _MAP_TYPES:
-        yield f"{path}.x-kubernetes-map-type: {schema.map_type!r} is not atomic or granular"
-    if schema.map_type and schema.type != "object":
-        yield f"{path}.type: must be object if x-kubernetes-map-type is specified"
-    yield from _list_map_faults(schema, path)
-
-
-def _list_map_faults(schema: Schema, path: str) -> Iterator[str]:
-    if schema.list_type != "map":
-        if schema.list_map_keys:
-            yield f"{path}.x-kubernetes-list-type: must be map if x-kubernetes-list-map-keys is non-empty"
-        return
-    if not schema.list_map_keys:
-        yield f"{path}.x-kubernetes-list-map-keys: must not be empty if x-kubernetes-list-type is map"
-    items = schema.items or Schema()
-    if items.type != "object":
-        yield f"{path}.items.type: must be object if parent array's x-kubernetes-list-type is map"
-    for key in schema.list_map_keys:
-        child = items.properties.get(key)
-        if child is None:
-            yield f"{path}.x-kubernetes-list-map-keys: {key} is no property of the items"
-        elif child.type in {"array", "object"}:
-            yield f"{path}.items.properties[{key}].type: must be a scalar type, as it is a key of the list"
-        elif key not in items.required and not child.has_default:
-            yield f"{path}.items.properties[{key}].default: must be set, or the property be required, as it is a key of the list"
-
-
-def _properties(
-    document: Mapping[str, object], path: str, faults: list[str], *, structural: bool
-) -> Iterator[tuple[str, Schema]]:
-    properties = document.get("properties") or {}
-    if not isinstance(properties, Mapping):
-        faults.append(f"{path}.properties: must be an object")
-        return
-    for name, child in properties.items():
-        if name == "metadata" and path == "openAPIV3Schema" and isinstance(child, Mapping):
-            faults += [
-                f"{path}.properties[metadata].{key}: must not be specified"
-                for key in child
-                if key not in {"type", "description", "properties"}
-            ]
-        yield str(name), _read(child, f"{path}.properties[{name}]", faults, structural=structural)
-
-
-def _additional(document: Mapping[str, object], path: str, faults: list[str], *, structural: bool) -> "Schema | bool":
-    given = document.get("additionalProperties", False)
-    if isinstance(given, bool):
-        return given
-    return _read(given, f"{path}.additionalProperties", faults, structural=structural)
-
-
-def _junctor(document: Mapping[str, object], name: str, path: str, faults: list[str]) -> tuple[Schema, ...]:
-    given = document.get(name) or ()
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        faults.append(f"{path}.{name}: must be a list of schemas")
-        return ()
-    return tuple(_read(child, f"{path}.{name}[{index}]", faults, structural=False) for index, child in enumerate(given))
-
-
-def _rules(document: Mapping[str, object], path: str, faults: list[str]) -> tuple[Rule, ...]:
-    given = document.get("x-kubernetes-validations") or ()
-    rules = []
-    for index, one in enumerate(cast("Sequence[object]", given)):
-        place = f"{path}.x-kubernetes-validations[{index}]"
-        if not isinstance(one, Mapping) or not isinstance(one.get("rule"), str) or not one["rule"].strip():
-            faults.append(f"{place}.rule: is required")
-            continue
-        rules.append(
-            Rule(
-                rule=one["rule"],
-                message=str(one.get("message", "")),
-                message_expression=str(one.get("messageExpression", "")),
-                reason=str(one.get("reason", "")),
-                field_path=str(one.get("fieldPath", "")),
-                optional_old_self=one.get("optionalOldSelf") is True,
-            )
+        return Schema(
+            type=kind,
+            format=_checked_format(kind, given),
+            description=keywords.text(given, "description"),
+            properties=MappingProxyType(properties) if properties else _NOTHING,
+            additional_properties=additional,
+            items=items,
+            required=texts(given, "required"),
+            nullable=given.get("nullable") is True,
+            has_default="default" in given,
+            default=cast("JsonValue", given.get("default")),
+            enum=tuple(cast("Sequence[JsonValue]", keywords.values(given, "enum"))),
+            pattern=self._pattern(given, path),
+            minimum=number(given, "minimum"),
+            maximum=number(given, "maximum"),
+            exclusive_minimum=given.get("exclusiveMinimum") is True,
+            exclusive_maximum=given.get("exclusiveMaximum") is True,
+            multiple_of=number(given, "multipleOf"),
+            min_length=count(given, "minLength"),
+            max_length=count(given, "maxLength"),
+            min_items=count(given, "minItems"),
+            max_items=count(given, "maxItems"),
+            unique_items=given.get("uniqueItems") is True,
+            min_properties=count(given, "minProperties"),
+            max_properties=count(given, "maxProperties"),
+            all_of=self._junctor(given, "allOf", path, depth),
+            any_of=self._junctor(given, "anyOf", path, depth),
+            one_of=self._junctor(given, "oneOf", path, depth),
+            not_=self.read(given["not"], f"{path}.not", depth=depth + 1) if "not" in given else None,
+            int_or_string=given.get("x-kubernetes-int-or-string") is True,
+            preserve_unknown_fields=given.get("x-kubernetes-preserve-unknown-fields") is True,
+            embedded_resource=embedded,
+            list_type=list_type,
+            list_map_keys=texts(given, "x-kubernetes-list-map-keys"),
+            map_type=keywords.text(given, "x-kubernetes-map-type"),
+            patch_strategy=tuple(filter(None, keywords.text(given, "x-kubernetes-patch-strategy").split(","))),
+            patch_merge_key=keywords.text(given, "x-kubernetes-patch-merge-key"),
+            rules=rules,
+            bears_rules=bool(rules) or any(node.bears_rules for node in nodes),
+            bears_keyed_lists=list_type in {"set", "map"} or any(node.bears_keyed_lists for node in nodes),
+            bears_embedded=embedded or any(node.bears_embedded for node in nodes),
         )
-    return tuple(rules)
+
+    def _is_readable(self, document: object, path: str, depth: int) -> bool:
+        if not isinstance(document, Mapping):
+            self.faults.append(f"{path}: must be an object")
+            return False
+        self.nodes += 1
+        if self.nodes == _MOST_NODES + 1:
+            self.faults.append(f"{path}: the schema has more than {_MOST_NODES} nodes")
+        if self.nodes > _MOST_NODES:
+            return False
+        if depth > _DEEPEST:
+            self.faults.append(f"{path}: is nested more than {_DEEPEST} levels deep")
+            return False
+        return True
+
+    def _properties(self, given: Mapping[str, object], path: str, depth: int) -> dict[str, Schema]:
+        properties = given.get("properties")
+        if not isinstance(properties, Mapping):
+            return {}
+        return {
+            str(name): self.read(child, f"{path}.properties[{name}]", depth=depth + 1)
+            for name, child in properties.items()
+        }
+
+    def _additional(self, given: Mapping[str, object], path: str, depth: int) -> Schema | bool:
+        additional = given.get("additionalProperties", False)
+        if isinstance(additional, bool):
+            return additional
+        return self.read(additional, f"{path}.additionalProperties", depth=depth + 1)
+
+    def _junctor(self, given: Mapping[str, object], name: str, path: str, depth: int) -> tuple[Schema, ...]:
+        return tuple(
+            self.read(child, f"{path}.{name}[{index}]", depth=depth + 1)
+            for index, child in enumerate(keywords.values(given, name))
+        )
+
+    def _pattern(self, given: Mapping[str, object], path: str) -> Pattern | None:
+        text = keywords.text(given, "pattern")
+        if not text:
+            return None
+        try:
+            return Pattern.compile(text)
+        except PatternInvalid as err:
+            self.faults.append(f"{path}.pattern: must be a valid regular expression, but isn't: {err}")
+            return None
 
 
-def _verify_kinds(document: Mapping[str, object], path: str, faults: list[str]) -> None:
-    """Every keyword has the type that it must have."""
-    faults += [
-        f"{path}.{name}: must be true or false" for name in _BOOLEANS if not isinstance(document.get(name, False), bool)
-    ]
-    faults += [
-        f"{path}.{name}: must be a number" for name in _NUMBERS if name in document and _number(document, name) is None
-    ]
-    faults += [
-        f"{path}.{name}: must be a whole number from 0"
-        for name in _COUNTS
-        if name in document and _count(document, name) is None
-    ]
-    if not isinstance(document.get("enum", []), list):
-        faults.append(f"{path}.enum: must be a list")
+def _rule(given: Mapping[str, object]) -> Rule:
+    optional = given.get("optionalOldSelf")
+    return Rule(
+        rule=keywords.text(given, "rule"),
+        message=keywords.text(given, "message"),
+        message_expression=keywords.text(given, "messageExpression"),
+        reason=keywords.text(given, "reason"),
+        field_path=keywords.text(given, "fieldPath"),
+        optional_old_self=optional if isinstance(optional, bool) else None,
+    )
 
 
-def _pattern(document: Mapping[str, object], path: str, faults: list[str]) -> "re.Pattern[str] | None":
-    """Go's and Python's expressions agree on what schemas use; `$` is not to match before a final newline."""
-    text = document.get("pattern")
-    if not text:
-        return None
-    try:
-        return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", str(text)))
-    except re.error as err:
-        faults.append(f"{path}.pattern: must be a valid regular expression: {err}")
-        return None
-
-
-def _texts(document: Mapping[str, object], name: str, path: str, faults: list[str]) -> tuple[str, ...]:
-    given = document.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        faults.append(f"{path}.{name}: must be a list of texts")
-        return ()
-    return tuple(given)
-
-
-def _number(document: Mapping[str, object], name: str) -> float | None:
-    value = document.get(name)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _count(document: Mapping[str, object], name: str) -> int | None:
-    value = document.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def _checked_format(kind: str, given: Mapping[str, object]) -> str:
+    name = keywords.text(given, "format")
+    return name if is_checked(name, kind) else ""

@@ -1,0 +1,117 @@
+"""Embedded objects (x-kubernetes-embedded-resource): an object within an object has a kind and metadata of its own.
+
+- apiVersion and kind must be there; metadata holds the fields of ObjectMeta, and obeys its rules.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+from apiserver.documents import JsonObject, JsonValue
+from apiserver.field_errors import FieldError, invalid, required
+from apiserver.requests.names import label_faults, label_value_faults, qualified_name_faults
+from apiserver.schema.labels import mixed_case_faults
+from apiserver.schema.structural import Schema
+
+TYPE_META = frozenset({"apiVersion", "kind", "metadata"})
+
+_TEXT = {"type": "string"}
+_TRUTH = {"type": "boolean"}
+_TIME = {"type": "string", "format": "date-time", "nullable": True}
+_INTEGER = {"type": "integer", "format": "int64"}
+_TEXTS = {"type": "object", "additionalProperties": _TEXT}
+
+
+@cache
+def object_meta() -> Schema:
+    """meta/v1 ObjectMeta."""
+    owner = {
+        **dict.fromkeys(("apiVersion", "kind", "name", "uid"), _TEXT),
+        **dict.fromkeys(("controller", "blockOwnerDeletion"), _TRUTH),
+    }
+    manager = {
+        **dict.fromkeys(("manager", "operation", "apiVersion", "fieldsType", "subresource"), _TEXT),
+        "time": _TIME,
+        "fieldsV1": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+    fields = {
+        **dict.fromkeys(("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"), _TEXT),
+        **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), _INTEGER),
+        **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
+        **dict.fromkeys(("labels", "annotations"), _TEXTS),
+        "finalizers": {"type": "array", "items": _TEXT},
+        "ownerReferences": {"type": "array", "items": {"type": "object", "properties": owner}},
+        "managedFields": {"type": "array", "items": {"type": "object", "properties": manager}},
+    }
+    whole = {"type": "object", "properties": {"value": {"type": "object", "properties": fields}}}
+    return Schema.from_openapi(whole).properties["value"]
+
+
+def embedded_errors(schema: Schema, value: JsonValue, path: str = "") -> Iterator[FieldError]:
+    """What is wrong with kind and apiVersion of the objects embedded in `value`, and with names and labels in their metadata."""
+    if not schema.bears_embedded:
+        return
+    if isinstance(value, dict):
+        if schema.embedded_resource:
+            yield from _errors(value, path)
+        for name, child in value.items():
+            known = schema.properties.get(name)
+            if known is not None:
+                yield from embedded_errors(known, child, f"{path}.{name}" if path else name)
+            elif isinstance(schema.additional_properties, Schema):
+                yield from embedded_errors(schema.additional_properties, child, f"{path}[{name}]")
+    elif isinstance(value, list) and schema.items is not None:
+        for index, child in enumerate(value):
+            yield from embedded_errors(schema.items, child, f"{path}[{index}]")
+
+
+def _errors(value: JsonObject, path: str) -> Iterator[FieldError]:
+    for name, look in (("apiVersion", _api_version_faults), ("kind", mixed_case_faults)):
+        place = f"{path}.{name}"
+        if name not in value:
+            yield required(place)
+            continue
+        text = value[name]
+        if not isinstance(text, str):
+            yield invalid(place, text, "must be a string")
+        elif not text:
+            yield invalid(place, text, "must not be empty")
+        else:
+            for fault in look(text):
+                yield invalid(place, text, fault)
+    metadata = value.get("metadata")
+    if isinstance(metadata, dict):
+        yield from _metadata_errors(metadata, f"{path}.metadata")
+    elif metadata is not None:
+        yield invalid(f"{path}.metadata", metadata, "must be an object")
+
+
+def _api_version_faults(text: str) -> Iterator[str]:
+    if text.count("/") > 1:
+        yield f"unexpected GroupVersion string: {text}"
+
+
+def _metadata_errors(metadata: JsonObject, path: str) -> Iterator[FieldError]:
+    for name in ("name", "generateName"):
+        text = metadata.get(name)
+        if isinstance(text, str) and text:
+            for fault in _path_segment_faults(text, is_prefix=name == "generateName"):
+                yield invalid(f"{path}.{name}", text, fault)
+    namespace = metadata.get("namespace")
+    if isinstance(namespace, str) and namespace:
+        yield from (invalid(f"{path}.namespace", namespace, fault) for fault in label_faults(namespace))
+    for key, value in _texts(metadata, "labels").items():
+        yield from (invalid(f"{path}.labels", key, fault) for fault in qualified_name_faults(key))
+        yield from (invalid(f"{path}.labels", value, fault) for fault in label_value_faults(value))
+    for key in _texts(metadata, "annotations"):
+        yield from (invalid(f"{path}.annotations", key, fault) for fault in qualified_name_faults(key.lower()))
+
+
+def _texts(metadata: JsonObject, name: str) -> Mapping[str, str]:
+    value = metadata.get(name)
+    return {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
+
+
+def _path_segment_faults(text: str, *, is_prefix: bool) -> Iterator[str]:
+    if not is_prefix and text in {".", ".."}:
+        yield f"may not be '{text}'"
+    yield from (f"may not contain '{character}'" for character in "/%" if character in text)
