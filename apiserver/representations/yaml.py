@@ -14,6 +14,7 @@ from apiserver.documents import JsonValue
 from apiserver.errors import BadRequest
 
 _MOST_TOKENS = 2_000_000
+_DEEPEST = 200
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -73,22 +74,31 @@ def yaml_as_json(octets: bytes) -> bytes:
     """The same document as JSON. Raises BadRequest."""
     try:
         text = octets.decode()
-        _verify_no_alias(text)
+        _verify_bounds(text)
         value = yaml.load(text, Loader=_JsonLoader)  # noqa: S506 - a loader of JSON's types only
         return orjson.dumps(_verify(value))
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as err:
         raise BadRequest(f"error decoding YAML: {' '.join(str(err).split())[:512]}") from err
 
 
-def _verify_no_alias(text: str) -> None:
-    """Raises YAMLError: an alias can make a document of a kilobyte into one of a terabyte."""
-    if "*" not in text and "&" not in text:
-        return
+def _verify_bounds(text: str) -> None:
+    """Raises YAMLError.
+
+    - An alias can make a document of a kilobyte into one of a terabyte.
+    - The composer recurses in C: deep nesting would take the process with it, so it is bounded on the parser's events.
+    """
+    depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_JsonLoader)):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not accepted")
         if count > _MOST_TOKENS:
             raise yaml.YAMLError("the document is too large")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise yaml.YAMLError(f"the document is nested more than {_DEEPEST} levels deep")
 
 
 def _verify(value: JsonValue) -> JsonValue:

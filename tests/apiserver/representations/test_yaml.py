@@ -79,3 +79,9 @@ def test_any_octets_are_read_or_refused(octets):
         orjson.loads(yaml_as_json(octets))
     except BadRequest:
         return
+
+
+@pytest.mark.parametrize("octets", [b"[" * 100_000, b"a: " + b"{a: " * 300 + b"}" * 300], ids=["truncated", "whole"])
+def test_deep_nesting_is_refused_before_anything_recurses(octets):
+    with pytest.raises(BadRequest, match="nested more than 200 levels deep"):
+        yaml_as_json(octets)

@@ -95,6 +95,7 @@ def controller_manager_command(binaries: Binaries, files: Files, *, kubeconfig: 
         "--leader-elect=false",
         "--secure-port=0",
         "--use-service-account-credentials",
+        "--resource-quota-sync-period=10s",
         f"--service-account-private-key-file={files.service_account_key}",
         f"--root-ca-file={files.server_ca}",
         "--kube-api-qps=500",
