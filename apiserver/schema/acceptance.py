@@ -127,9 +127,13 @@ def _compile_untyped(schema: Schema) -> Acceptor:
 
 
 def _bounds(schema: Schema) -> tuple[float, float]:
-    widest = {"int32": 31, "": 63}.get(schema.format, 63)
-    low = -(1 << widest) if schema.minimum is None else schema.minimum
-    return low, (1 << widest) - 1 if schema.maximum is None else schema.maximum
+    """What the schema allows of what the format can hold."""
+    widest = 31 if schema.format == "int32" else 63
+    low, high = -(1 << widest), (1 << widest) - 1
+    return (
+        low if schema.minimum is None else max(low, schema.minimum),
+        high if schema.maximum is None else min(high, schema.maximum),
+    )
 
 
 def _defaulted(schema: Schema) -> Iterable[str]:
