@@ -1,5 +1,6 @@
 """The verbs of a resource, over HTTP: from options and bodies to operations, and from their outcomes to documents."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 
@@ -21,7 +22,7 @@ from apiserver.statuses import success_status
 from apiserver.web.answers import answer
 from apiserver.web.calls import Call
 from apiserver.web.listing import answer_list
-from apiserver.web.media_types import body_as_json, patch_type
+from apiserver.web.media_types import body_as_json, is_yaml, patch_type
 from apiserver.web.rendering import Rendering, Renderings
 from apiserver.web.request_bodies import read_body
 from apiserver.web.watching import WatchEdge
@@ -118,26 +119,25 @@ class ResourceHandlers:
     async def _create(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "CreateOptions")
         rendering = self._renderings.of(call, target.kind)
-        octets = body_as_json(call.request.content_type, await read_body(call, target.kind.maximum_octets))
+        octets = await self._document(call, target.kind.maximum_octets)
         return await self._answer_outcome(call, rendering, await self._objects.create(intent, octets))
 
     async def _update(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "UpdateOptions")
         rendering = self._renderings.of(call, target.kind)
-        octets = body_as_json(call.request.content_type, await read_body(call, target.kind.maximum_octets))
+        octets = await self._document(call, target.kind.maximum_octets)
         return await self._answer_outcome(call, rendering, await self._objects.update(intent, octets))
 
     async def _patch(self, call: Call, target: Target) -> web.StreamResponse:
         intent = self._intent(call, target, "PatchOptions")
         kind_of_patch = patch_type(call.request.content_type, target.kind)
         rendering = self._renderings.of(call, target.kind)
-        octets = await read_body(call, target.kind.maximum_octets)
         if kind_of_patch is PatchType.APPLY:
+            octets = await self._document(call, target.kind.maximum_octets, content_type="application/yaml")
             intent.options.verify_apply()
-            outcome = await self._objects.apply(
-                intent, body_as_json("application/yaml", octets), lambda: self._may_create(call)
-            )
+            outcome = await self._objects.apply(intent, octets, lambda: self._may_create(call))
         else:
+            octets = await read_body(call, target.kind.maximum_octets)
             intent.options.verify_no_force()
             outcome = await self._objects.patch(intent, Patch.from_body(kind_of_patch, octets))
         return await self._answer_outcome(call, rendering, outcome)
@@ -170,6 +170,14 @@ class ResourceHandlers:
         if not isinstance(document, dict):
             raise BadRequest("the body must be a DeleteOptions")
         return DeleteOptions.from_document(document)
+
+    async def _document(self, call: Call, limit: int, *, content_type: str | None = None) -> bytes:
+        """The body as JSON; YAML is read in a worker, as it would hold up everybody else."""
+        octets = await read_body(call, limit)
+        kind = call.request.content_type if content_type is None else content_type
+        if not is_yaml(kind):
+            return body_as_json(kind, octets)
+        return await asyncio.get_running_loop().run_in_executor(self._workers, body_as_json, kind, octets)
 
     def _intent(self, call: Call, target: Target, options_kind: str) -> Intent:
         options = WriteOptions.from_query(call.query, call.values("dryRun"), name=options_kind)
