@@ -64,7 +64,7 @@ class Lists:
     async def begin(self, target: Target, selection: Selection, options: ListOptions) -> Listing:
         """Raises BadRequest, Expired, ResourceVersionTooLarge."""
         if options.continue_token:
-            return self._continued(target, selection, options)
+            return await self._continued(target, selection, options)
         at = None
         if options.revision:
             await self.reach(options.revision)
@@ -122,10 +122,12 @@ class Lists:
             lambda: self._log.count(target.kind.storage, namespace=target.namespace or None, at=at, after=after)
         )
 
-    def _continued(self, target: Target, selection: Selection, options: ListOptions) -> Listing:
+    async def _continued(self, target: Target, selection: Selection, options: ListOptions) -> Listing:
         if options.revision:
             raise BadRequest("specifying resource version is not allowed when using continue")
         token = ContinueToken.decode(options.continue_token, namespace=target.namespace)
+        if token.revision != PRESENT:  # it may be forged, or of a replica that is a little ahead
+            await self.reach(token.revision)
         again = ContinueToken(revision=PRESENT, after=token.after).encode(namespace=target.namespace)
         return Listing(
             target=target,

@@ -14,6 +14,7 @@ from apiserver.errors import BadRequest
 
 _VERSION = "meta.k8s.io/v1"
 _LONGEST = 2048
+_LARGEST = (1 << 63) - 1
 PRESENT = -1
 """In place of a revision: go on with what there is now, consistent or not."""
 
@@ -43,7 +44,7 @@ class ContinueToken:
             raise _invalid(str(err)) from err
         if wire.v != _VERSION:
             raise _invalid("incorrect encoded version for this server")
-        if wire.rv == 0 or wire.rv < PRESENT:
+        if wire.rv == 0 or not PRESENT <= wire.rv <= _LARGEST:
             raise _invalid("incorrect encoded start resourceVersion")
         start = wire.start.removesuffix("\0")
         if not start or start == wire.start or "\0" in start or start.count("/") > 1 or ".." in start:

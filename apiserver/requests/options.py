@@ -13,9 +13,10 @@ from apiserver.field_errors import FieldError, forbidden, invalid, not_supported
 from apiserver.requests.path import truth
 
 _META_GROUP = "meta.k8s.io"
-_INTEGER = re.compile(r"[+-]?\d+")
-_REVISION = re.compile(r"0|[1-9]\d*")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]+)")
+_REVISION = re.compile(r"0|[1-9][0-9]{0,18}")
 _LARGEST = (1 << 63) - 1
+_MOST_DIGITS = len(str(_LARGEST))  # Python refuses to read numbers of thousands of digits
 _LONGEST_MANAGER = 128
 
 
@@ -169,11 +170,13 @@ def _integer(query: Mapping[str, str], name: str) -> int:
     text = query.get(name, "")
     if not text:
         return 0
-    if not _INTEGER.fullmatch(text):
+    found = _INTEGER.fullmatch(text)
+    if found is None:
         raise BadRequest(f'strconv.ParseInt: parsing "{text[:64]}": invalid syntax')
-    if abs(int(text)) > _LARGEST:
+    sign, digits = found.groups()
+    if len(digits) > _MOST_DIGITS or int(digits) > _LARGEST:
         raise BadRequest(f'strconv.ParseInt: parsing "{text[:64]}": value out of range')
-    return max(int(text), 0)
+    return 0 if sign == "-" else int(digits)
 
 
 def _manager_errors(manager: str) -> list[FieldError]:
