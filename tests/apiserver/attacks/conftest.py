@@ -1,6 +1,7 @@
 """A server for attacks. After every one: the next caller is served, and nothing was logged that nobody foresaw."""
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ import structlog
 from tests.apiserver.attacks.sockets import RawConnection, connect
 from tests.apiserver.client import WARDLE, ApiClient
 from tests.apiserver.server import RunningApiServer, running_api_server
+
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="package")
@@ -63,3 +66,8 @@ def raw(server) -> Iterator:
             return stack.enter_context(contextlib.closing(connect(server, identified=identified)))
 
         yield open_one
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"ns-{next(_numbers)}"
