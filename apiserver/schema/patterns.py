@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import re2  # type: ignore[import-untyped] # it brings no types
+import re2
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
