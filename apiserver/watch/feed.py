@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -90,8 +91,9 @@ class Feed:
 
     async def _catch_up(self) -> None:
         while True:
+            needs = self._needs()
             try:
-                changes = await self._in_worker(self._read)
+                changes = await self._in_worker(partial(self._read, *needs))
             except Compacted:
                 _log.warning("the feed fell behind the history that is kept; watches start over")
                 self._hub.finish(End.EXPIRED)
@@ -103,12 +105,18 @@ class Feed:
                 continue
             if not changes:
                 return
+            if any(now and not then for now, then in zip(self._needs(), needs, strict=True)):
+                continue  # who came while it read needs more than it read
             self._hub.publish(changes)
             self._release()
 
-    def _read(self) -> Sequence[Change]:
-        changes = self._log.changes(after=self._hub.seen, limit=_BATCH, with_bodies=self._hub.wants_bodies)
-        return [self._with_previous(change) for change in changes] if self._hub.wants_previous_bodies else changes
+    def _needs(self) -> tuple[bool, bool]:
+        """Whether watchers need bodies, and bodies of what was before."""
+        return self._hub.wants_bodies, self._hub.wants_previous_bodies
+
+    def _read(self, bodies: bool, previous_bodies: bool, /) -> Sequence[Change]:
+        changes = self._log.changes(after=self._hub.seen, limit=_BATCH, with_bodies=bodies)
+        return [self._with_previous(change) for change in changes] if previous_bodies else changes
 
     def _with_previous(self, change: Change) -> Change:
         return change if change.previous is None else replace(change, previous=with_body(self._log, change.previous))

@@ -1,6 +1,7 @@
 """Watches on a real change log; names in the manner of the upstream checklist (watcher_tests.go)."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -128,6 +129,28 @@ async def test_watch_without_initial_events_begins_now(tmp_path):
         await reader.close()
 
     assert event["name"] == "a/y"
+
+
+async def test_watch_that_begins_while_changes_are_read_is_told_them_with_bodies(tmp_path):
+    async with world(tmp_path) as here:
+        was_read, may_go_on = threading.Event(), threading.Event()
+        read = here.log.changes
+
+        def read_slowly(**asked):
+            changes = read(**asked)
+            was_read.set()
+            may_go_on.wait(10)
+            return changes
+
+        here.log.changes = read_slowly
+        written = await here.write("x")
+        await asyncio.to_thread(was_read.wait, 10)
+        reader = Reader(here.watch(revision=written.revision - 1))
+        may_go_on.set()
+        event = await reader.next()
+        await reader.close()
+
+    assert (event["name"], event["body"]) == ("a/x", {"spec": 0})
 
 
 async def live(here):
