@@ -5,11 +5,14 @@
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Sequence
+from typing import cast
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 _HANDSHAKE_SECONDS = 10.0
@@ -44,6 +47,7 @@ class HttpListener:
         self._unheard: set[asyncio.BaseProtocol] = set()
         self._server: asyncio.Server | None = None
         application.middlewares.insert(0, self._hear)
+        application.on_response_prepare.append(_name_server)
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -51,7 +55,7 @@ class HttpListener:
             handle_signals=False,
             handler_cancellation=cancels,
             keepalive_timeout=_KEEPALIVE_SECONDS,
-            logger=_log,
+            logger=cast("logging.Logger", _ServerLog()),
         )
 
     async def start(self, address: str, port: int) -> str:
@@ -105,6 +109,26 @@ class HttpListener:
         transport: asyncio.Transport | None = getattr(protocol, "transport", None)
         if transport is not None:
             transport.abort()
+
+
+class _ServerLog:
+    """What aiohttp logs. Anyone can send what is no request: that is no error of ours, and not worth a trace."""
+
+    @staticmethod
+    def exception(message: str, *args: object, exc_info: object = None) -> None:
+        if isinstance(exc_info, HttpProcessingError):
+            _log.debug("a caller sent what is no HTTP request", error=exc_info.message.partition("\n")[0])
+        else:
+            _log.exception(message, *args, exc_info=exc_info)
+
+    @staticmethod
+    def debug(message: str, *args: object, exc_info: object = None) -> None:
+        _log.debug(message, *args, exc_info=exc_info)
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    del request
+    response.headers[hdrs.SERVER] = "chancery"  # and not which versions of which libraries
 
 
 async def _let_go(transports: Sequence[asyncio.Transport]) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from apiserver.storage.records import Change, ChangeLog, Compacted, Record
-from apiserver.watch.hub import Hub
+from apiserver.watch.hub import BodiesNeeded, Hub
 from apiserver.watch.watcher import End
 from store.errors import StoreCorrupt, StoreError
 
@@ -91,9 +91,9 @@ class Feed:
 
     async def _catch_up(self) -> None:
         while True:
-            needs = self._needs()
+            needs = self._hub.needs
             try:
-                changes = await self._in_worker(partial(self._read, *needs))
+                changes = await self._in_worker(partial(self._read, needs))
             except Compacted:
                 _log.warning("the feed fell behind the history that is kept; watches start over")
                 self._hub.finish(End.EXPIRED)
@@ -105,18 +105,14 @@ class Feed:
                 continue
             if not changes:
                 return
-            if any(now and not then for now, then in zip(self._needs(), needs, strict=True)):
-                continue  # who came while it read needs more than it read
+            if self._hub.needs.go_beyond(needs):
+                continue  # for those who came while it read
             self._hub.publish(changes)
             self._release()
 
-    def _needs(self) -> tuple[bool, bool]:
-        """Whether watchers need bodies, and bodies of what was before."""
-        return self._hub.wants_bodies, self._hub.wants_previous_bodies
-
-    def _read(self, bodies: bool, previous_bodies: bool, /) -> Sequence[Change]:
-        changes = self._log.changes(after=self._hub.seen, limit=_BATCH, with_bodies=bodies)
-        return [self._with_previous(change) for change in changes] if previous_bodies else changes
+    def _read(self, needs: BodiesNeeded) -> Sequence[Change]:
+        changes = self._log.changes(after=self._hub.seen, limit=_BATCH, with_bodies=needs.current)
+        return [self._with_previous(change) for change in changes] if needs.previous else changes
 
     def _with_previous(self, change: Change) -> Change:
         return change if change.previous is None else replace(change, previous=with_body(self._log, change.previous))

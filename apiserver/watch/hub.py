@@ -8,6 +8,7 @@ import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from apiserver.ambient import Entropy
 from apiserver.storage.records import Change
@@ -19,6 +20,17 @@ _JITTER_SECONDS = 10.0
 _LAST_BOOKMARK_SECONDS = 2.0
 
 _Place = tuple[str, str | None, str]
+
+
+class BodiesNeeded(NamedTuple):
+    """Which bodies watchers are told: of objects as they are, and as they were before."""
+
+    current: bool
+    previous: bool
+
+    def go_beyond(self, other: "BodiesNeeded") -> bool:
+        """Whether some are needed that are not in `other`."""
+        return (self.current and not other.current) or (self.previous and not other.previous)
 
 
 class Hub:
@@ -39,13 +51,8 @@ class Hub:
         return self._count
 
     @property
-    def wants_bodies(self) -> bool:
-        return self._with_bodies > 0
-
-    @property
-    def wants_previous_bodies(self) -> bool:
-        """Whether somebody may have to be told an object as it was before."""
-        return self._selective > 0
+    def needs(self) -> BodiesNeeded:
+        return BodiesNeeded(current=self._with_bodies > 0, previous=self._selective > 0)
 
     def register(self, watcher: Watcher, *, seconds: float) -> Callable[[], None]:
         """`seconds` is how long it lives. Returns how to take it out again."""

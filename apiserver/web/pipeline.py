@@ -123,7 +123,7 @@ class Pipeline:
 
     async def _handle(self, call: Call) -> web.StreamResponse:
         request, guards = call.request, self._guards
-        call.info = read_path(request.method, request.raw_path.partition("?")[0], call.query)  # 1
+        call.info = read_path(request.method, _raw_path(request), call.query)  # 1
         async with AsyncExitStack() as stack:
             if not call.info.is_long_running:  # 2
                 stack.enter_context(_timeouts_told())
@@ -237,6 +237,13 @@ def _failed(call: Call, error: BaseException) -> web.StreamResponse:
     if call.has_begun or call.request.transport is None:
         raise ConnectionResetError
     return failure(call, error)
+
+
+def _raw_path(request: web.Request) -> str:
+    """Still encoded, without the query; of a target in absolute form, as proxies send it, too (RFC 9112 section 3.2.2)."""
+    target = request.raw_path.partition("?")[0]
+    scheme, separator, rest = target.partition("://")
+    return f"/{rest.partition('/')[2]}" if separator and scheme.lower() in {"http", "https"} else target
 
 
 def _origin(call: Call) -> Origin:

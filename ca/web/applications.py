@@ -69,7 +69,6 @@ class Edge:
         call_id = request[_CALL_ID] = self.entropy(8).hex()
         started = time.perf_counter()
         response = await self._answer(request, handler, call_id)
-        response.headers["Server"] = "chancery"  # and not which versions of which libraries
         resource = request.match_info.route.resource
         method = f"{request.method} {resource.canonical if resource else 'unknown'}"
         self.metrics.observe_call(method, str(response.status), time.perf_counter() - started)
