@@ -10,10 +10,11 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
@@ -48,6 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.clear()
     os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     sys.addaudithook(refuse_foreign_hosts)
+
+
+@pytest.fixture
+def logs() -> Iterator[list[structlog.typing.EventDict]]:
+    """What is logged at whatever level, though a server of another test may have set a level for all of the process."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    with structlog.testing.capture_logs() as events:
+        yield events
+    structlog.configure(**before)
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from apiserver.health import Health
 
@@ -31,15 +29,6 @@ class Probe:
             await self.gate.wait()
         if self.failing:
             raise RuntimeError("password of the database is wrong")
-
-
-@pytest.fixture
-def unfiltered():
-    """Servers in other tests let nothing but critical events through, for all of the process."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    yield
-    structlog.configure(**before)
 
 
 def health(*, live=None, ready=None, **others):
@@ -164,14 +153,13 @@ async def test_a_probe_that_gives_up_does_not_end_the_run_of_others():
     assert (await patient).healthy
 
 
-async def test_the_reason_is_logged_when_a_check_begins_to_fail_and_when_it_recovers(unfiltered):
+async def test_the_reason_is_logged_when_a_check_begins_to_fail_and_when_it_recovers(logs):
     now, log = Instants(), Probe(failing=True)
     asked = health(ready={"log": log}, monotonic=now)
-    with capture_logs() as logs:
-        for failing in (True, True, False, False):
-            log.failing = failing
-            await asked.ask("readyz")
-            now.now += 2
+    for failing in (True, True, False, False):
+        log.failing = failing
+        await asked.ask("readyz")
+        now.now += 2
 
     assert [(line["event"], line.get("error")) for line in logs] == [
         ("health check fails", "password of the database is wrong"),
