@@ -46,6 +46,11 @@ _SERVER, _CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_A
 _EXPECTATIONS = {
     "root": _Expectation(
         maximum=timedelta(days=7305),
+        basic_constraints=x509.BasicConstraints(ca=True, path_length=2),
+        key_usage="key_cert_sign crl_sign",
+    ),
+    "cross": _Expectation(
+        maximum=timedelta(days=7305),
         basic_constraints=x509.BasicConstraints(ca=True, path_length=1),
         key_usage="key_cert_sign crl_sign",
     ),

@@ -115,6 +115,7 @@ def _leaf(
 
 
 _ALL_KEY_TYPES = frozenset(KeyType)
+_ROOT_KEY_TYPES = _ALL_KEY_TYPES - {KeyType.RSA_2048}  # 112 bits of strength end in 2030 (NIST SP 800-131A), a root does not
 _HOST_NAMES = frozenset({NameKind.DNS, NameKind.IP})
 _SERVER_AUTH, _CLIENT_AUTH = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
@@ -137,11 +138,17 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "root": _authority(
             "root",
+            path_length=2,  # an issuing CA, and between them the cross-certificate of the next root (ADR 7)
+            default=timedelta(days=3652),
+            maximum=timedelta(days=7305),
+            key_types=_ROOT_KEY_TYPES,
+        ),
+        "cross": _authority(
+            "cross",
             path_length=1,
             default=timedelta(days=3652),
             maximum=timedelta(days=7305),
-            key_types=_ALL_KEY_TYPES
-            - {KeyType.RSA_2048},  # 112 bits of strength end in 2030 (NIST SP 800-131A), a root does not
+            key_types=_ROOT_KEY_TYPES,
         ),
         "intermediate": _authority(
             "intermediate",

@@ -44,7 +44,7 @@ def test_first_start_makes_root_issuer_passphrase_and_policy(empty_premises: Pre
         assert office.founded
         (root,) = office.issuers.bundle.roots
         issuer = office.issuers.active().issuer.certificate
-        assert root.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 1
+        assert root.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 2
         assert issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
         assert timedelta(days=3650) <= root.not_valid_after_utc - NOW <= timedelta(days=3653)
         assert [event.action for event in office.audit.page().items] == ["authority.create"] * 2

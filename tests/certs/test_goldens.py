@@ -7,7 +7,7 @@ import pytest
 
 GOLDENS = Path(__file__).with_name("goldens")
 NAMES = [
-    *(f"{name}.pem" for name in ("root", "intermediate", "server", "client", "peer", "workload", "ocsp")),
+    *(f"{name}.pem" for name in ("root", "cross", "intermediate", "server", "client", "peer", "workload", "ocsp")),
     "shard.crl.pem",
 ]
 

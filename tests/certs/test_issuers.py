@@ -39,7 +39,7 @@ def test_an_issuer_knows_its_chain(hierarchy):
     assert issuer.full_chain == (issuer.certificate, authority.root.certificate)
     assert issuer.not_after == issuer.certificate.not_valid_after_utc < authority.root.not_after
     assert issuer.key_type is KeyType.EC_P256
-    assert (authority.root.path_length, issuer.path_length) == (1, 0)
+    assert (authority.root.path_length, issuer.path_length) == (2, 0)
     assert subject_octets(issuer.certificate) == issuer.certificate.subject.public_bytes()
 
 

@@ -8,13 +8,13 @@ from certs.keys import KeyType
 from certs.profiles import LEAF_PROFILES, PROFILES, KeyUsage, get_profile
 
 
-def test_there_are_two_authorities_and_five_leaves():
-    assert list(PROFILES) == ["root", "intermediate", "server", "client", "peer", "workload", "ocsp"]
+def test_there_are_three_authorities_and_five_leaves():
+    assert list(PROFILES) == ["root", "cross", "intermediate", "server", "client", "peer", "workload", "ocsp"]
     assert list(LEAF_PROFILES) == ["server", "client", "peer", "workload", "ocsp"]
 
 
 def test_authorities_sign_and_do_nothing_else():
-    for name, path_length in (("root", 1), ("intermediate", 0)):
+    for name, path_length in (("root", 2), ("cross", 1), ("intermediate", 0)):
         profile = PROFILES[name]
 
         assert (profile.is_ca, profile.path_length) == (True, path_length)
@@ -43,7 +43,7 @@ def test_the_registry_cannot_be_changed():
 
 
 def test_an_unknown_profile_is_named_beside_those_that_exist():
-    with pytest.raises(UnknownProfile, match=r"no profile 'admin'.*root, intermediate, server") as caught:
+    with pytest.raises(UnknownProfile, match=r"no profile 'admin'.*root, cross, intermediate, server") as caught:
         get_profile("admin")
 
     assert caught.value.profile == "admin"

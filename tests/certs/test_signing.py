@@ -91,7 +91,7 @@ def test_a_root_signs_itself(make_template):
     certificate = x509.load_der_x509_certificate(self_sign(template, key))
 
     certificate.verify_directly_issued_by(certificate)
-    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 1)
+    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 2)
     authority_key = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     subject_key = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     assert authority_key.key_identifier == subject_key.digest

@@ -43,12 +43,13 @@ def goldens() -> dict[str, str]:
     )
     signer = Signer(issuer)
     leaves = {name: signer.sign(_template(name, keys[name], issuer)) for name in PROFILES if name not in _AUTHORITIES}
-    certificates = {"root": root, "intermediate": intermediate, **leaves}
+    cross = Signer(above).sign(_template("cross", keys["cross"], above))
+    certificates = {"root": root, "cross": cross, "intermediate": intermediate, **leaves}
     files = {f"{name}.pem": _pem("CERTIFICATE", octets) for name, octets in certificates.items()}
     return {**files, "shard.crl.pem": _pem("X509 CRL", _crl(issuer))}
 
 
-_AUTHORITIES = frozenset({"root", "intermediate"})
+_AUTHORITIES = frozenset({"root", "cross", "intermediate"})
 
 
 def _template(profile: str, key: PrivateKey, issuer: Issuer | None) -> CertificateTemplate:
