@@ -7,7 +7,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -15,7 +14,7 @@ from store.audit import append_event
 from store.database import Database
 from store.errors import AlreadyExists, NotFound
 from store.locks import Lock, take_lock
-from store.records import AuditEvent, AuthorityRecord
+from store.records import AuditEvent, AuthorityRecord, AuthorityState
 from store.schema import authorities, crl_numbers, sealing_keys
 
 _AUTHORITY = select(*(column for column in authorities.c if column.name != "sequence"))
@@ -32,7 +31,7 @@ class Authorities:
 
         Raises AlreadyExists.
         """
-        return self._database.write(lambda connection: _add(connection, record, event))
+        return self._database.write(lambda connection: add_authority(connection, record, event))
 
     def establish(
         self, records: Sequence[AuthorityRecord], events: Sequence[AuditEvent]
@@ -47,16 +46,16 @@ class Authorities:
         """All of them, oldest first."""
         return self._database.read(_list)
 
-    def set_state(self, authority_id: str, state: Literal["active", "passive"], event: AuditEvent) -> AuthorityRecord:
+    def set_state(self, authority_id: str, state: AuthorityState, event: AuditEvent) -> AuthorityRecord:
         """Changes the state and appends `event`, in one durable transaction; a root gets the next generation.
 
         Raises NotFound.
         """
-        return self._database.write(lambda connection: _set_state(connection, authority_id, state, event))
+        return self._database.write(lambda connection: set_authority_state(connection, authority_id, state, event))
 
     def generation(self) -> int:
         """Of the trust bundle: 0 while there is no root."""
-        return self._database.read(_generation)
+        return self._database.read(bundle_generation)
 
     def next_crl_number(self, issuer_id: str, shard: int) -> int:
         """A number larger than any given out before for this shard (RFC 5280 section 5.2.3), durably; starts at 1."""
@@ -67,12 +66,13 @@ class Authorities:
         return self._database.write(lambda connection: _sealing_key(connection, wrapped))
 
 
-def _add(connection: Connection, record: AuthorityRecord, event: AuditEvent) -> AuthorityRecord:
+def add_authority(connection: Connection, record: AuthorityRecord, event: AuditEvent) -> AuthorityRecord:
+    """As `Authorities.add`, within a transaction."""
     append_event(connection, event)
     if connection.execute(_AUTHORITY.where(authorities.c.id == record.id)).first() is not None:
         raise AlreadyExists(kind="authority", key=record.id)
     last = connection.execute(select(func.coalesce(func.max(authorities.c.sequence), 0))).scalar_one()
-    added = replace(record, generation=_generation(connection) + 1 if record.profile == "root" else 0)
+    added = replace(record, generation=bundle_generation(connection) + 1 if record.profile == "root" else 0)
     fields = {name: getattr(added, name) for name in AuthorityRecord.__slots__}
     connection.execute(insert(authorities).values(sequence=last + 1, **fields))
     return added
@@ -84,7 +84,7 @@ def _establish(
     take_lock(connection, Lock.APPEND)
     if not _list(connection):
         for record, event in zip(records, events, strict=True):
-            _add(connection, record, event)
+            add_authority(connection, record, event)
     return _list(connection)
 
 
@@ -93,9 +93,10 @@ def _list(connection: Connection) -> tuple[AuthorityRecord, ...]:
     return tuple(AuthorityRecord(**row) for row in rows)
 
 
-def _set_state(
-    connection: Connection, authority_id: str, state: Literal["active", "passive"], event: AuditEvent
+def set_authority_state(
+    connection: Connection, authority_id: str, state: AuthorityState, event: AuditEvent
 ) -> AuthorityRecord:
+    """As `Authorities.set_state`, within a transaction."""
     append_event(connection, event)
     row = connection.execute(_AUTHORITY.where(authorities.c.id == authority_id)).mappings().first()
     if row is None:
@@ -103,13 +104,13 @@ def _set_state(
     record = AuthorityRecord(**row)
     if record.state == state:
         return record
-    generation = _generation(connection) + 1 if record.profile == "root" else record.generation
+    generation = bundle_generation(connection) + 1 if record.profile == "root" else record.generation
     change = update(authorities).where(authorities.c.id == authority_id)
     connection.execute(change.values(state=state, generation=generation))
     return replace(record, state=state, generation=generation)
 
 
-def _generation(connection: Connection) -> int:
+def bundle_generation(connection: Connection) -> int:
     return int(connection.execute(select(func.coalesce(func.max(authorities.c.generation), 0))).scalar_one())
 
 

@@ -8,7 +8,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, desc, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    desc,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from store.audit import append_event
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record
@@ -123,6 +135,15 @@ class Inventory:
         query = _REVOCATION.where(_COLUMNS.revocation_sequence > sequence).limit(limit)
         return self._database.read(lambda connection: _revocations(connection, query))
 
+    def in_use(self, issuer_ids: Sequence[str], *, now: int, limit: int = 1) -> tuple[CertificateRecord, ...]:
+        """Certificates of these issuers on which somebody may still rely: valid at `now` and not renewed, the last to end first.
+
+        Those of OCSP responders are not among them: their responder gets another one by itself.
+        """
+        return self._database.read(
+            lambda connection: tuple(_records(connection, _in_use(connection, issuer_ids, now, limit)))
+        )
+
     def counts(self, *, now: int) -> InventoryCounts:
         return self._database.read(lambda connection: _counts(connection, now))
 
@@ -177,6 +198,20 @@ def _in_state(state: CertificateState, now: int) -> ColumnElement[bool]:
             return and_(_COLUMNS.revoked_at.is_(None), _COLUMNS.not_after < now)
         case "valid":
             return and_(_COLUMNS.revoked_at.is_(None), _COLUMNS.not_after >= now)
+
+
+def _in_use(connection: Connection, issuer_ids: Sequence[str], now: int, limit: int) -> Select[Any]:
+    octets = type_coerce(_COLUMNS.id, LargeBinary)
+    certificate_id = func.lower(func.hex(octets)) if connection.dialect.name == "sqlite" else func.encode(octets, "hex")
+    later = certificates.alias("later")
+    renewed = select(later.c.sequence).where(later.c.renewed_from == certificate_id).exists()
+    return (
+        SELECT_CERTIFICATE.where(
+            _COLUMNS.issuer_id.in_(issuer_ids), _COLUMNS.profile != "ocsp", _in_state("valid", now), ~renewed
+        )
+        .order_by(desc(_COLUMNS.not_after))
+        .limit(limit)
+    )
 
 
 def _counts(connection: Connection, now: int) -> InventoryCounts:

@@ -102,19 +102,65 @@ class TokenRecord:
     deleted_at: int | None = None
 
 
+AuthorityProfile = Literal["root", "cross", "intermediate"]
+AuthorityState = Literal["pending", "active", "passive", "retired"]
+"""A root or cross-certificate is `active` while it is handed out. An issuing CA is `pending` until it signs certificates, `active`
+while it does, `passive` while it signs CRLs for those it has signed. `retired`: kept for the record."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityRecord:
-    """A root or an issuing CA. Its private key is kept elsewhere."""
+    """A root, an issuing CA, or a root's cross-certificate by the root before it. Private keys are kept elsewhere."""
 
     id: str
-    profile: Literal["root", "intermediate"]
+    profile: AuthorityProfile
     subject: str
     certificate: bytes
     """DER."""
-    state: Literal["active", "passive"]
+    state: AuthorityState
     created_at: int
     generation: int = 0
-    """Of the trust bundle, when this root last joined or left it; 0 for an intermediate."""
+    """Of the trust bundle, when this root last joined or left it; 0 for the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationRecord:
+    """One rotation, from its beginning to its end. `step` counts its changes: whoever changes it names the step that it saw."""
+
+    id: str
+    kind: Literal["issuer", "root"]
+    phase: Literal["publishing", "signing", "retiring", "stable"]
+    haste: Literal["due", "now", "emergency"]
+    step: int
+    generation: int
+    """Of the trust bundle, that consumers must hold before the phase can end."""
+    incoming: tuple[str, ...]
+    """Ids of the authorities that come."""
+    outgoing: tuple[str, ...]
+    """Ids of those that go."""
+    aborted: bool
+    started_at: int
+    entered_at: int
+    """When this phase began."""
+    finished_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustConsumer:
+    """Somebody who verifies with our roots, and the generation of the bundle that it last said it holds."""
+
+    name: str
+    generation: int
+    reported_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """A running server. `view` identifies the authorities that it has loaded; equal views mean the same ones."""
+
+    id: str
+    view: str
+    seen_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

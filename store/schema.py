@@ -7,6 +7,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     ForeignKey,
@@ -75,6 +76,12 @@ certificates = Table(
         unique=True,
         sqlite_where=text("revocation_sequence IS NOT NULL"),
         postgresql_where=text("revocation_sequence IS NOT NULL"),
+    ),
+    Index(
+        "certificates_renewed_from",
+        "renewed_from",
+        sqlite_where=text("renewed_from IS NOT NULL"),
+        postgresql_where=text("renewed_from IS NOT NULL"),
     ),
     Index(
         "certificates_crl",
@@ -163,4 +170,39 @@ crl_numbers = Table(
     Column("issuer_id", Text, primary_key=True),
     Column("shard", Integer, primary_key=True),
     Column("number", BigInteger, nullable=False),
+)
+
+rotations = Table(
+    "rotations",
+    metadata,
+    Column("sequence", Sequence, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("haste", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("incoming", Text, nullable=False),
+    Column("outgoing", Text, nullable=False),
+    Column("aborted", Boolean, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("entered_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Index("rotations_id", "id", unique=True),
+)
+
+trust_consumers = Table(
+    "trust_consumers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("view", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
 )

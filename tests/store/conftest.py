@@ -10,6 +10,7 @@ from store.authorities import Authorities
 from store.database import Database, open_database
 from store.inventory import Inventory
 from store.private_keys import PrivateKeys
+from store.rotations import Rotations
 from store.tokens import Tokens
 from tests.servers.postgresql import postgresql_server, postgresql_url  # noqa: F401 - fixtures
 
@@ -56,3 +57,8 @@ def audit_trail(database: Database) -> AuditTrail:
 @pytest.fixture
 def authorities(database: Database) -> Authorities:
     return Authorities(database)
+
+
+@pytest.fixture
+def rotations(database: Database) -> Rotations:
+    return Rotations(database)
