@@ -26,7 +26,8 @@ from ca.audit import Action, audit_event
 from ca.callers import Caller, CallerKind
 from ca.calls import Call
 from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid, TokenRefused
-from ca.issuers import ActiveIssuer, Issuers
+from ca.hierarchy import IssuingAuthority
+from ca.issuers import Issuers
 from ca.keys import SealingKey
 from ca.orders import Order, Outcome
 from ca.policy import Operation, Policy, PolicyRequest
@@ -91,8 +92,12 @@ class Authority:
         subject: SubjectName,
         names: SubjectAlternativeNames = _NO_NAMES,
         usual_lifetime: timedelta | None = None,
+        issuer_id: str | None = None,
     ) -> CertificateRecord:
-        """A certificate that the process itself asks for; `purpose` is what the audit trail shows as the request."""
+        """A certificate that the process itself asks for; `purpose` is what the audit trail shows as the request.
+
+        `issuer_id` has it signed by an issuing CA that no longer signs for others. Raises what `issue` does; IssuerNotFound.
+        """
         return self.issue(
             Order(
                 call=Call(caller=Caller.local(), id=purpose),
@@ -100,6 +105,7 @@ class Authority:
                 profile=profile,
                 request=CertificateRequest.for_key(public_key, subject, names),
                 usual_lifetime=usual_lifetime,
+                issuer_id=issuer_id,
             )
         )
 
@@ -107,7 +113,7 @@ class Authority:
         """Steps 2 to 8: signed certificates that have not been recorded, and so must not leave the process.
 
         Each step is taken for all orders before the next: signing and verifying back to back, with warm caches, is a
-        quarter cheaper. Answers, for an order that fails, errors of `certs`, PolicyDenied, InvalidArgument or NoActiveIssuer.
+        quarter cheaper. Answers, for an order that fails, errors of `certs`, PolicyDenied, InvalidArgument or NoIssuingAuthority.
         """
         requests = _each(self._parse, orders)
         drafts = _each(self._draft, orders, requests)
@@ -142,7 +148,7 @@ class Authority:
     def _draft(self, order: Order, request: CertificateRequest) -> "_Draft":
         profile = _leaf_profile(order.profile)  # 3
         longest = self._decide(order, profile, request.key_type, request.subject, request.names)  # 4
-        active = self._issuers.active()
+        active = self._issuers.active() if order.issuer_id is None else self._issuers.get(order.issuer_id)
         now = self._clock()
         template, shard = self._template(order, request, profile, active, now, longest)  # 5
         active.linter.verify(template)  # 6
@@ -182,7 +188,7 @@ class Authority:
         order: Order,
         request: CertificateRequest,
         profile: Profile,
-        active: ActiveIssuer,
+        active: IssuingAuthority,
         now: datetime,
         longest: timedelta | None,
     ) -> tuple[CertificateTemplate, int]:
@@ -281,7 +287,7 @@ class _Draft:
 
     order: Order
     template: CertificateTemplate
-    active: ActiveIssuer
+    active: IssuingAuthority
     crl_shard: int
     decided_at: datetime
 

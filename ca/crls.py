@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 from ca.ambient import Clock, epoch_seconds
 from ca.errors import CrlNotFound, IssuerNotFound
-from ca.issuers import ActiveIssuer, Issuers
+from ca.hierarchy import IssuingAuthority
+from ca.issuers import Issuers
 from ca.revocations import Revocations
 from ca.settings import MAXIMUM_CRL_SHARDS, Issuance
 from certs.crl import RevocationReason, RevokedCertificate, sign_crl
@@ -78,7 +79,7 @@ class CrlPublisher:
     def _is_stale(self, crl: PublishedCrl) -> bool:
         return self._clock() >= crl.refresh_at or crl.revocations_seen != self._revocations.count
 
-    def _make(self, active: ActiveIssuer, shard: int) -> PublishedCrl:
+    def _make(self, active: IssuingAuthority, shard: int) -> PublishedCrl:
         now = self._clock().replace(microsecond=0)
         next_update = now + self._settings.crl_lifetime
         seen = self._revocations.count

@@ -3,7 +3,7 @@
 - gRPC for Python asks for client certificates always or never on one port (ADR 4); hence two.
 - TLS 1.3 only. The library has no setting for it: no cipher suite of TLS 1.2 that works with our ECDSA certificates is offered
   (`ca.transport` in the environment, before gRPC starts), and each call checks what was negotiated.
-- The serving certificate is asked for at each handshake; open connections are not touched when it changes.
+- Serving certificate and trust are asked for at each handshake; open connections are not touched when they change.
 """
 
 from collections.abc import Sequence
@@ -92,14 +92,15 @@ def _dynamic_credentials(
         trust = issuers.client_trust_pem if require_client else None
         return grpc.ssl_server_certificate_configuration([(pair.private_key, pair.chain)], trust)
 
-    shown = serving.pair
+    shown = serving.pair, issuers.client_trust_pem
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         """Called before every handshake, so it answers None (no change) as cheaply as it can."""
         nonlocal shown
-        if serving.pair is shown:
+        present = serving.pair, issuers.client_trust_pem
+        if present[0] is shown[0] and present[1] is shown[1]:
             return None
-        shown = serving.pair
+        shown = present
         return configuration()
 
     return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client)  # type: ignore[arg-type]  # None: no change

@@ -1,7 +1,8 @@
 """The OCSP responder (RFC 6960): says of each certificate what the inventory says, signed by a delegate of the issuing CA.
 
 - Never `good` for what was not issued: a serial that is not recorded under the issuer is `unknown`.
-- The delegate's key is made in memory when the first request comes, and again at two thirds of its certificate's life.
+- Each issuing CA has a delegate of its own, those that have been replaced, too. Its key is made in memory when the first request
+  comes, and again at two thirds of its certificate's life.
 - An answer without a nonce is kept and given again, for half of its validity or until the next revocation.
 """
 
@@ -14,10 +15,11 @@ from cryptography import x509
 
 from ca.ambient import Clock
 from ca.authority import Authority
-from ca.issuers import ActiveIssuer, Issuers
+from ca.hierarchy import IssuingAuthority
+from ca.issuers import Issuers
 from ca.revocations import Revocations
 from certs.crl import RevocationReason
-from certs.errors import MalformedOcspRequest, MalformedSerial
+from certs.errors import IssuerExpired, MalformedOcspRequest, MalformedSerial
 from certs.keys import KeyFactory, KeyType
 from certs.names import SubjectName
 from certs.ocsp import CertificateStatus, Good, OcspError, OcspResponder, Revoked, Unknown, ocsp_error
@@ -65,7 +67,7 @@ class OcspDesk:
         self._key_factory = key_factory
         self._clock = clock
         self._lock = threading.Lock()
-        self._delegate: _Delegate | None = None
+        self._delegates: dict[str, _Delegate] = {}
         self._answers: OrderedDict[tuple[bytes, int], OcspAnswer] = OrderedDict()
 
     def answer(self, encoded: bytes) -> OcspAnswer:
@@ -88,10 +90,10 @@ class OcspDesk:
         return answer
 
     def _sign(self, request: OcspRequest) -> OcspAnswer:
-        delegate = self._current_delegate()
-        now = self._clock().replace(microsecond=0)
-        if not any(map(delegate.responder.is_responsible_for, request.certificate_ids)):
+        delegate = self._delegate_for(request)
+        if delegate is None:
             return OcspAnswer(der=ocsp_error(OcspError.UNAUTHORIZED))
+        now = self._clock().replace(microsecond=0)
         der = delegate.responder.sign(
             [(one, self._status(one, delegate.issuer_id)) for one in request.certificate_ids],
             produced_at=now,
@@ -115,19 +117,33 @@ class OcspDesk:
             reason=RevocationReason(record.revocation_reason or 0),
         )
 
-    def _current_delegate(self) -> _Delegate:
-        with self._lock:
-            if self._delegate is None or self._clock() >= self._delegate.renew_at:
-                self._delegate = self._make_delegate(self._issuers.active())
-            return self._delegate
+    def _delegate_for(self, request: OcspRequest) -> _Delegate | None:
+        """Of the issuing CA, new or old, that one of the certificates asked about is of."""
+        for one in self._issuers.signing():
+            try:
+                delegate = self._current_delegate(one)
+            except IssuerExpired:
+                continue
+            if any(map(delegate.responder.is_responsible_for, request.certificate_ids)):
+                return delegate
+        return None
 
-    def _make_delegate(self, active: ActiveIssuer) -> _Delegate:
+    def _current_delegate(self, issuing: IssuingAuthority) -> _Delegate:
+        with self._lock:
+            delegate = self._delegates.get(issuing.id)
+            if delegate is None or self._clock() >= delegate.renew_at:
+                delegate = self._delegates[issuing.id] = self._make_delegate(issuing)
+            return delegate
+
+    def _make_delegate(self, issuing: IssuingAuthority) -> _Delegate:
         key = self._key_factory(KeyType.EC_P256)
         subject = SubjectName(common_name="chancery-ocsp")
-        record = self._authority.issue_own(key.public_key(), purpose="ocsp", profile="ocsp", subject=subject)
+        record = self._authority.issue_own(
+            key.public_key(), purpose="ocsp", profile="ocsp", subject=subject, issuer_id=issuing.id
+        )
         lifetime = timedelta(seconds=(record.not_after - record.not_before) * 2 // 3)
         return _Delegate(
-            responder=OcspResponder(active.issuer.certificate, x509.load_der_x509_certificate(record.der), key),
+            responder=OcspResponder(issuing.issuer.certificate, x509.load_der_x509_certificate(record.der), key),
             issuer_id=record.issuer_id,
             renew_at=datetime.fromtimestamp(record.not_before, UTC) + lifetime,
         )

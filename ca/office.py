@@ -126,7 +126,7 @@ def _compose(
         authorities=authorities, keys=keys, settings=settings, clock=clock, entropy=entropy, key_factory=key_factory
     )
     founded = founder.ensure(brought)
-    issuers = _load_issuers(authorities, keys, key_factory)
+    issuers = Issuers(authorities, keys, key_factory)
     inventory = Inventory(database)
     revocations = Revocations(inventory)
     authority = Authority(
@@ -157,14 +157,3 @@ def _compose(
         key_factory=key_factory,
         founded=founded,
     )
-
-
-def _load_issuers(authorities: Authorities, keys: KeyFiles, key_factory: KeyFactory) -> Issuers:
-    """Opens the keys of issuing CAs only: the root's stays sealed on disk while the process runs."""
-    records = authorities.list()
-    opened = {
-        record.id: keys.get(record.id)
-        for record in records
-        if record.profile == "intermediate" and record.state == "active" and keys.has(record.id)
-    }
-    return Issuers(records, opened, generation=authorities.generation(), key_factory=key_factory)

@@ -42,6 +42,8 @@ class Order:
     renewed_from: str | None = None
     server_key: PrivateKey | None = None
     """A key that this server made for the caller, to be kept sealed."""
+    issuer_id: str | None = None
+    """Who shall sign; the active issuing CA where it is not said."""
 
 
 Outcome = CertificateRecord | Exception

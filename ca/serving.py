@@ -1,7 +1,7 @@
 """The server's own certificate: made at the start, kept in memory only, renewed at two thirds of its life.
 
 - Its key never touches a disk; every start makes a new one. Each certificate is recorded as any other.
-- Renewal is judged on the wall clock at least once a minute: after a suspend it happens at once.
+- Renewal is judged on the wall clock every few seconds: after a suspend, or where another issuing CA signs, it happens at once.
 - New connections get the new certificate; open ones keep theirs and are not dropped.
 """
 
@@ -15,6 +15,7 @@ import structlog
 
 from ca.ambient import Clock
 from ca.authority import Authority
+from ca.errors import NoActiveIssuer
 from ca.issuers import Issuers
 from ca.metrics import Metrics
 from certs.keys import KeyFactory, KeyType, encode_private_key
@@ -33,6 +34,7 @@ class ServingPair:
 
     private_key: bytes
     chain: bytes
+    issuer_id: str
     not_before: datetime
     not_after: datetime
 
@@ -89,6 +91,7 @@ class ServingCertificate:
         self._pair = ServingPair(
             private_key=encode_private_key(key),
             chain=leaf + self._issuers.chain_pem(record.issuer_id),
+            issuer_id=record.issuer_id,
             not_before=datetime.fromtimestamp(record.not_before, tz=self._clock().tzinfo),
             not_after=datetime.fromtimestamp(record.not_after, tz=self._clock().tzinfo),
         )
@@ -100,9 +103,17 @@ class ServingCertificate:
     async def keep_fresh(self, check_every: float = _CHECK_SECONDS) -> None:
         """Renews when it is time, for as long as the process runs. A failure is logged, counted and tried again."""
         while True:
-            if self._clock() >= self.pair.renew_at:
+            if self._clock() >= self.pair.renew_at or self._is_of_yesterday():
                 await self._try_to_renew()
             await asyncio.sleep(check_every)
+
+    def _is_of_yesterday(self) -> bool:
+        """Whether another issuing CA signs by now, or its chain is another one."""
+        try:
+            active = self._issuers.active()
+        except NoActiveIssuer:
+            return False
+        return active.id != self.pair.issuer_id or not self.pair.chain.endswith(self._issuers.chain_pem(active.id))
 
     async def _try_to_renew(self) -> None:
         try:
