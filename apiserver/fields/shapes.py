@@ -12,6 +12,7 @@ from enum import Enum
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.fields.elements import key_element, value_element
+from apiserver.schema.object_meta import OBJECT_META
 from apiserver.schema.structural import Schema
 
 
@@ -23,58 +24,6 @@ class Shape(Enum):
     ITEMS = "items"
     NOTHING = "nothing"
 
-
-OBJECT_META = Schema.from_openapi(
-    {
-        "type": "object",
-        "properties": {
-            "annotations": {"type": "object", "additionalProperties": {"type": "string"}},
-            "creationTimestamp": {"type": "string", "nullable": True},
-            "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
-            "deletionTimestamp": {"type": "string"},
-            "finalizers": {
-                "type": "array",
-                "items": {"type": "string"},
-                "x-kubernetes-list-type": "set",
-                "x-kubernetes-patch-strategy": "merge",
-            },
-            "generateName": {"type": "string"},
-            "generation": {"type": "integer", "format": "int64"},
-            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-            "managedFields": {
-                "type": "array",
-                "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                "x-kubernetes-list-type": "atomic",
-            },
-            "name": {"type": "string"},
-            "namespace": {"type": "string"},
-            "ownerReferences": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "x-kubernetes-map-type": "atomic",
-                    "required": ["apiVersion", "kind", "name", "uid"],
-                    "properties": {
-                        "apiVersion": {"type": "string"},
-                        "blockOwnerDeletion": {"type": "boolean"},
-                        "controller": {"type": "boolean"},
-                        "kind": {"type": "string"},
-                        "name": {"type": "string"},
-                        "uid": {"type": "string"},
-                    },
-                },
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["uid"],
-                "x-kubernetes-patch-strategy": "merge",
-                "x-kubernetes-patch-merge-key": "uid",
-            },
-            "resourceVersion": {"type": "string"},
-            "selfLink": {"type": "string"},
-            "uid": {"type": "string"},
-        },
-    }
-)
-"""metadata of every object (meta/v1 ObjectMeta)."""
 
 _TEXT = Schema(type="string")
 _ENVELOPE = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": OBJECT_META}

@@ -12,6 +12,7 @@ from apiserver.kinds.json_path import JsonPathInvalid, compile_json_path
 from apiserver.kinds.kind import Column
 from apiserver.schema.acceptance import compile_acceptor
 from apiserver.schema.labels import rfc1035_faults
+from apiserver.schema.openapi import read_schema
 from apiserver.schema.rule_faults import rule_faults
 from apiserver.schema.structural import Schema
 
@@ -89,7 +90,7 @@ def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> 
 
 def _schema(document: JsonObject, path: str, faults: Faults, *, has_status: bool) -> Schema | None:
     try:
-        schema = Schema.from_openapi(document)
+        schema = read_schema(document)
     except KindsInvalid as err:
         for fault in err.faults:
             faults.add(f"{path}.schema", fault)

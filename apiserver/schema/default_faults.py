@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from apiserver.documents import JsonObject
 from apiserver.fields.values import copied, same
@@ -16,21 +17,12 @@ def default_faults(schema: Schema, path: str) -> Iterator[str]:
     """Of a schema that is structural, and of all that is in it."""
     if schema.has_default:
         yield from _faults(schema, path)
-    for name, child in schema.properties.items():
-        yield from default_faults(child, f"{path}.properties[{name}]")
-    if isinstance(schema.additional_properties, Schema):
-        yield from default_faults(schema.additional_properties, f"{path}.additionalProperties")
-    if schema.items is not None:
-        yield from default_faults(schema.items, f"{path}.items")
+    for place, child in schema.children:
+        yield from default_faults(child, f"{path}.{place}")
 
 
 def _faults(schema: Schema, path: str) -> Iterator[str]:
-    holder = Schema(
-        type="object",
-        properties={"default": schema},
-        bears_keyed_lists=schema.bears_keyed_lists,
-        bears_embedded=schema.bears_embedded,
-    )
+    holder = Schema(type="object", properties={"default": replace(schema, rules=())})
     document: JsonObject = {"default": copied(schema.default)}
     prune(holder, document)
     if not same(document["default"], schema.default):

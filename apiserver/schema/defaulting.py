@@ -6,7 +6,7 @@
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.fields.values import copied
-from apiserver.schema.embedded import object_meta
+from apiserver.schema.object_meta import OBJECT_META
 from apiserver.schema.structural import Schema
 
 
@@ -18,7 +18,7 @@ def apply_defaults(schema: Schema, document: JsonObject) -> None:
 def _fill(schema: Schema, value: JsonValue) -> None:
     if isinstance(value, dict):
         if schema.embedded_resource and isinstance(metadata := value.get("metadata"), dict):
-            _fill_object(object_meta(), metadata)
+            _fill_object(OBJECT_META, metadata)
         _fill_object(schema, value)
     elif isinstance(value, list) and schema.items is not None:
         _fill_list(schema.items, value)

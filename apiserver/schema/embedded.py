@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cache
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.field_errors import FieldError, invalid, required
@@ -13,37 +12,6 @@ from apiserver.schema.labels import mixed_case_faults
 from apiserver.schema.structural import Schema
 
 TYPE_META = frozenset({"apiVersion", "kind", "metadata"})
-
-_TEXT = {"type": "string"}
-_TRUTH = {"type": "boolean"}
-_TIME = {"type": "string", "format": "date-time", "nullable": True}
-_INTEGER = {"type": "integer", "format": "int64"}
-_TEXTS = {"type": "object", "additionalProperties": _TEXT}
-
-
-@cache
-def object_meta() -> Schema:
-    """meta/v1 ObjectMeta."""
-    owner = {
-        **dict.fromkeys(("apiVersion", "kind", "name", "uid"), _TEXT),
-        **dict.fromkeys(("controller", "blockOwnerDeletion"), _TRUTH),
-    }
-    manager = {
-        **dict.fromkeys(("manager", "operation", "apiVersion", "fieldsType", "subresource"), _TEXT),
-        "time": _TIME,
-        "fieldsV1": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-    }
-    fields = {
-        **dict.fromkeys(("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"), _TEXT),
-        **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), _INTEGER),
-        **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _TIME),
-        **dict.fromkeys(("labels", "annotations"), _TEXTS),
-        "finalizers": {"type": "array", "items": _TEXT},
-        "ownerReferences": {"type": "array", "items": {"type": "object", "properties": owner}},
-        "managedFields": {"type": "array", "items": {"type": "object", "properties": manager}},
-    }
-    whole = {"type": "object", "properties": {"value": {"type": "object", "properties": fields}}}
-    return Schema.from_openapi(whole).properties["value"]
 
 
 def embedded_errors(schema: Schema, value: JsonValue, path: str = "") -> Iterator[FieldError]:

@@ -6,7 +6,8 @@
 """
 
 from apiserver.documents import JsonObject, JsonValue
-from apiserver.schema.embedded import TYPE_META, object_meta
+from apiserver.schema.embedded import TYPE_META
+from apiserver.schema.object_meta import OBJECT_META
 from apiserver.schema.structural import Schema
 
 _EMPTY = Schema()  # what stands under `additionalProperties: true`, where no object has a field
@@ -45,7 +46,7 @@ def _prune_object(schema: Schema, value: JsonObject, path: str, removed: list[st
     for name, child in value.items():
         if name in kept:
             if path and name == "metadata" and isinstance(child, dict):
-                _prune_object(object_meta(), child, f"{path}.metadata", removed, kept=frozenset())
+                _prune_object(OBJECT_META, child, f"{path}.metadata", removed, kept=frozenset())
             continue
         known = properties.get(name)
         if known is None:

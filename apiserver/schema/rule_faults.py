@@ -34,15 +34,9 @@ def rule_faults(
         yield from _expression_faults(rule, schema, place, is_root=is_root)
         if uncorrelated and uses_old_self(rule.rule):
             yield f"{place}.rule: oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelated}"
-    for name, child in schema.properties.items():
-        yield from rule_faults(child, f"{path}.properties[{name}]", is_root=False, uncorrelated=uncorrelated)
-    if isinstance(schema.additional_properties, Schema):
-        yield from rule_faults(
-            schema.additional_properties, f"{path}.additionalProperties", is_root=False, uncorrelated=uncorrelated
-        )
-    if schema.items is not None:
-        within = uncorrelated or ("" if schema.list_type == "map" else path)
-        yield from rule_faults(schema.items, f"{path}.items", is_root=False, uncorrelated=within)
+    for where, child in schema.children:
+        within = uncorrelated or (path if child is schema.items and schema.list_type != "map" else "")
+        yield from rule_faults(child, f"{path}.{where}", is_root=False, uncorrelated=within)
 
 
 def _text_faults(rule: Rule, place: str) -> Iterator[str]:

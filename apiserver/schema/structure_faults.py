@@ -6,10 +6,8 @@
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # it imports this module
-    from apiserver.schema.structural import Schema
+from apiserver.schema.structural import Schema
 
 _LIST_TYPES = frozenset({"atomic", "set", "map"})
 _MAP_TYPES = frozenset({"atomic", "granular"})
@@ -17,7 +15,7 @@ _NAMES = frozenset({"name", "generateName"})
 _LEVELS = {"root": "at the root", "items": "for specified array items", "field": "for specified object fields"}
 
 
-def structure_faults(schema: "Schema", path: str) -> Iterator[str]:
+def structure_faults(schema: Schema, path: str) -> Iterator[str]:
     """Of a whole schema; `path` says where it stands."""
     if schema.nullable:
         yield f"{path}.nullable: cannot be true at the root"
@@ -33,7 +31,7 @@ def structure_faults(schema: "Schema", path: str) -> Iterator[str]:
     yield from _faults(schema, path, "root")
 
 
-def _faults(schema: "Schema", path: str, level: str) -> Iterator[str]:
+def _faults(schema: Schema, path: str, level: str) -> Iterator[str]:
     yield from _type_faults(schema, path, level)
     yield from _list_faults(schema, path)
     if schema.embedded_resource or level == "root":
@@ -41,15 +39,11 @@ def _faults(schema: "Schema", path: str, level: str) -> Iterator[str]:
     if schema.embedded_resource:
         yield from _embedded_faults(schema, path)
     yield from _junctor_faults(schema, schema, path, path)
-    for name, child in schema.properties.items():
-        yield from _faults(child, f"{path}.properties[{name}]", "field")
-    if not isinstance(schema.additional_properties, bool):
-        yield from _faults(schema.additional_properties, f"{path}.additionalProperties", "field")
-    if schema.items is not None:
-        yield from _faults(schema.items, f"{path}.items", "items")
+    for place, child in schema.children:
+        yield from _faults(child, f"{path}.{place}", "items" if child is schema.items else "field")
 
 
-def _type_faults(schema: "Schema", path: str, level: str) -> Iterator[str]:
+def _type_faults(schema: Schema, path: str, level: str) -> Iterator[str]:
     if not schema.type and not schema.int_or_string and not schema.preserve_unknown_fields:
         yield f"{path}.type: must not be empty {_LEVELS[level]}"
     if schema.int_or_string and schema.type:
@@ -66,7 +60,7 @@ def _type_faults(schema: "Schema", path: str, level: str) -> Iterator[str]:
         yield f"{path}.type: must be object if x-kubernetes-map-type is specified"
 
 
-def _list_faults(schema: "Schema", path: str) -> Iterator[str]:
+def _list_faults(schema: Schema, path: str) -> Iterator[str]:
     if schema.type == "array" and schema.items is None:
         yield f"{path}.items: must be specified"
     if schema.unique_items:
@@ -81,7 +75,7 @@ def _list_faults(schema: "Schema", path: str) -> Iterator[str]:
         yield from _item_faults(schema, path)
 
 
-def _item_faults(schema: "Schema", path: str) -> Iterator[str]:
+def _item_faults(schema: Schema, path: str) -> Iterator[str]:
     """Of the items of a set or a map."""
     items = schema.items
     if items is not None and items.nullable:
@@ -94,7 +88,7 @@ def _item_faults(schema: "Schema", path: str) -> Iterator[str]:
         yield f"{path}.items.x-kubernetes-map-type: must be atomic as item of a list with x-kubernetes-list-type=set"
 
 
-def _key_faults(schema: "Schema", path: str) -> Iterator[str]:
+def _key_faults(schema: Schema, path: str) -> Iterator[str]:
     keys, items = schema.list_map_keys, schema.items
     if not keys:
         yield f"{path}.x-kubernetes-list-map-keys: must not be empty if x-kubernetes-list-type is map"
@@ -120,7 +114,7 @@ def _key_faults(schema: "Schema", path: str) -> Iterator[str]:
             yield f"{place}.nullable: this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
 
 
-def _resource_faults(schema: "Schema", path: str) -> Iterator[str]:
+def _resource_faults(schema: Schema, path: str) -> Iterator[str]:
     """Of a whole object, embedded or not."""
     for name, wanted in (("kind", "string"), ("apiVersion", "string"), ("metadata", "object")):
         child = schema.properties.get(name)
@@ -130,7 +124,7 @@ def _resource_faults(schema: "Schema", path: str) -> Iterator[str]:
             yield f"{path}.properties[{name}]: x-kubernetes-embedded-resource must not be used inside of resource meta"
 
 
-def _embedded_faults(schema: "Schema", path: str) -> Iterator[str]:
+def _embedded_faults(schema: Schema, path: str) -> Iterator[str]:
     if schema.type != "object":
         yield f"{path}.type: must be object if x-kubernetes-embedded-resource is true"
     if schema.additional_properties:
@@ -142,7 +136,7 @@ def _embedded_faults(schema: "Schema", path: str) -> Iterator[str]:
         )
 
 
-def _root_metadata_faults(metadata: "Schema", path: str) -> Iterator[str]:
+def _root_metadata_faults(metadata: Schema, path: str) -> Iterator[str]:
     specifies_more = (
         not metadata.properties.keys() <= _NAMES
         or metadata.additional_properties
@@ -163,7 +157,7 @@ def _root_metadata_faults(metadata: "Schema", path: str) -> Iterator[str]:
         yield f"{path}: must not specify anything other than name and generateName, but metadata is implicitly specified"
 
 
-def _forbidden_defaults(schema: "Schema | None", path: str, top: str) -> Iterator[str]:
+def _forbidden_defaults(schema: Schema | None, path: str, top: str) -> Iterator[str]:
     if schema is None:
         return
     if schema.has_default:
@@ -172,7 +166,7 @@ def _forbidden_defaults(schema: "Schema | None", path: str, top: str) -> Iterato
         yield from _forbidden_defaults(child, f"{path}.properties[{name}]", top)
 
 
-def _junctor_faults(constraint: "Schema", schema: "Schema", path: str, place: str) -> Iterator[str]:
+def _junctor_faults(constraint: Schema, schema: Schema, path: str, place: str) -> Iterator[str]:
     """`constraint` holds the junctors, at `place`; `schema` at `path` specifies the values that they constrain."""
     choices = (("allOf", constraint.all_of), ("anyOf", constraint.any_of), ("oneOf", constraint.one_of))
     for name, alternatives in choices:
@@ -183,7 +177,7 @@ def _junctor_faults(constraint: "Schema", schema: "Schema", path: str, place: st
         yield from _constraint_faults(constraint.not_, schema, path, f"{place}.not")
 
 
-def _constraint_faults(constraint: "Schema", schema: "Schema", path: str, place: str) -> Iterator[str]:
+def _constraint_faults(constraint: Schema, schema: Schema, path: str, place: str) -> Iterator[str]:
     """Of one node inside of a junctor."""
     for name, is_set in _specifications(constraint):
         if is_set:
@@ -204,7 +198,7 @@ def _constraint_faults(constraint: "Schema", schema: "Schema", path: str, place:
             yield f"{path}.items: must be specified because it is defined in {place}.items"
 
 
-def _specifications(constraint: "Schema") -> Iterator[tuple[str, bool]]:
+def _specifications(constraint: Schema) -> Iterator[tuple[str, bool]]:
     """What only the node itself may say, and whether this one does."""
     yield "type", bool(constraint.type)
     yield "additionalProperties", bool(constraint.additional_properties)
@@ -221,12 +215,12 @@ def _specifications(constraint: "Schema") -> Iterator[tuple[str, bool]]:
     yield "x-kubernetes-validations", bool(constraint.rules)
 
 
-def _names_int_or_string(constraint: "Schema", name: str, index: int) -> bool:
+def _names_int_or_string(constraint: Schema, name: str, index: int) -> bool:
     """Whether a junctor may name types here: anyOf of integer and string, or an allOf that begins with it."""
     if name == "anyOf":
         return _is_int_or_string(constraint)
     return name == "allOf" and index == 0 and _is_int_or_string(constraint.all_of[0])
 
 
-def _is_int_or_string(constraint: "Schema") -> bool:
-    return [one.type for one in constraint.any_of] == ["integer", "string"]
+def _is_int_or_string(constraint: Schema) -> bool:
+    return constraint.any_of == (Schema(type="integer"), Schema(type="string"))

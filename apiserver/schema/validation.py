@@ -13,8 +13,9 @@ from typing import cast
 from apiserver.documents import JsonObject, JsonValue, OpaqueJson
 from apiserver.field_errors import FieldError, FieldErrorType, invalid, required
 from apiserver.fields.values import quoted, same
-from apiserver.schema.embedded import embedded_errors, object_meta
+from apiserver.schema.embedded import embedded_errors
 from apiserver.schema.keyed_lists import duplicate_errors, former_items
+from apiserver.schema.object_meta import OBJECT_META
 from apiserver.schema.rules import rule_errors
 from apiserver.schema.structural import Schema
 from apiserver.schema.value_errors import (
@@ -108,7 +109,7 @@ def _object_errors(schema: Schema, value: JsonObject, path: str, old: JsonValue)
                 known, child, _below(path, name), _ABSENT if is_fresh else former.get(name, _ABSENT)
             )
     if schema.embedded_resource and isinstance(metadata := value.get("metadata"), dict):
-        yield from _value_errors(object_meta(), metadata, _below(path, "metadata"), former.get("metadata", _ABSENT))
+        yield from _value_errors(OBJECT_META, metadata, _below(path, "metadata"), former.get("metadata", _ABSENT))
     yield from object_size_errors(schema, len(value), path)
 
 

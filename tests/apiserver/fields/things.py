@@ -1,6 +1,6 @@
 """A kind with every way that fields can be managed, and documents of it."""
 
-from apiserver.schema.structural import Schema
+from apiserver.schema.openapi import read_schema
 
 API_VERSION = "example.com/v1"
 
@@ -89,7 +89,7 @@ OPENAPI = {
     },
 }
 
-THING = Schema.from_openapi(OPENAPI)
+THING = read_schema(OPENAPI)
 
 
 def thing(*, metadata=None, **fields):

@@ -1,7 +1,7 @@
 """Schemas for tests, from the properties of an object."""
 
 from apiserver.errors import KindsInvalid
-from apiserver.schema.structural import Schema
+from apiserver.schema.openapi import read_schema
 from apiserver.schema.validation import validate
 
 TEXT = {"type": "string"}
@@ -9,7 +9,7 @@ WHOLE = {"type": "integer"}
 
 
 def schema_of(properties, **more):
-    return Schema.from_openapi({"type": "object", "properties": properties, **more})
+    return read_schema({"type": "object", "properties": properties, **more})
 
 
 def object_of(**properties):

@@ -1,7 +1,7 @@
 import pytest
 
 from apiserver.errors import KindsInvalid
-from apiserver.schema.structural import Schema
+from apiserver.schema.openapi import read_schema
 from tests.apiserver.schema.schemas import TEXT, WHOLE, faults_of, list_of, object_of, schema_of
 
 X = "openAPIV3Schema.properties[x]"
@@ -98,7 +98,7 @@ def test_a_schema_that_contains_itself_is_refused():
     node["properties"] = {"x": node}
 
     with pytest.raises(KindsInvalid):
-        Schema.from_openapi(node)
+        read_schema(node)
 
 
 def test_metadata_of_the_root_is_not_specified_further():
