@@ -10,43 +10,40 @@ from apiserver.schema.embedded import TYPE_META
 from apiserver.schema.object_meta import OBJECT_META
 from apiserver.schema.structural import Schema
 
+_NOTHING: frozenset[str] = frozenset()
 _EMPTY = Schema()  # what stands under `additionalProperties: true`, where no object has a field
 
 
 def prune(schema: Schema, document: JsonObject) -> list[str]:
     """Removes unknown fields from `document` and returns their paths in order, as `spec.a[0].b`."""
     removed: list[str] = []
-    _prune_object(schema, document, "", removed, kept=TYPE_META)
+    _prune_object(schema, document, "", removed, kept=TYPE_META, preserves=schema.preserve_unknown_fields)
     removed.sort()
     return removed
 
 
-def _prune(schema: Schema, value: JsonValue, path: str, removed: list[str]) -> None:
+def _prune(schema: Schema, value: JsonValue, path: str, removed: list[str], *, preserved: bool = False) -> None:
+    """`preserved` says that the list around it preserves unknown fields, and so do its items."""
+    preserves = preserved or schema.preserve_unknown_fields
     if isinstance(value, dict):
-        _prune_object(schema, value, path, removed, kept=TYPE_META if schema.embedded_resource else frozenset())
-    elif isinstance(value, list):
-        _prune_list(schema, value, path, removed)
+        kept = TYPE_META if schema.embedded_resource else _NOTHING
+        _prune_object(schema, value, path, removed, kept=kept, preserves=preserves)
+    elif isinstance(value, list) and (schema.items is not None or not preserves):
+        items = schema.items or _EMPTY
+        for index, child in enumerate(value):
+            if isinstance(child, (dict, list)):
+                _prune(items, child, f"{path}[{index}]", removed, preserved=preserves)
 
 
-def _prune_list(schema: Schema, value: list[JsonValue], path: str, removed: list[str]) -> None:
-    items = schema.items
-    if items is None:
-        if schema.preserve_unknown_fields:
-            return
-        items = _EMPTY
-    for index, child in enumerate(value):
-        if isinstance(child, (dict, list)):
-            _prune(items, child, f"{path}[{index}]", removed)
-
-
-def _prune_object(schema: Schema, value: JsonObject, path: str, removed: list[str], *, kept: frozenset[str]) -> None:
+def _prune_object(
+    schema: Schema, value: JsonObject, path: str, removed: list[str], *, kept: frozenset[str], preserves: bool
+) -> None:
     properties, additional = schema.properties, schema.additional_properties
-    preserves = schema.preserve_unknown_fields
     unknown = []
     for name, child in value.items():
         if name in kept:
             if path and name == "metadata" and isinstance(child, dict):
-                _prune_object(OBJECT_META, child, f"{path}.metadata", removed, kept=frozenset())
+                _prune_object(OBJECT_META, child, f"{path}.metadata", removed, kept=_NOTHING, preserves=False)
             continue
         known = properties.get(name)
         if known is None:

@@ -30,6 +30,14 @@ def test_what_is_preserved_is_pruned_only_where_it_is_specified():
     assert document == {"x": {"free": {"y": 1}, "a": {"c": "d"}}}
 
 
+def test_a_list_that_preserves_unknown_fields_preserves_those_of_its_items():
+    items = object_of(a=object_of(c=TEXT))
+    document = {"x": [{"free": 1, "a": {"b": 1, "c": "d"}}, [{"free": 1}]]}
+
+    assert prune(schema_of({"x": list_of(items, **PRESERVES)}), document) == ["x[0].a.b"]
+    assert document == {"x": [{"free": 1, "a": {"c": "d"}}, [{"free": 1}]]}
+
+
 def test_an_embedded_object_keeps_its_type_and_the_fields_of_object_meta():
     document = {"x": {"apiVersion": "v1", "kind": "A", "metadata": {"name": "n", "odd": 1}, "odd": 1}}
 
