@@ -18,6 +18,8 @@ from apiserver.storage.records import Record
 _LONGEST = 64 << 10
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>==|!=|=|!|\(|\)|,|>|<)|(?P<word>[^\s=!(),<>]+))")
 _METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
+_LARGEST = (1 << 63) - 1
 
 
 class _Labels(msgspec.Struct):
@@ -54,15 +56,20 @@ class FieldSelector:
     @classmethod
     def parse(cls, text: str, selectable: tuple[str, ...] = ()) -> "FieldSelector":
         """`selectable` are JSONPaths (`.spec.color`) that may be named beside name and namespace. Raises BadRequest."""
-        if len(text) > _LONGEST:
-            raise BadRequest("the field selector is too long")
+        selector = cls.read(text)
         known = (*_METADATA_FIELDS, *(path.removeprefix(".") for path in selectable))
-        requirements = tuple(_field_requirement(term) for term in _split(text, ",") if term.strip())
-        for one in requirements:
+        for one in selector.requirements:
             if one.key not in known:
                 names = ", ".join(f'"{name}"' for name in known)
                 raise BadRequest(f'"{one.key}" is not a known field selector: only {names}')
-        return cls(requirements=requirements)
+        return selector
+
+    @classmethod
+    def read(cls, text: str) -> "FieldSelector":
+        """Of any fields, for those who cannot know which may be named. Raises BadRequest."""
+        if len(text) > _LONGEST:
+            raise BadRequest("the field selector is too long")
+        return cls(requirements=tuple(_field_requirement(term, text) for term in _terms(text) if term.strip()))
 
     def exact(self, key: str) -> str | None:
         """The one value that a field must have."""
@@ -138,11 +145,17 @@ def _holds(one: SelectorRequirement, labels: Mapping[str, str]) -> bool:
             return value in one.values
         case "NotIn":
             return value not in one.values
-    try:
-        number, bound = int(value or ""), int(one.values[0])
-    except ValueError:
+    number, bound = _integer(value or ""), _integer(one.values[0])
+    if number is None or bound is None:
         return False
     return number > bound if one.operator == "Gt" else number < bound
+
+
+def _integer(text: str) -> int | None:
+    """As strconv.ParseInt reads 64 bits; None for what is no such number."""
+    found = _INTEGER.fullmatch(text)
+    number = 0 if found is None else int("".join(found.groups()))
+    return None if found is None or not -_LARGEST - 1 <= number <= _LARGEST else number
 
 
 class _Parser:
@@ -194,12 +207,12 @@ class _Parser:
             return _requirement(key, "NotIn" if text == "!=" else "In", (self._value(),))
         if kind == "symbol" and text in {">", "<"}:
             value = self._value()
-            if not re.fullmatch(r"-?\d+", value):
+            if _integer(value) is None:
                 raise BadRequest(
                     f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, "
                     "the value must be an integer"
                 )
-            return SelectorRequirement(key=key, operator="Gt" if text == ">" else "Lt", values=(value,))
+            return _requirement(key, "Gt" if text == ">" else "Lt", (value,))
         if kind == "word" and text in {"in", "notin"}:
             return _requirement(key, "In" if text == "in" else "NotIn", self._values())
         raise _unparsable(text, "in, notin, =, ==, !=, gt, lt")
@@ -259,29 +272,26 @@ def _unparsable(found: str, wanted: str) -> BadRequest:
     return BadRequest(f"unable to parse requirement: found '{found}', expected: {wanted}")
 
 
-def _field_requirement(term: str) -> SelectorRequirement:
-    position, escaped = 0, False
-    while position < len(term):
-        character = term[position]
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        else:
-            for symbol, operator in (("!=", "NotIn"), ("==", "In"), ("=", "In")):
-                if term.startswith(symbol, position):
-                    value = _unescape(term[position + len(symbol) :])
-                    return SelectorRequirement(key=term[:position].strip(), operator=operator, values=(value,))
-        position += 1
-    raise BadRequest(f"invalid selector: '{term}'; can't understand '{term}'")
+def _field_requirement(term: str, selector: str) -> SelectorRequirement:
+    found = re.search("!=|==|=", term)
+    if found is None:
+        raise BadRequest(f"invalid selector: '{selector}'; can't understand '{term}'")
+    operator = "NotIn" if found[0] == "!=" else "In"
+    return SelectorRequirement(
+        key=term[: found.start()].strip(), operator=operator, values=(_unescape(term[found.end() :]),)
+    )
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """At separators that are not escaped."""
-    return re.split(rf"(?<!\\){re.escape(separator)}", text)
+def _terms(text: str) -> list[str]:
+    """What stands between commas; one behind a backslash is part of a value, and so is a backslash behind one."""
+    return re.findall(r"(?:[^\\,]|\\.|\\\Z)+", text, re.DOTALL)
 
 
 def _unescape(value: str) -> str:
-    if re.search(r"\\(?![\\,=])", re.sub(r"\\\\", "", value)):
-        raise BadRequest(f"invalid selector: '{value}': invalid escape sequence")
+    """Raises BadRequest (fields.UnescapeValue)."""
+    for sequence in re.findall(r"\\[\\,=]|\\.?|[,=]", value, re.DOTALL):
+        if sequence in {",", "="}:
+            raise BadRequest(f"invalid field selector: unescaped character in value: {ord(sequence)}")
+        if len(sequence) < 2 or sequence[1] not in "\\,=":
+            raise BadRequest(f"invalid field selector: invalid escape sequence: {sequence}")
     return re.sub(r"\\([\\,=])", r"\1", value)

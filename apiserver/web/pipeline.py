@@ -11,7 +11,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ from aiohttp import web
 from apiserver.ambient import Entropy
 from apiserver.audit.auditor import Auditor, Origin
 from apiserver.audit.policy import Stage
-from apiserver.errors import ApiError, Forbidden, ServiceUnavailable, TimedOut, Unauthorized
+from apiserver.errors import ApiError, BadRequest, Forbidden, ServiceUnavailable, TimedOut, Unauthorized
 from apiserver.flow_control import FlowControl
 from apiserver.identity.authentication import Authenticator
 from apiserver.identity.authorization import Authorizer
@@ -283,12 +283,11 @@ def attributes_of(call: Call) -> Attributes:
     labels, fields = LabelSelector(), FieldSelector()
     name = info.name
     if info.verb in {"list", "watch", "deletecollection"}:
-        try:
+        with suppress(BadRequest):
             labels = LabelSelector.parse(call.query.get("labelSelector", ""))
-            fields = FieldSelector.parse(call.query.get("fieldSelector", ""))
-            name = fields.exact("metadata.name") or ""
-        except ApiError:
-            labels, fields = LabelSelector(), FieldSelector()
+        with suppress(BadRequest):
+            fields = FieldSelector.read(call.query.get("fieldSelector", ""))
+            name = fields.exact("metadata.name") or name
     return Attributes(
         verb=info.verb,
         path=info.path,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiserver.errors import ApiError
+from apiserver.errors import ApiError, BadRequest
 from apiserver.requests.path import read_path
 
 GROUP = "/apis/wardle.example.com/v1alpha1"
@@ -44,6 +44,64 @@ def test_everything_else_is_a_path_and_a_method(path):
 
     assert not info.is_resource
     assert (info.verb, info.path) == ("get", path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "verb"),
+    [
+        ("HEAD", f"{GROUP}/flunders", {}, "list"),
+        ("HEAD", f"{GROUP}/flunders", {"watch": "1"}, "watch"),
+        ("GET", f"{GROUP}/flunders", {"watch": ""}, "watch"),
+        ("GET", f"{GROUP}/flunders", {"watch": "0"}, "list"),
+        ("GET", f"{GROUP}/flunders", {"watch": "no"}, "watch"),
+        ("OPTIONS", f"{GROUP}/flunders", {}, "options"),
+        ("BREW", f"{GROUP}/flunders/x", {}, "brew"),
+        ("PUT", f"{GROUP}/flunders", {}, "update"),
+        ("POST", f"{GROUP}/flunders/x", {}, "create"),
+        ("HEAD", "/metrics", {}, "head"),
+    ],
+)
+def test_verbs_of_unusual_requests(method, path, query, verb):
+    assert read_path(method, path, query).verb == verb
+
+
+@pytest.mark.parametrize(
+    ("path", "namespace", "resource", "name"),
+    [
+        (f"{GROUP}/flunders/", "", "flunders", ""),
+        (f"{GROUP}/namespaces", "", "namespaces", ""),
+        (f"{GROUP}/namespaces/a", "", "namespaces", "a"),
+        (f"{GROUP}/namespaces/a/namespaces/b", "a", "namespaces", "b"),
+        (f"{GROUP}/namespaces//flunders", "", "flunders", ""),
+        (f"{GROUP}/namespaces/%61/%66lunders/%C3%A9", "a", "flunders", "é"),
+        (f"{GROUP}/namespaces/../flunders/..", "..", "flunders", ".."),
+        (f"{GROUP}/flunders/a%00b", "", "flunders", "a\0b"),
+        (f"{GROUP}/flunders/%252e", "", "flunders", "%2e"),
+        (f"{GROUP}/flunders/a+b", "", "flunders", "a+b"),
+    ],
+)
+def test_paths_are_taken_literally_and_decoded_once(path, namespace, resource, name):
+    info = read_path("GET", path, {})
+
+    assert (info.namespace, info.resource, info.name) == (namespace, resource, name)
+    assert info.in_namespace is ("/namespaces/" in path and resource + name != "namespacesa")
+
+
+@pytest.mark.parametrize("path", [f"{GROUP}/flunders/%ff", f"{GROUP}/flunders/%ED%A0%80", "/apis/" + "x" * 4096])
+def test_paths_that_are_no_text_or_too_long_are_refused(path):
+    with pytest.raises(BadRequest, match=r"not UTF-8|longer than 4096 octets"):
+        read_path("GET", path, {})
+
+
+def test_watches_and_profiles_run_long_and_reads_are_told_from_writes():
+    def of(method, path, **query):
+        return read_path(method, path, query)
+
+    assert of("GET", f"{GROUP}/flunders", watch="1").is_long_running
+    assert of("GET", "/debug/pprof/profile").is_long_running
+    assert not of("GET", f"{GROUP}/flunders").is_long_running
+    assert [of(method, f"{GROUP}/flunders/x").is_read_only for method in ("GET", "HEAD", "OPTIONS")] == [True] * 3
+    assert not any(of(method, f"{GROUP}/flunders/x").is_read_only for method in ("POST", "PUT", "PATCH", "DELETE"))
 
 
 def test_percent_encoded_slash_stays_within_a_name():
