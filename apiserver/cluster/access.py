@@ -7,21 +7,38 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import cast
 
+import msgspec
 import orjson
+import structlog
 
 from apiserver.ambient import Entropy
 from apiserver.cluster.caches import AnswerCache
 from apiserver.cluster.connection import ClusterConnection
 from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
-from apiserver.documents import JsonObject
+from apiserver.documents import JsonObject, JsonValue
 from apiserver.errors import ClusterUnreachable, InternalError
 from apiserver.identity.user import Attributes, SelectorRequirement, User
 
 _PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _CAPACITY = 8192
 _LONGEST = 10_000  # octets of a question that is remembered
+_OPERATORS = {"In", "NotIn", "Exists", "DoesNotExist"}
+"""Of requirements in a review. Without one of another kind the question is a wider one, never a narrower."""
+
+_log = structlog.get_logger("chancery.apiserver.cluster")
+
+
+class _Status(msgspec.Struct):
+    allowed: bool
+    denied: bool = False
+    reason: str = ""
+
+
+class _Review(msgspec.Struct):
+    """What is read of a SubjectAccessReview; one that does not say whether it is allowed is none."""
+
+    status: _Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +77,7 @@ class ClusterAccessReviews:
         try:
             answer = await self._cache.get(key, lambda: self._ask(spec, len(key)), self._seconds_for)
         except ClusterUnreachable as err:
+            _log.warning("the cluster cannot be asked for a permission", error=str(err))
             raise InternalError(
                 "Internal error occurred: the cluster cannot say whether this is allowed; try again", retry_after=1
             ) from err
@@ -74,9 +92,11 @@ class ClusterAccessReviews:
         answer = await repeated(
             lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy, pace=self._pace
         )
-        status = cast("JsonObject", answer.get("status") or {})
-        allowed = status.get("allowed") is True and status.get("denied") is not True
-        return _Answer(allowed=allowed, reason=str(status.get("reason") or ""), long=octets > _LONGEST)
+        try:
+            status = msgspec.convert(answer, _Review).status
+        except msgspec.ValidationError as err:
+            raise ClusterUnreachable(f"the cluster's word on a permission cannot be read: {err}") from err
+        return _Answer(allowed=status.allowed and not status.denied, reason=status.reason, long=octets > _LONGEST)
 
     def _seconds_for(self, answer: _Answer) -> float:
         if answer.long:
@@ -103,10 +123,13 @@ def _spec(user: User, attributes: Attributes) -> JsonObject:
         "subresource": attributes.subresource,
         "name": attributes.name,
     }
-    if attributes.label_requirements:
-        asked["labelSelector"] = {"requirements": [_requirement(one) for one in attributes.label_requirements]}
-    if attributes.field_requirements:
-        asked["fieldSelector"] = {"requirements": [_requirement(one) for one in attributes.field_requirements]}
+    for name, requirements in (
+        ("labelSelector", attributes.label_requirements),
+        ("fieldSelector", attributes.field_requirements),
+    ):
+        known: list[JsonValue] = [_requirement(one) for one in requirements if one.operator in _OPERATORS]
+        if known:
+            asked[name] = {"requirements": known}
     spec["resourceAttributes"] = {name: value for name, value in asked.items() if value}
     return spec
 

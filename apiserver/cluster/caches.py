@@ -26,6 +26,7 @@ class AnswerCache(Generic[V]):
         asking = self._asking.get(key)
         if asking is None:
             asking = self._asking[key] = asyncio.ensure_future(self._ask(key, ask, seconds_for))
+            asking.add_done_callback(_seen)  # also where all who asked have gone meanwhile
         return await asyncio.shield(asking)
 
     async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[V]], seconds_for: Callable[[V], float]) -> V:
@@ -40,3 +41,9 @@ class AnswerCache(Generic[V]):
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return value
+
+
+def _seen(asked: "asyncio.Future[V]") -> None:
+    """An error that nobody waits for any more is no news."""
+    if not asked.cancelled():
+        asked.exception()

@@ -58,8 +58,11 @@ class ClusterConnection:
         return self._document("GET", path, query, None, seconds)
 
     def post(self, path: str, document: JsonObject, *, seconds: float = _CALL_SECONDS) -> JsonObject:
-        """Raises NotThere, ClusterUnreachable."""
-        return self._document("POST", path, None, document, seconds)
+        """Raises ClusterUnreachable, also where the cluster has nothing that takes such a document."""
+        try:
+            return self._document("POST", path, None, document, seconds)
+        except (NotThere, TooOld) as err:
+            raise ClusterUnreachable(f"the cluster does not know {path}") from err
 
     def watch(self, path: str, query: Mapping[str, str], *, seconds: float) -> Iterator[JsonObject]:
         """Events as they come; silence of `seconds` ends it. Raises TooOld, ClusterUnreachable."""
@@ -97,13 +100,16 @@ class ClusterConnection:
         self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
     ) -> urllib3.BaseHTTPResponse:
         """The package builds the request, credentials included; it is sent here, where its answer can be a stream."""
-        _, url, headers, _, _ = self._client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
-            auth_settings=["BearerToken"],
-        )
+        try:
+            _, url, headers, _, _ = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+        except Exception as err:  # whatever goes wrong where credentials are fetched anew: files, plugins
+            raise ClusterUnreachable(f"there are no credentials for the cluster: {type(err).__name__}: {err}") from err
         pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         try:
             response = pool.request(

@@ -60,8 +60,10 @@ class Reflector:
     def refresh(self) -> None:
         """Lists once, now. Blocks. Raises ClusterUnreachable, NotThere."""
         answer = self._connection.get(self._path, self._query)
-        items = cast("Sequence[JsonObject]", answer.get("items") or ())
-        self._objects = {_key(item): item for item in items}
+        items = answer.get("items") or []
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise ClusterUnreachable("the cluster's list is no list of objects")
+        self._objects = {_key(item): item for item in cast("Sequence[JsonObject]", items)}
         self._version = str(_metadata(answer).get("resourceVersion") or "")
         self.synced.set()
         self._on_change()

@@ -1,24 +1,30 @@
 """Whose a token is: the cluster's TokenReview (authentication.k8s.io/v1).
 
 - Answers are remembered under a keyed hash of the token; the token itself is kept nowhere.
+- No answer is not "no", nor is it the caller's to read: what went wrong is logged.
 """
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import cast
+
+import msgspec
+import structlog
 
 from apiserver.ambient import Entropy
 from apiserver.cluster.caches import AnswerCache
 from apiserver.cluster.connection import ClusterConnection
 from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
 from apiserver.documents import JsonObject
+from apiserver.errors import ClusterUnreachable, ServiceUnavailable
 from apiserver.identity.user import User
 
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 _CAPACITY = 4096
 _LONGEST = 32 << 10
+
+_log = structlog.get_logger("chancery.apiserver.cluster")
 
 
 class ClusterTokenReviews:
@@ -45,11 +51,19 @@ class ClusterTokenReviews:
         self._cache: AnswerCache[User | None] = AnswerCache(_CAPACITY, monotonic=monotonic)
 
     async def review(self, token: str) -> User | None:
-        """None where it is nobody's. Raises ClusterUnreachable."""
+        """None where it is nobody's. Raises ServiceUnavailable."""
         if len(token) > _LONGEST:
             return None
-        key = hmac.digest(self._key, token.encode(errors="replace"), hashlib.sha256)
-        return await self._cache.get(key, lambda: self._ask(token), lambda _user: self._seconds)
+        try:
+            octets = token.encode()
+        except UnicodeEncodeError:  # octets of a header that are no UTF-8, which no JSON can say
+            return None
+        key = hmac.digest(self._key, octets, hashlib.sha256)
+        try:
+            return await self._cache.get(key, lambda: self._ask(token), lambda _user: self._seconds)
+        except ClusterUnreachable as err:
+            _log.warning("the cluster cannot be asked whose a token is", error=str(err))
+            raise ServiceUnavailable("the cluster cannot say whose this token is; try again", retry_after=1) from err
 
     async def _ask(self, token: str) -> User | None:
         review: JsonObject = {
@@ -60,20 +74,39 @@ class ClusterTokenReviews:
         answer = await repeated(
             lambda: self._connection.post(_PATH, review), workers=self._workers, entropy=self._entropy, pace=self._pace
         )
-        return _user(cast("JsonObject", answer.get("status") or {}), self._audiences)
+        try:
+            status = msgspec.convert(answer, _Review).status
+        except msgspec.ValidationError as err:
+            raise ClusterUnreachable(f"the cluster's word on a token cannot be read: {err}") from err
+        return status.whose(self._audiences)
 
 
-def _user(status: JsonObject, audiences: Sequence[str]) -> User | None:
-    user = status.get("user")
-    if status.get("authenticated") is not True or not isinstance(user, dict) or not user.get("username"):
-        return None
-    granted = status.get("audiences")
-    if audiences and not (isinstance(granted, list) and set(audiences) & {str(one) for one in granted}):
-        return None
-    extra = cast("Mapping[str, Sequence[str]]", user.get("extra") or {})
-    return User(
-        name=str(user["username"]),
-        uid=str(user.get("uid") or ""),
-        groups=tuple(str(group) for group in cast("Sequence[object]", user.get("groups") or ())),
-        extra={key.lower(): tuple(values) for key, values in extra.items()},
-    )
+class _User(msgspec.Struct):
+    username: str = ""
+    uid: str = ""
+    groups: list[str] | None = None
+    extra: dict[str, list[str] | None] | None = None
+
+
+class _Status(msgspec.Struct):
+    authenticated: bool = False
+    user: _User = msgspec.field(default_factory=_User)
+    audiences: list[str] | None = None
+
+    def whose(self, audiences: Sequence[str]) -> User | None:
+        if not self.authenticated or not self.user.username:
+            return None
+        if audiences and not set(audiences) & set(self.audiences or ()):
+            return None
+        return User(
+            name=self.user.username,
+            uid=self.user.uid,
+            groups=tuple(self.user.groups or ()),
+            extra={key.lower(): tuple(values or ()) for key, values in (self.user.extra or {}).items()},
+        )
+
+
+class _Review(msgspec.Struct):
+    """What is read of a TokenReview. Go writes lists that are nil as null, and leaves out what is false."""
+
+    status: _Status

@@ -5,13 +5,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import cast
 
 import structlog
 
 from apiserver.ambient import Entropy
 from apiserver.cluster.connection import ClusterConnection, NotThere
 from apiserver.cluster.reflector import Reflector
+from apiserver.documents import JsonObject
 from apiserver.errors import ApiSettingsInvalid, ClusterUnreachable
 from apiserver.identity.trust import CaBundle, RequestHeaderSettings, Trust
 
@@ -58,7 +58,7 @@ class ClusterTrust:
 
     def _adopt(self) -> None:
         document = self.reflector.get(_NAMESPACE, _NAME)
-        data = {} if document is None else cast("Mapping[str, str]", document.get("data") or {})
+        data = _data(document or {})
         try:
             if self._client_ca and data.get("client-ca-file"):
                 self._trust.set_client_ca(CaBundle.from_pem(data["client-ca-file"].encode()))
@@ -66,6 +66,11 @@ class ClusterTrust:
                 self._trust.set_request_header(_request_header(data))
         except (ApiSettingsInvalid, ValueError) as err:
             _log.warning("the cluster's authentication settings are no good; going on with the former", error=str(err))
+
+
+def _data(config_map: JsonObject) -> Mapping[str, str]:
+    data = config_map.get("data")
+    return {name: text for name, text in data.items() if isinstance(text, str)} if isinstance(data, dict) else {}
 
 
 def _request_header(data: Mapping[str, str]) -> RequestHeaderSettings:

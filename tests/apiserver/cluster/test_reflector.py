@@ -97,6 +97,37 @@ def test_what_is_known_stays_while_the_cluster_is_broken(started, broken):
         assert reflector.get("", "a") is not None
 
 
+@pytest.mark.parametrize("items", [[None], ["a"], {"a": 1}, "a", 7], ids=repr)
+def test_list_that_is_none_is_asked_for_again(started, items):
+    wrong = {"metadata": {"resourceVersion": "4"}, "items": items}
+    with backend(lambda _asked: (200, wrong), listing("5", "a")) as served:
+        served.answers.append(served.silent)
+        reflector = started(served)
+        eventually(lambda: reflector.get("", "a") is not None)
+
+        assert reflector.synced.is_set()
+
+
+def test_credentials_that_are_missing_for_a_while_end_nothing():
+    failures = [FileNotFoundError("token"), RuntimeError("a plugin failed")]
+
+    def refresh(_configuration):
+        if failures:
+            raise failures.pop()
+
+    with backend(listing("5", "a")) as served:
+        served.answers.append(served.silent)
+        connection = served.connection()
+        connection._client.configuration.api_key = {"authorization": "Bearer x"}
+        connection._client.configuration.refresh_api_key_hook = refresh
+        reflector = Reflector(connection, "/api/v1/namespaces", entropy=bytes)
+        reflector.start()
+        eventually(lambda: reflector.get("", "a") is not None)
+        reflector.stop()
+
+    assert failures == []
+
+
 async def test_namespaces_decide_what_may_be_created():
     with ThreadPoolExecutor(2) as workers, backend(listing("5", "here")) as served:
         served.answers += [
@@ -139,11 +170,13 @@ def test_trust_is_what_the_cluster_says_and_garbage_changes_nothing():
     bad = config_map(
         **{"client-ca-file": "garbage", "requestheader-client-ca-file": "x", "requestheader-allowed-names": "x"}
     )
+    odd = config_map(**{"client-ca-file": 7, "requestheader-client-ca-file": None})
     trust = Trust(TrustSettings())
-    with backend(good, bad) as served:
+    with backend(good, bad, odd) as served:
         followed = ClusterTrust(served.connection(), trust, client_ca=True, request_header=True, entropy=bytes)
         followed.reflector.refresh()
         first = trust.present
+        followed.reflector.refresh()
         followed.reflector.refresh()
 
     assert first.request_header.allowed_names == ("front-proxy-client",)
