@@ -102,7 +102,7 @@ def _document(
         "apiVersion": "v1",
         "metadata": dict(metadata or {}),
         "status": "Failure",
-        "message": message,
+        "message": message.encode(errors="replace").decode(),  # what no JSON can say must not hide what went wrong
     }
     if reason:
         document["reason"] = reason

@@ -3,6 +3,7 @@
 - A header of a front proxy is believed only from a connection that proved to be the front proxy's.
 - A certificate is judged with each request: one that has expired, or whose CA is trusted no longer, proves nothing any more.
 - A token that is wrong is refused, also where nobody need show one.
+- A front proxy that names somebody in octets that are no UTF-8 names nobody: two users must not become one by being spelt anew.
 """
 
 import ssl
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 from multidict import CIMultiDictProxy
 
 from apiserver.ambient import Clock
-from apiserver.errors import Unauthorized
+from apiserver.errors import BadRequest, Unauthorized
 from apiserver.identity.peer import Peer, Peers
 from apiserver.identity.trust import RequestHeaderSettings, Trust
 from apiserver.identity.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, User
@@ -28,7 +29,7 @@ class TokenReviews(Protocol):
     """The cluster's word on whose a token is."""
 
     async def review(self, token: str) -> User | None:
-        """None where it is nobody's. Raises ClusterUnreachable."""
+        """None where it is nobody's. Raises ServiceUnavailable where the cluster cannot say."""
 
 
 class Authenticator:
@@ -44,7 +45,9 @@ class Authenticator:
         self._peers = Peers()
 
     async def authenticate(self, connection: ssl.SSLObject | None, headers: Headers, *, is_open: bool) -> User:
-        """`is_open`: everybody may have what is asked for. Raises Unauthorized; ClusterUnreachable where a token cannot be judged.
+        """`is_open`: everybody may have what is asked for.
+
+        Raises Unauthorized, BadRequest; ServiceUnavailable where a token cannot be judged.
 
         Whoever shows nothing is anonymous where that is enough, and unknown elsewhere: nothing else is open to strangers, so that a
         certificate that was forgotten is told apart from rights that are missing.
@@ -69,12 +72,15 @@ class Authenticator:
         name = next((headers[header] for header in settings.username_headers if headers.get(header)), "")
         if not name:
             return None
-        return User(
+        user = User(
             name=name,
             uid=next((headers[header] for header in settings.uid_headers if headers.get(header)), ""),
             groups=tuple(dict.fromkeys(_all(headers, settings.group_headers))),
             extra=_extra(headers, settings),
         )
+        if not user.is_utf8:
+            raise BadRequest("the headers of the front proxy are not UTF-8")
+        return user
 
     def _certificate(self, peer: Peer | None, now: datetime) -> User | None:
         if peer is None or not _proves(peer, self._trust.present.client_ca.anchors, now) or not peer.common_name:

@@ -17,6 +17,7 @@ from apiserver.identity.user import (
     Attributes,
     User,
 )
+from apiserver.requests.names import label_faults, subdomain_faults
 
 _USER, _GROUP, _UID, _EXTRA = "Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-"
 _SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -37,6 +38,9 @@ class Impersonation:
         if not name:
             raise BadRequest("requested impersonation without impersonating a user")
         account = _service_account(name)
+        claimed = User(name=name, uid=uid, groups=_groups(name, groups, account), extra=extra)
+        if not claimed.is_utf8:
+            raise BadRequest("the headers that say whom to impersonate are not UTF-8")
         if account is not None:
             await self._authorize(user, "serviceaccounts", name=account[1], namespace=account[0])
         else:
@@ -48,7 +52,7 @@ class Impersonation:
         for key, values in extra.items():
             for value in values:
                 await self._authorize(user, "userextras", name=value, subresource=key, group=_AUTHENTICATION_GROUP)
-        return User(name=name, uid=uid, groups=_groups(name, groups, account), extra=extra)
+        return claimed
 
     async def _authorize(
         self, user: User, resource: str, *, name: str, namespace: str = "", subresource: str = "", group: str = ""
@@ -76,16 +80,20 @@ def _claimed(headers: CIMultiDictProxy[str]) -> tuple[str, tuple[str, ...], str,
 
 
 def _service_account(name: str) -> tuple[str, str] | None:
-    """Namespace and name, where a user is a service account."""
+    """Namespace and name, where a user is a service account (serviceaccount.SplitUsername)."""
     if not name.startswith(_SERVICE_ACCOUNT):
         return None
-    parts = name.removeprefix(_SERVICE_ACCOUNT).split(":")
-    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
+    namespace, separator, account = name.removeprefix(_SERVICE_ACCOUNT).partition(":")
+    if not separator or label_faults(namespace) or subdomain_faults(account):
+        return None
+    return namespace, account
 
 
 def _groups(name: str, groups: tuple[str, ...], account: tuple[str, str] | None) -> tuple[str, ...]:
     if account is not None and not groups:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
+    if UNAUTHENTICATED_GROUP in groups:
+        return groups
     if name == ANONYMOUS:
-        return (*groups, UNAUTHENTICATED_GROUP) if UNAUTHENTICATED_GROUP not in groups else groups
-    return (*groups, AUTHENTICATED_GROUP) if AUTHENTICATED_GROUP not in groups else groups
+        return (*groups, UNAUTHENTICATED_GROUP)
+    return groups if AUTHENTICATED_GROUP in groups else (*groups, AUTHENTICATED_GROUP)

@@ -34,7 +34,7 @@ class Peer:
         names = leaf.subject
         common = names.get_attributes_for_oid(NameOID.COMMON_NAME)
         return cls(
-            common_name=str(common[0].value) if common else "",
+            common_name=str(common[-1].value) if common else "",  # the last one, as Go and so kube-apiserver reads it
             organizations=tuple(str(one.value) for one in names.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)),
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 ANONYMOUS = "system:anonymous"
 UNAUTHENTICATED_GROUP = "system:unauthenticated"
@@ -18,10 +19,20 @@ class User:
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def is_utf8(self) -> bool:
+        """Octets of a header that are no UTF-8 arrive as lone surrogates, which no JSON can say."""
+        texts = [self.name, self.uid, *self.groups, *self.extra, *chain.from_iterable(self.extra.values())]
+        try:
+            "".join(texts).encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectorRequirement:
-    """One requirement of a label or field selector; `operator` is In, NotIn, Exists or DoesNotExist."""
+    """One requirement of a label or field selector; `operator` is In, NotIn, Exists or DoesNotExist; of labels Gt and Lt, too."""
 
     key: str
     operator: str

@@ -52,6 +52,12 @@ def test_every_error_of_the_store_is_decided_upon():
     assert not undecided
 
 
+def test_what_no_json_can_say_does_not_hide_what_went_wrong():
+    code, octets, _ = status_of(errors.BadRequest("\udcff is no name"))
+
+    assert (code, orjson.loads(octets)["message"]) == (400, "? is no name")
+
+
 def test_inner_nodes_have_no_row():
     assert all(row_of(kind) is None for kind in GROUPS | INTERNAL_TO_A_CALLER)
 

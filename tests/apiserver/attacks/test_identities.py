@@ -74,6 +74,41 @@ def test_impersonation_without_a_user_is_refused(server, api, headers):
     assert (api.get(FLUNDERS, headers=headers).status, api.get(FLUNDERS).status) == (400, 200)
 
 
+NOT_UTF8 = "\xff\xfe"  # sent as Latin-1
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"X-Remote-User": NOT_UTF8},
+        {"X-Remote-User": "alice", "X-Remote-Group": NOT_UTF8},
+        {"X-Remote-User": "alice", "X-Remote-Extra-A": NOT_UTF8},
+    ],
+    ids=lambda claim: list(claim)[-1],
+)
+def test_users_of_the_proxy_whose_names_are_no_text_are_told_so(server, claim):
+    proxy = server.client("front-proxy-client", "x", ca=server.proxy_ca)
+
+    answer = proxy.get(FLUNDERS, headers=claim)
+
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert "not UTF-8" in answer.message
+
+
+@pytest.mark.parametrize("name", ["User", "Group", "Uid", "Extra-A"])
+def test_nobody_whose_name_is_no_text_can_be_impersonated(api, name):
+    answer = api.get(FLUNDERS, headers={"Impersonate-User": "bob", f"Impersonate-{name}": NOT_UTF8})
+
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert "not UTF-8" in answer.message
+
+
+def test_a_token_that_is_no_text_is_nobodys(server):
+    nobody = server.client_with(None)
+
+    assert nobody.get(FLUNDERS, headers={"Authorization": f"Bearer {NOT_UTF8}"}).status == 401
+
+
 @pytest.mark.parametrize(
     "name", ["bob", "system:anonymous", "system:serviceaccount:a", "system:serviceaccount:::", "x" * 8000]
 )
