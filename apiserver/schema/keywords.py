@@ -64,6 +64,8 @@ def faults(given: Mapping[str, object], path: str) -> Iterator[str]:
             yield f"{path}.{name}: must be {expected}"
     if given.get("x-kubernetes-preserve-unknown-fields") is False:
         yield f"{path}.x-kubernetes-preserve-unknown-fields: must be true or undefined"
+    if given.get("additionalProperties") is False:
+        yield f"{path}.additionalProperties: additionalProperties cannot be set to false"
     kind = text(given, "type")
     if kind and kind not in TYPES:
         yield f"{path}.type: {kind!r} is not one of {', '.join(sorted(TYPES))}"

@@ -63,8 +63,7 @@ def _type_faults(schema: Schema, path: str, level: str) -> Iterator[str]:
 def _list_faults(schema: Schema, path: str) -> Iterator[str]:
     if schema.type == "array" and schema.items is None:
         yield f"{path}.items: must be specified"
-    if schema.unique_items:
-        yield f"{path}.uniqueItems: cannot be set to true since the runtime complexity becomes quadratic"
+    yield from _unique_faults(schema, path)
     if schema.list_type and schema.list_type not in _LIST_TYPES:
         yield f"{path}.x-kubernetes-list-type: {schema.list_type!r} is not atomic, set or map"
     if schema.list_type and schema.type != "array":
@@ -73,6 +72,11 @@ def _list_faults(schema: Schema, path: str) -> Iterator[str]:
         yield f"{path}.x-kubernetes-list-type: must be map if x-kubernetes-list-map-keys is non-empty"
     if schema.list_type in {"set", "map"}:
         yield from _item_faults(schema, path)
+
+
+def _unique_faults(schema: Schema, path: str) -> Iterator[str]:
+    if schema.unique_items:
+        yield f"{path}.uniqueItems: uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
 
 
 def _item_faults(schema: Schema, path: str) -> Iterator[str]:
@@ -179,9 +183,10 @@ def _junctor_faults(constraint: Schema, schema: Schema, path: str, place: str) -
 
 def _constraint_faults(constraint: Schema, schema: Schema, path: str, place: str) -> Iterator[str]:
     """Of one node inside of a junctor."""
-    for name, is_set in _specifications(constraint):
+    yield from _unique_faults(constraint, place)
+    for name, wanted, is_set in _specifications(constraint):
         if is_set:
-            yield f"{place}.{name}: must be undefined to be structural"
+            yield f"{place}.{name}: must be {wanted} to be structural"
     if "metadata" in constraint.properties:
         yield f"{place}.properties[metadata]: must not be specified in a nested context"
     yield from _junctor_faults(constraint, schema, path, place)
@@ -198,21 +203,20 @@ def _constraint_faults(constraint: Schema, schema: Schema, path: str, place: str
             yield f"{path}.items: must be specified because it is defined in {place}.items"
 
 
-def _specifications(constraint: Schema) -> Iterator[tuple[str, bool]]:
-    """What only the node itself may say, and whether this one does."""
-    yield "type", bool(constraint.type)
-    yield "additionalProperties", bool(constraint.additional_properties)
-    yield "default", constraint.has_default
-    yield "description", bool(constraint.description)
-    yield "nullable", constraint.nullable
-    yield "uniqueItems", constraint.unique_items
-    yield "x-kubernetes-preserve-unknown-fields", constraint.preserve_unknown_fields
-    yield "x-kubernetes-embedded-resource", constraint.embedded_resource
-    yield "x-kubernetes-int-or-string", constraint.int_or_string
-    yield "x-kubernetes-list-map-keys", bool(constraint.list_map_keys)
-    yield "x-kubernetes-list-type", bool(constraint.list_type)
-    yield "x-kubernetes-map-type", bool(constraint.map_type)
-    yield "x-kubernetes-validations", bool(constraint.rules)
+def _specifications(constraint: Schema) -> Iterator[tuple[str, str, bool]]:
+    """What only the node itself may say, what it must be here, and whether this one says it."""
+    yield "type", "empty", bool(constraint.type)
+    yield "additionalProperties", "undefined", bool(constraint.additional_properties)
+    yield "default", "undefined", constraint.has_default
+    yield "description", "empty", bool(constraint.description)
+    yield "nullable", "false", constraint.nullable
+    yield "x-kubernetes-preserve-unknown-fields", "false", constraint.preserve_unknown_fields
+    yield "x-kubernetes-embedded-resource", "false", constraint.embedded_resource
+    yield "x-kubernetes-int-or-string", "false", constraint.int_or_string
+    yield "x-kubernetes-list-map-keys", "empty", bool(constraint.list_map_keys)
+    yield "x-kubernetes-list-type", "undefined", bool(constraint.list_type)
+    yield "x-kubernetes-map-type", "undefined", bool(constraint.map_type)
+    yield "x-kubernetes-validations", "empty", bool(constraint.rules)
 
 
 def _names_int_or_string(constraint: Schema, name: str, index: int) -> bool:

@@ -19,7 +19,11 @@ X = "openAPIV3Schema.properties[x]"
             "must be empty if x-kubernetes-int-or-string is true",
         ),
         ({**object_of(a=TEXT), "additionalProperties": TEXT}, "properties are mutual exclusive"),
-        (list_of(TEXT, uniqueItems=True), f"{X}.uniqueItems: cannot be set to true"),
+        (
+            {**object_of(), "additionalProperties": False},
+            f"{X}.additionalProperties: additionalProperties cannot be set to",
+        ),
+        (list_of(TEXT, uniqueItems=True), f"{X}.uniqueItems: uniqueItems cannot be set to true"),
         ({**TEXT, "x-kubernetes-list-type": "set"}, f"{X}.type: must be array"),
         (list_of(TEXT, **{"x-kubernetes-list-type": "bag"}), "'bag' is not atomic, set or map"),
         (
@@ -70,7 +74,7 @@ def test_keys_of_a_list_are_scalars_that_are_always_there(key, fault):
 def test_junctors_specify_nothing_themselves(name):
     found = faults_of({"x": {**object_of(a=TEXT), name: [{"type": "object", "properties": {"b": {}}}]}})
 
-    assert f"{X}.{name}[0].type: must be undefined to be structural" in found
+    assert f"{X}.{name}[0].type: must be empty to be structural" in found
     assert any(f"{X}.properties[b]: must be specified" in one for one in found)
 
 
@@ -78,6 +82,14 @@ def test_an_int_or_string_may_name_its_types_in_any_of():
     assert not faults_of(
         {"x": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}}
     )
+
+
+def test_an_int_or_string_names_nothing_but_its_types_in_any_of():
+    found = faults_of(
+        {"x": {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}}
+    )
+
+    assert f"{X}.anyOf[0].type: must be empty to be structural" in found
 
 
 def test_every_fault_is_listed_with_its_path():
