@@ -240,6 +240,6 @@ def _verify(
 ) -> None:
     found = list(errors)
     if not complete or target.kind.schema.bears_rules:
-        found += validate(target.kind.schema, document, old)
+        found += validate(target.kind.schema, document, old, is_accepted=complete)
     if found:
         raise Invalid(target.kind.kind_subject(target.name or text(metadata_of(document), "name")), found)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from apiserver.documents import JsonObject, JsonValue, OpaqueJson
+from apiserver.schema.keyed_lists import own_duplicate_errors
 from apiserver.schema.structural import Schema
+from apiserver.schema.value_errors import list_size_errors, object_size_errors, scalar_errors
 
 Acceptor = Callable[[JsonValue], bool]
 
@@ -20,12 +22,11 @@ _PRESERVED = Schema(preserve_unknown_fields=True)
 def compile_acceptor(schema: Schema) -> Callable[[JsonObject], bool]:
     """Of a whole object; what every object has (apiVersion, kind, metadata) is not looked at."""
     envelope = [schema.properties[name] for name in _ENVELOPE & schema.properties.keys()]
-    if not _is_plain(schema) or any(not _is_silent(child) for child in envelope):
-        return lambda _document: False
+    if schema.has_junctors or any(not _is_silent(child) for child in envelope):
+        return _nothing
     fields = {name: _compile(child) for name, child in schema.properties.items() if name not in _ENVELOPE}
     fields |= dict.fromkeys(_ENVELOPE, _anything)
-    needed = frozenset([*schema.required, *_defaulted(schema)]) - _ENVELOPE
-    return _object(schema, fields, needed)
+    return _compile_fields(schema, fields, needed=frozenset([*schema.required, *_defaulted(schema)]) - _ENVELOPE)
 
 
 def _is_silent(schema: Schema) -> bool:
@@ -34,39 +35,23 @@ def _is_silent(schema: Schema) -> bool:
 
 
 def _compile(schema: Schema) -> Acceptor:
-    if not _is_plain(schema):
+    if schema.has_junctors or schema.embedded_resource:
         return _nothing
-    accepts = _COMPILERS.get("int-or-string" if schema.int_or_string else schema.type, _compile_untyped)(schema)
+    accepts = _COMPILERS.get(schema.type, _compile_untyped)(schema)
     return _or_null(accepts) if schema.nullable and not schema.enum else accepts
-
-
-def _is_plain(schema: Schema) -> bool:
-    """Whether its demands are few enough for a quick look."""
-    return not (
-        schema.has_junctors
-        or schema.embedded_resource
-        or schema.list_type in {"set", "map"}
-        or schema.unique_items
-        or schema.multiple_of
-        or schema.format not in {"", "int32", "int64", "double"}
-        or any(
-            bound is not None
-            for bound in (schema.min_properties, schema.max_properties, schema.min_items, schema.max_items)
-        )
-    )
 
 
 def _compile_object(schema: Schema) -> Acceptor:
     if schema.enum:
         return _nothing
     fields = {name: _compile(child) for name, child in schema.properties.items()}
-    accepts = _object(schema, fields, frozenset([*schema.required, *_defaulted(schema)]))
+    accepts = _compile_fields(schema, fields, needed=frozenset([*schema.required, *_defaulted(schema)]))
     if schema.is_opaque:
         return lambda value: type(value) is OpaqueJson or accepts(value)
     return accepts
 
 
-def _object(schema: Schema, fields: dict[str, Acceptor], needed: frozenset[str]) -> Acceptor:
+def _compile_fields(schema: Schema, fields: dict[str, Acceptor], *, needed: frozenset[str]) -> Acceptor:
     others: Acceptor | None = None
     if isinstance(schema.additional_properties, Schema):
         others = _compile(schema.additional_properties)
@@ -84,19 +69,28 @@ def _object(schema: Schema, fields: dict[str, Acceptor], needed: frozenset[str])
                 return False
         return True
 
-    return accepts
+    if schema.min_properties is None and schema.max_properties is None:
+        return accepts
+    return lambda value: accepts(value) and not object_size_errors(schema, len(value), "")  # type: ignore[arg-type] # an object
 
 
 def _compile_array(schema: Schema) -> Acceptor:
     if schema.items is None or schema.enum:
         return _nothing
     item = _compile(schema.items)
-    return lambda value: type(value) is list and all(map(item, value))
+    if schema.list_type not in {"set", "map"} and schema.min_items is None and schema.max_items is None:
+        return lambda value: type(value) is list and all(map(item, value))
+    return lambda value: (
+        type(value) is list
+        and not list_size_errors(schema, len(value), "")
+        and all(map(item, value))
+        and next(own_duplicate_errors(schema, value, ""), None) is None
+    )
 
 
 def _compile_string(schema: Schema) -> Acceptor:
-    if schema.pattern is not None or schema.min_length is not None or schema.max_length is not None:
-        return _nothing
+    if any(said is not None for said in (schema.pattern, schema.min_length, schema.max_length)) or schema.format:
+        return _compile_scalar(schema)
     if schema.enum:
         choices = frozenset(one for one in schema.enum if isinstance(one, str))
         return lambda value: type(value) is str and value in choices
@@ -104,36 +98,24 @@ def _compile_string(schema: Schema) -> Acceptor:
 
 
 def _compile_integer(schema: Schema) -> Acceptor:
-    low, high = _bounds(schema)
-    if schema.enum or schema.exclusive_minimum or schema.exclusive_maximum:
-        return _nothing
+    if schema.enum or schema.exclusive_minimum or schema.exclusive_maximum or schema.multiple_of is not None:
+        return _compile_scalar(schema)
+    widest = 31 if schema.format == "int32" else 63
+    smallest, largest = -(1 << widest), (1 << widest) - 1
+    low = smallest if schema.minimum is None else max(smallest, schema.minimum)
+    high = largest if schema.maximum is None else min(largest, schema.maximum)
     return lambda value: type(value) is int and low <= value <= high
 
 
-def _compile_number(schema: Schema) -> Acceptor:
-    low, high = _bounds(schema)
-    if schema.enum or schema.exclusive_minimum or schema.exclusive_maximum:
-        return _nothing
-    return lambda value: type(value) in {int, float} and low <= value <= high  # type: ignore[operator] # just seen
-
-
-def _compile_boolean(schema: Schema) -> Acceptor:
-    return _nothing if schema.enum else lambda value: type(value) is bool
-
-
 def _compile_untyped(schema: Schema) -> Acceptor:
+    if schema.int_or_string:
+        return _compile_scalar(schema)
     says_nothing = replace(schema, description="", nullable=False, has_default=False, default=None) == _PRESERVED
     return _something if says_nothing else _nothing
 
 
-def _bounds(schema: Schema) -> tuple[float, float]:
-    """What the schema allows of what the format can hold."""
-    widest = 31 if schema.format == "int32" else 63
-    low, high = -(1 << widest), (1 << widest) - 1
-    return (
-        low if schema.minimum is None else max(low, schema.minimum),
-        high if schema.maximum is None else min(high, schema.maximum),
-    )
+def _compile_scalar(schema: Schema) -> Acceptor:
+    return lambda value: value is not None and type(value) is not OpaqueJson and not scalar_errors(schema, value, "")
 
 
 def _defaulted(schema: Schema) -> Iterable[str]:
@@ -167,6 +149,6 @@ _COMPILERS: dict[str, Callable[[Schema], Acceptor]] = {
     "array": _compile_array,
     "string": _compile_string,
     "integer": _compile_integer,
-    "number": _compile_number,
-    "boolean": _compile_boolean,
+    "number": _compile_scalar,
+    "boolean": _compile_scalar,
 }

@@ -20,6 +20,14 @@ def duplicate_errors(schema: Schema, document: JsonObject, old: JsonObject | Non
     yield from _errors(schema, document, "")
 
 
+def own_duplicate_errors(schema: Schema, value: Sequence[JsonValue], path: str) -> Iterator[FieldError]:
+    """Of one list, without the lists within."""
+    if schema.list_type == "set":
+        yield from (duplicate(f"{path}[{index}]", value[index]) for index in _repeated(map(_mark, value)))
+    elif schema.list_type == "map":
+        yield from _map_errors(schema, value, path)
+
+
 def former_items(schema: Schema, items: Sequence[JsonValue], old: Sequence[JsonValue]) -> Sequence[JsonValue]:
     """For each item of the new list the one of the old list that has its key; None where there is none, or the list is no map."""
     if schema.list_type != "map":
@@ -39,17 +47,10 @@ def _errors(schema: Schema, value: JsonValue, path: str) -> Iterator[FieldError]
             elif isinstance(schema.additional_properties, Schema):
                 yield from _errors(schema.additional_properties, child, f"{path}[{name}]")
     elif isinstance(value, list):
-        yield from _own_errors(schema, value, path)
+        yield from own_duplicate_errors(schema, value, path)
         if schema.items is not None:
             for index, child in enumerate(value):
                 yield from _errors(schema.items, child, f"{path}[{index}]")
-
-
-def _own_errors(schema: Schema, value: Sequence[JsonValue], path: str) -> Iterator[FieldError]:
-    if schema.list_type == "set":
-        yield from (duplicate(f"{path}[{index}]", value[index]) for index in _repeated(map(_mark, value)))
-    elif schema.list_type == "map":
-        yield from _map_errors(schema, value, path)
 
 
 def _map_errors(schema: Schema, value: Sequence[JsonValue], path: str) -> Iterator[FieldError]:

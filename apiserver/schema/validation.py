@@ -6,7 +6,7 @@
 - Rules in CEL are asked where nothing else is so wrong that they could not be understood.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import cast
 
@@ -21,9 +21,8 @@ from apiserver.schema.structural import Schema
 from apiserver.schema.value_errors import (
     enum_errors,
     list_size_errors,
-    number_errors,
     object_size_errors,
-    text_errors,
+    scalar_errors,
     type_errors,
 )
 
@@ -33,6 +32,7 @@ _NOT_ASKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
+_NOTHING: Mapping[str, JsonValue] = {}
 _ABSENT = cast("JsonValue", object())  # no value, which null is not
 _BLOCKING = frozenset(
     {
@@ -45,14 +45,21 @@ _BLOCKING = frozenset(
 )
 
 
-def validate(schema: Schema, document: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
-    """What is wrong with `document`; `old` is what it replaces. Of metadata only what the schema itself says is looked at."""
-    found = chain(
-        _value_errors(schema, document, "", _ABSENT if old is None else old),
-        embedded_errors(schema, document),
-        duplicate_errors(schema, document, old),
-    )
-    errors = list(islice(found, _MOST_ERRORS))
+def validate(
+    schema: Schema, document: JsonObject, old: JsonObject | None = None, *, is_accepted: bool = False
+) -> list[FieldError]:
+    """What is wrong with `document`; `old` is what it replaces. Of metadata only what the schema itself says is looked at.
+
+    `is_accepted` says that `apiserver.schema.acceptance` has found nothing wrong, which leaves the rules.
+    """
+    errors: list[FieldError] = []
+    if not is_accepted:
+        found = chain(
+            _value_errors(schema, document, "", _ABSENT if old is None else old),
+            embedded_errors(schema, document),
+            duplicate_errors(schema, document, old),
+        )
+        errors += islice(found, _MOST_ERRORS)
     if schema.bears_rules:
         if any(error.type in _BLOCKING for error in errors):
             errors.append(invalid(_ROOT, None, _NOT_ASKED))
@@ -61,59 +68,53 @@ def validate(schema: Schema, document: JsonObject, old: JsonObject | None = None
     return errors
 
 
-def _value_errors(schema: Schema, value: JsonValue, path: str, old: JsonValue = _ABSENT) -> Iterator[FieldError]:
-    """Of a value and all that is in it, rules apart."""
+def _value_errors(schema: Schema, value: JsonValue, path: str, old: JsonValue = _ABSENT) -> Iterable[FieldError]:
+    """Of a value and all that is in it, rules apart; nothing where an update leaves it as it was."""
     if old is _ABSENT:
-        yield from _errors(schema, value, path, old)
-        return
+        return _errors(schema, value, path, old)
     found = list(_errors(schema, value, path, old))
-    if found and not same(value, old):
-        yield from found
+    return () if found and same(value, old) else found
 
 
-def _errors(schema: Schema, value: JsonValue, path: str, old: JsonValue) -> Iterator[FieldError]:
+def _errors(schema: Schema, value: JsonValue, path: str, old: JsonValue) -> Iterable[FieldError]:
     """Without forgiving the value as a whole."""
-    if isinstance(value, OpaqueJson):
-        return
-    yield from type_errors(schema, value, path)
-    yield from enum_errors(schema, value, path)
-    if value is None:
-        return
-    if isinstance(value, str):
-        yield from text_errors(schema, value, path)
-    elif isinstance(value, dict):
-        yield from _object_errors(schema, value, path, old)
+    found: Iterable[FieldError] = ()
+    if isinstance(value, dict):
+        found = _object_errors(schema, value, path, old)
     elif isinstance(value, list):
-        yield from _list_errors(schema, value, path, old)
-    elif not isinstance(value, bool):
-        yield from number_errors(schema, value, path)
-    if schema.has_junctors:
-        yield from _junctor_errors(schema, value, path, old)
+        found = _list_errors(schema, value, path, old)
+    elif not isinstance(value, OpaqueJson):
+        found = scalar_errors(schema, value, path)
+    if schema.has_junctors and value is not None:
+        return chain(found, _junctor_errors(schema, value, path, old))
+    return found
 
 
 def _object_errors(schema: Schema, value: JsonObject, path: str, old: JsonValue) -> Iterator[FieldError]:
+    yield from type_errors(schema, value, path)
+    yield from enum_errors(schema, value, path)
+    if size := object_size_errors(schema, len(value), path):
+        yield from size
+        return
     for name in schema.required:
         if name not in value:
             yield required(_below(path, name))
     properties = schema.properties
     additional = schema.additional_properties if isinstance(schema.additional_properties, Schema) else None
-    former = old if isinstance(old, dict) else {}
+    former = old if isinstance(old, dict) else _NOTHING
+    if not path:  # the old type was converted to what the new one is
+        former = {name: child for name, child in former.items() if name not in {"apiVersion", "kind"}}
     for name, child in value.items():
         known = properties.get(name, additional)
         if known is not None:
-            is_fresh = not path and name in {
-                "apiVersion",
-                "kind",
-            }  # the old ones were converted to what the new ones are
-            yield from _value_errors(
-                known, child, _below(path, name), _ABSENT if is_fresh else former.get(name, _ABSENT)
-            )
+            yield from _value_errors(known, child, _below(path, name), former.get(name, _ABSENT))
     if schema.embedded_resource and isinstance(metadata := value.get("metadata"), dict):
         yield from _value_errors(OBJECT_META, metadata, _below(path, "metadata"), former.get("metadata", _ABSENT))
-    yield from object_size_errors(schema, len(value), path)
 
 
 def _list_errors(schema: Schema, value: list[JsonValue], path: str, old: JsonValue) -> Iterator[FieldError]:
+    yield from type_errors(schema, value, path)
+    yield from enum_errors(schema, value, path)
     if schema.items is not None:
         formers = former_items(schema, value, old) if isinstance(old, list) else None
         for index, child in enumerate(value):
@@ -141,7 +142,7 @@ def _junctor_errors(schema: Schema, value: JsonValue, path: str, old: JsonValue)
             none = ". None validated" if all(failures) else ""
             yield invalid(_ROOT, "", f"{quoted(path)} must validate all the schemas (allOf){none}")
             yield from chain.from_iterable(failures)
-    if schema.not_ is not None and next(_errors(schema.not_, value, path, old), None) is None:
+    if schema.not_ is not None and not list(_errors(schema.not_, value, path, old)):
         yield invalid(_ROOT, "", f"{quoted(path)} must not validate the schema (not)")
 
 

@@ -4,8 +4,7 @@
 - Nothing here looks into an object or an array.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -21,68 +20,85 @@ _MULTIPLE_TOLERANCE = 1e-9
 _ROOT = "<nil>"  # the field of errors that stand for no single one
 
 
-def type_errors(schema: Schema, value: JsonValue, path: str) -> Iterator[FieldError]:
+def scalar_errors(schema: Schema, value: JsonValue, path: str) -> list[FieldError]:
+    """All that can be wrong with a value that is no object and no array, junctors and rules apart."""
+    errors = type_errors(schema, value, path)
+    if schema.enum:
+        errors += enum_errors(schema, value, path)
+    if isinstance(value, str):
+        return errors + _text_errors(schema, value, path)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return errors + _number_errors(schema, value, path)
+    return errors
+
+
+def type_errors(schema: Schema, value: JsonValue, path: str) -> list[FieldError]:
     """At most one error; where there is none, the value has the type that the schema asks for."""
     wanted = "integer,string" if schema.int_or_string else schema.type
     if value is None:
-        if wanted and not schema.nullable:
-            yield _wrong_type(path, wanted, "null")
-        return
-    check = _TYPE_CHECKS.get(wanted)
-    if check is None or check(value):
-        return
+        return [] if schema.nullable or not wanted else [_wrong_type(path, wanted, "null")]
+    if not wanted or _TYPE_CHECKS[wanted](value):
+        return []
     shown = _type_name(value)
     if schema.format and not isinstance(value, (str, list)):
-        yield _wrong_type(path, schema.format, {"integer": "int64", "number": "float64"}.get(shown, ""))
-    else:
-        yield _wrong_type(path, wanted, shown)
+        return [_wrong_type(path, schema.format, {"integer": "int64", "number": "float64"}.get(shown, ""))]
+    return [_wrong_type(path, wanted, shown)]
 
 
-def enum_errors(schema: Schema, value: JsonValue, path: str) -> Iterator[FieldError]:
-    if schema.enum and (value is None or not any(same(value, choice) for choice in schema.enum)):
-        yield not_supported(path, value, tuple(_choice(choice) for choice in schema.enum))
+def enum_errors(schema: Schema, value: JsonValue, path: str) -> list[FieldError]:
+    if not schema.enum or (value is not None and any(same(value, choice) for choice in schema.enum)):
+        return []
+    return [not_supported(path, value, tuple(_choice(choice) for choice in schema.enum))]
 
 
-def text_errors(schema: Schema, value: str, path: str) -> Iterator[FieldError]:
+def object_size_errors(schema: Schema, count: int, path: str) -> list[FieldError]:
+    if schema.min_properties is not None and count < schema.min_properties:
+        return [
+            invalid(path or _ROOT, count, f"{path} in body should have at least {schema.min_properties} properties")
+        ]
+    if schema.max_properties is not None and count > schema.max_properties:
+        return [_too_many(path, count, schema.max_properties)]
+    return []
+
+
+def list_size_errors(schema: Schema, count: int, path: str) -> list[FieldError]:
+    if schema.min_items is not None and count < schema.min_items:
+        return [invalid(path, count, f"{path} in body should have at least {schema.min_items} items")]
+    if schema.max_items is not None and count > schema.max_items:
+        return [_too_many(path, count, schema.max_items)]
+    return []
+
+
+def _text_errors(schema: Schema, value: str, path: str) -> list[FieldError]:
     """Length in characters, then pattern; the first that is wrong. And the format."""
+    errors: list[FieldError] = []
     if schema.max_length is not None and len(value) > schema.max_length:
         detail = f"may not be more than {schema.max_length} byte{'' if schema.max_length == 1 else 's'}"
-        yield FieldError(type=FieldErrorType.TOO_LONG, field=path, detail=detail)
+        errors.append(FieldError(type=FieldErrorType.TOO_LONG, field=path, detail=detail))
     elif schema.min_length is not None and len(value) < schema.min_length:
-        yield invalid(path, value, f"{path} in body should be at least {schema.min_length} chars long")
+        errors.append(invalid(path, value, f"{path} in body should be at least {schema.min_length} chars long"))
     elif schema.pattern is not None and not schema.pattern.occurs_in(value):
-        yield invalid(path, value, f"{path} in body should match '{schema.pattern.text}'")
+        errors.append(invalid(path, value, f"{path} in body should match '{schema.pattern.text}'"))
     if schema.format and not is_format(schema.format, value):
-        yield _wrong_type(path, schema.format, value)
+        errors.append(_wrong_type(path, schema.format, value))
+    return errors
 
 
-def number_errors(schema: Schema, value: float, path: str) -> Iterator[FieldError]:
+def _number_errors(schema: Schema, value: float, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
     if not _is_in_range(schema, value):
         named = f"with format {schema.format}" if schema.format else "(default format)"
-        yield invalid(_ROOT, "", f"Checked value must be of type {schema.type} {named} in {path}")
+        errors.append(invalid(_ROOT, "", f"Checked value must be of type {schema.type} {named} in {path}"))
     if schema.multiple_of is not None and not _is_multiple(value, schema.multiple_of):
-        yield invalid(path, value, f"{path} in body should be a multiple of {go_number(schema.multiple_of)}")
+        errors.append(invalid(path, value, f"{path} in body should be a multiple of {go_number(schema.multiple_of)}"))
     low, high = schema.minimum, schema.maximum
     if low is not None and (value <= low if schema.exclusive_minimum else value < low):
         words = "greater than" if schema.exclusive_minimum else "greater than or equal to"
-        yield invalid(path, value, f"{path} in body should be {words} {go_number(low)}")
+        errors.append(invalid(path, value, f"{path} in body should be {words} {go_number(low)}"))
     if high is not None and (value >= high if schema.exclusive_maximum else value > high):
         words = "less than" if schema.exclusive_maximum else "less than or equal to"
-        yield invalid(path, value, f"{path} in body should be {words} {go_number(high)}")
-
-
-def object_size_errors(schema: Schema, count: int, path: str) -> Iterator[FieldError]:
-    if schema.min_properties is not None and count < schema.min_properties:
-        yield invalid(path or _ROOT, count, f"{path} in body should have at least {schema.min_properties} properties")
-    if schema.max_properties is not None and count > schema.max_properties:
-        yield _too_many(path, count, schema.max_properties)
-
-
-def list_size_errors(schema: Schema, count: int, path: str) -> Iterator[FieldError]:
-    if schema.min_items is not None and count < schema.min_items:
-        yield invalid(path or _ROOT, count, f"{path} in body should have at least {schema.min_items} items")
-    if schema.max_items is not None and count > schema.max_items:
-        yield _too_many(path, count, schema.max_items)
+        errors.append(invalid(path, value, f"{path} in body should be {words} {go_number(high)}"))
+    return errors
 
 
 def _wrong_type(path: str, wanted: str, shown: str) -> FieldError:
@@ -119,18 +135,10 @@ def _is_integer(value: JsonValue) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63
 
 
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _type_name(value: JsonValue) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and not _is_integer(value):
         return "number"
     return _TYPE_NAMES.get(type(value), "object")
-
-
-def _is(kind: type, value: JsonValue) -> bool:
-    return isinstance(value, kind)
 
 
 _TYPE_NAMES: Mapping[type, str] = {
@@ -143,11 +151,11 @@ _TYPE_NAMES: Mapping[type, str] = {
     OpaqueJson: "object",
 }
 _TYPE_CHECKS: Mapping[str, Callable[[JsonValue], bool]] = {
-    "object": partial(_is, dict),
-    "array": partial(_is, list),
-    "string": partial(_is, str),
-    "boolean": partial(_is, bool),
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
     "integer": _is_integer,
-    "number": _is_number,
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
     "integer,string": lambda value: isinstance(value, str) or _is_integer(value),
 }

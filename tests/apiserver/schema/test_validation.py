@@ -188,6 +188,12 @@ def test_every_error_is_told_and_a_hundred_are_enough():
     assert len(errors_of(list_of(WHOLE), ["a"] * 500)) == 100
 
 
+def test_of_an_object_of_the_wrong_size_nothing_else_is_told():
+    node = {"type": "object", "additionalProperties": WHOLE, "maxProperties": 1}
+
+    assert errors_of(node, {"a": "b", "c": "d"}) == ["x: Too many: 2: must have at most 1 item"]
+
+
 def test_an_update_may_keep_what_was_wrong_and_may_not_add_to_it():
     node = object_of(a={**WHOLE, "maximum": 1}, b=WHOLE)
 
