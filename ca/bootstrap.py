@@ -20,13 +20,13 @@ from ca.ambient import Clock, Entropy, epoch_seconds, random_id
 from ca.audit import Action, audit_event
 from ca.callers import Caller
 from ca.calls import Call
-from ca.data_directory import read_private_file, write_private_file
+from ca.data_directory import write_private_file
 from ca.errors import AuthorityMismatch
 from ca.keys import KeyFiles
 from ca.policy import default_policy
 from ca.settings import ServeSettings
 from certs.chains import verify_chain
-from certs.errors import CertsError, PassphraseRequired
+from certs.errors import CertsError
 from certs.inspection import verify_issued
 from certs.issuers import Issuer
 from certs.keys import KeyFactory, PrivateKey, key_type_of, subject_public_key_info, verify_key_pair
@@ -39,7 +39,6 @@ from certs.templates import CertificateTemplate, validity
 from store.authorities import Authorities
 from store.records import AuditEvent, AuthorityRecord
 
-_PASSPHRASE_OCTETS = 24
 _CALL = Call(caller=Caller.local(), id="bootstrap")
 
 _log = structlog.get_logger("chancery.bootstrap")
@@ -62,22 +61,6 @@ class BroughtHierarchy:
 
 
 _Founding = tuple[Literal["root", "intermediate"], Pair, Action]
-
-
-def ensure_passphrase(settings: ServeSettings, entropy: Entropy) -> bytes:
-    """Reads the passphrase of the CA keys; where no file was named and there is neither one nor a key, makes one.
-
-    Raises KeyFileMissing, LooseFileMode, PassphraseRequired.
-    """
-    path = settings.passphrase_file
-    named = settings.storage.passphrase_file is not None
-    if not named and not path.exists() and not _has_keys(settings):
-        write_private_file(path, entropy(_PASSPHRASE_OCTETS).hex().encode() + b"\n")
-        _log.warning("made a passphrase beside the keys; keep it elsewhere in production", path=str(path))
-    passphrase = read_private_file(path, group_may_read=named).strip(b"\r\n")
-    if not passphrase:
-        raise PassphraseRequired(f"{path} is empty; put the passphrase of the CA keys into it")
-    return passphrase
 
 
 def keys_directory(settings: ServeSettings) -> Path:
@@ -194,11 +177,6 @@ class HierarchyFounder:
         )
         _log.info("authority", action=action.value, id=authority_id, subject=record.subject)
         return record, event
-
-
-def _has_keys(settings: ServeSettings) -> bool:
-    directory = keys_directory(settings)
-    return directory.is_dir() and any(directory.iterdir())
 
 
 def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:

@@ -17,7 +17,8 @@
     │   └── Overloaded    ShuttingDown
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
-    │   └── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
+    │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
+    │   └── PassphraseLost
     └── Internal                   ours; the text is withheld at the edges
 
 - Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.statuses` and `ca.web.problems` map classes to them.
@@ -205,6 +206,12 @@ class LooseFileMode(Misconfigured):
 
 class KeyFileMissing(Misconfigured):
     reason = "KEY_FILE_MISSING"
+
+
+class PassphraseLost(KeyFileMissing):
+    """There are keys, and nothing to open them with where it should be."""
+
+    reason = "PASSPHRASE_LOST"
 
 
 class AuthorityMismatch(Misconfigured):

@@ -48,6 +48,11 @@ class KeyFiles:
         return self._directory / f"{authority_id}.pem"
 
 
+def has_key_files(directory: Path) -> bool:
+    """Whether anything lies where `KeyFiles` puts keys."""
+    return directory.is_dir() and any(directory.iterdir())
+
+
 class SealingKey:
     """Seals and opens the private keys that wait to be fetched."""
 
@@ -91,4 +96,6 @@ def _unwrap(wrapped: bytes, passphrase: bytes) -> bytes:
             nonce, wrapped[_SALT_OCTETS + _NONCE_OCTETS :], b"sealing key"
         )
     except InvalidTag as err:
-        raise WrongPassphrase("the passphrase does not open the sealing key; check the passphrase file") from err
+        raise WrongPassphrase(
+            "the passphrase does not open the sealing key; give the one that it was wrapped under"
+        ) from err

@@ -11,12 +11,13 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from ca.ambient import Clock, Entropy
+from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets
 from ca.authority import Authority
-from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_passphrase, ensure_policy, keys_directory
+from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_policy, keys_directory
 from ca.data_directory import DataDirectory
 from ca.issuers import Issuers
-from ca.keys import KeyFiles, SealingKey
+from ca.keys import KeyFiles, SealingKey, has_key_files
+from ca.passphrase import ensure_passphrase
 from ca.policy_file import PolicyFile
 from ca.revocations import Revocations
 from ca.settings import ServeSettings
@@ -54,6 +55,8 @@ class Office:
     clock: Clock
     entropy: Entropy
     key_factory: KeyFactory
+    passphrase_source: str
+    """Where the passphrase of the CA keys came from, for people."""
     founded: bool
     """Whether this opening made or imported the hierarchy."""
 
@@ -76,12 +79,21 @@ def open_office(
     entropy: Entropy,
     key_factory: KeyFactory,
     brought: BroughtHierarchy | None = None,
+    secrets: Secrets = NO_SECRETS,
 ) -> Iterator[Office]:
-    """Raises Misconfigured leaves, StorageFault leaves, WrongPassphrase."""
+    """Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
     with DataDirectory.open(settings.data_directory, create=True):
         database = open_database(settings.database_url)
         try:
-            yield _compose(settings, database, clock=clock, entropy=entropy, key_factory=key_factory, brought=brought)
+            yield _compose(
+                settings,
+                database,
+                clock=clock,
+                entropy=entropy,
+                key_factory=key_factory,
+                brought=brought,
+                secrets=secrets,
+            )
         finally:
             database.close()
 
@@ -115,13 +127,16 @@ def _compose(
     entropy: Entropy,
     key_factory: KeyFactory,
     brought: BroughtHierarchy | None,
+    secrets: Secrets,
 ) -> Office:
-    passphrase = ensure_passphrase(settings, entropy)
+    kept = has_key_files(keys_directory(settings))
+    passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)
     ensure_policy(settings)
     policy = PolicyFile(settings.policy_file)
-    keys = KeyFiles(keys_directory(settings), passphrase, entropy)
+    keys = KeyFiles(keys_directory(settings), passphrase.octets, entropy)
     authorities = Authorities(database)
-    sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase, entropy)
+    with passphrase.opening():
+        sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase.octets, entropy)
     founder = HierarchyFounder(
         authorities=authorities, keys=keys, settings=settings, clock=clock, entropy=entropy, key_factory=key_factory
     )
@@ -155,5 +170,6 @@ def _compose(
         clock=clock,
         entropy=entropy,
         key_factory=key_factory,
+        passphrase_source=passphrase.source,
         founded=founded,
     )

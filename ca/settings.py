@@ -33,7 +33,8 @@ class Storage:
     )
     passphrase_file: Path | None = setting(
         None,
-        "File that holds the passphrase of the CA keys. Empty: `passphrase` in the data directory, made by the first start.",
+        "File that holds the passphrase of the CA keys. Empty: the variable CHANCERY_PASSPHRASE, if it is set; else `passphrase` "
+        "in the data directory, made by the first start.",
     )
 
 

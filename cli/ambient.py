@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ca.ambient import Secrets
 from ca.transport import FORCE_TLS_1_3
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ def make_key(key_type: "KeyType") -> "PrivateKey":
 def environment(name: str) -> str | None:
     """The variable's value; None where it is unset or empty."""
     return os.environ.get(name) or None
+
+
+def secrets() -> Secrets:
+    """What the environment holds for the authority."""
+    return Secrets(passphrase=_octets("CHANCERY_PASSPHRASE"))
+
+
+def _octets(name: str) -> bytes | None:
+    value = environment(name)
+    return os.fsencode(value) if value is not None else None
 
 
 def home() -> Path:

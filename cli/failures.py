@@ -33,6 +33,11 @@ _HINTS: Mapping[str, str] = {
     "STORE_FULL": "free some space; the server goes on by itself",
     "STORAGE_FULL": "free some space and run the command again",
     "NOT_INITIALISED": "run: ca-cli init",
+    "PASSPHRASE_LOST": (
+        "name its file with --passphrase-file, or set CHANCERY_PASSPHRASE; nobody can open the keys without it: if it is lost "
+        "for good, restore a backup or make a new authority"
+    ),
+    "WRONG_PASSPHRASE": "it must be the same to the last octet, but for a line break at the end of a file",
 }
 
 

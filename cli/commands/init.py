@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Examples:
   ca-cli init
   ca-cli init --trust-domain example.com --key-type ec-p384
+  ca-cli init --passphrase-file /run/secrets/chancery/passphrase
   ca-cli init --root-cert root.pem --root-key root.key --root-key-passphrase-file pass
   ca-cli init --root-cert root.pem --issuer-cert ca.pem --issuer-key ca.key   (the root's key stays offline)
   ca-cli init --new-administrator --identity ./alice --administrator alice""",
@@ -75,8 +76,8 @@ def command(
 ) -> None:
     """Make an authority: root, issuing CA, policy, and the identity of its administrator.
 
-    Nothing that exists is made anew. Keys are encrypted under a passphrase: that of --passphrase-file, or one that is made
-    beside them. `serve` runs what `init` made.
+    Nothing that exists is made anew. Keys are encrypted under a passphrase: that of --passphrase-file, or of the variable
+    CHANCERY_PASSPHRASE, or one that is made beside them. `serve` runs what `init` made.
     """
     from ca.office import open_office
     from cli.logs import configure_logs
@@ -90,7 +91,12 @@ def command(
         _brought_pair("issuer", issuer_cert, issuer_key, issuer_key_passphrase_file),
     )
     with open_office(
-        settings, clock=ambient.clock, entropy=ambient.entropy, key_factory=ambient.make_key, brought=brought
+        settings,
+        clock=ambient.clock,
+        entropy=ambient.entropy,
+        key_factory=ambient.make_key,
+        brought=brought,
+        secrets=ambient.secrets(),
     ) as office:
         if not new_administrator and _is_finished(office):
             raise AlreadyInitialised(
@@ -125,7 +131,7 @@ def _show(office: "Office", settings: ServeSettings, directory: Path, output: Ou
             *(("root sha256", fingerprint) for fingerprint in fingerprints),
             ("issuer", f"{issuer.certificate.subject.rfc4514_string()}, until {instant(issuer.not_after)}"),
             ("policy", str(settings.policy_file)),
-            ("passphrase", str(settings.passphrase_file)),
+            ("passphrase", office.passphrase_source),
             ("administrator", f"{directory}, until {instant(leaf.not_valid_after_utc)}"),
             ("next", "ca-cli serve"),
         ],

@@ -29,7 +29,8 @@ GROUPS = ("storage", "listeners", "hierarchy", "issuance", "observability")
 Examples:
   ca-cli serve
   ca-cli serve --listen-address 0.0.0.0 --advertised-names ca.example.com
-  ca-cli serve --config /etc/chancery.yaml""",
+  ca-cli serve --config /etc/chancery.yaml
+  ca-cli serve --passphrase-file /run/secrets/chancery/passphrase   (or with CHANCERY_PASSPHRASE set)""",
 )
 @settings_options(groups=GROUPS)
 @click.option(
@@ -50,7 +51,13 @@ def command(administrator_identity: Path | None, **given: object) -> None:
     from cli.logs import configure_logs
 
     configure_logs(log_format=settings.observability.log_format, log_level=settings.observability.log_level)
-    with open_office(settings, clock=ambient.clock, entropy=ambient.entropy, key_factory=ambient.make_key) as office:
+    with open_office(
+        settings,
+        clock=ambient.clock,
+        entropy=ambient.entropy,
+        key_factory=ambient.make_key,
+        secrets=ambient.secrets(),
+    ) as office:
         if office.founded:
             write_administrator(office, administrator_identity or ambient.home() / "identity", replace=False)
         _run(office, settings)

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ca.ambient import NO_SECRETS, Secrets
 from ca.bootstrap import BroughtHierarchy
 from ca.callers import Caller
 from ca.calls import Call
@@ -56,13 +57,16 @@ class Premises:
     entropy: CountedEntropy = field(default_factory=CountedEntropy)
 
     @contextlib.contextmanager
-    def open(self, *, brought: BroughtHierarchy | None = None, **settings: object) -> Iterator[Office]:
+    def open(
+        self, *, brought: BroughtHierarchy | None = None, secrets: Secrets = NO_SECRETS, **settings: object
+    ) -> Iterator[Office]:
         with open_office(
             ServeSettings.from_mapping({"data_directory": self.directory, **settings}),
             clock=self.clock,
             entropy=self.entropy,
             key_factory=generate_private_key,
             brought=brought,
+            secrets=secrets,
         ) as office:
             yield office
 

@@ -278,7 +278,7 @@ def test_strangers_key_in_place_of_the_issuers_stops_the_start(premises: Premise
 def test_wrong_passphrase_stops_the_start(premises: Premises) -> None:
     (premises.directory / "passphrase").write_bytes(b"another\n")
 
-    with pytest.raises(WrongPassphrase, match="passphrase file"), premises.open():
+    with pytest.raises(WrongPassphrase, match=str(premises.directory / "passphrase")), premises.open():
         pass
 
 

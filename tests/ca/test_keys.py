@@ -66,7 +66,7 @@ def test_first_sealing_key_counts_for_all() -> None:
     second = SealingKey.adopt(keep, b"passphrase", entropy)
 
     assert second.open(first.seal(b"secret", subject_id=ID), subject_id=ID) == b"secret"
-    with pytest.raises(WrongPassphrase, match="passphrase file"):
+    with pytest.raises(WrongPassphrase, match="does not open the sealing key"):
         SealingKey.adopt(keep, b"another", entropy)
 
 

@@ -187,6 +187,27 @@ def test_second_server_on_one_directory_is_refused(program: Program) -> None:
     assert "another process uses" in outcome.errors
 
 
+def test_lost_and_wrong_passphrases_are_told_in_one_line_and_a_hint(program: Program) -> None:
+    (program.home / "ca" / "passphrase").unlink()
+    lost = program("serve")
+    wrong = program("serve", CHANCERY_PASSPHRASE="correct horse")
+
+    assert (lost.status, wrong.status) == (7, 4)
+    assert [line.partition(" ")[0] for line in lost.errors.splitlines()] == ["ca-cli:", "hint:"]
+    assert "--passphrase-file" in lost.errors
+    assert [line.partition(" ")[0] for line in wrong.errors.splitlines()] == ["ca-cli:", "hint:"]
+    assert "CHANCERY_PASSPHRASE does not open" in wrong.errors
+    assert "horse" not in wrong.errors
+
+
+def test_authority_is_made_under_a_passphrase_of_the_environment(lone_cli: Program) -> None:
+    made = lone_cli.succeed("init", "-o", "table", CHANCERY_PASSPHRASE="correct horse")
+
+    assert "CHANCERY_PASSPHRASE" in made
+    assert "horse" not in made
+    assert not (lone_cli.home / "ca" / "passphrase").exists()
+
+
 def test_loose_modes_and_a_wrong_passphrase_stop_the_start(program: Program) -> None:
     directory = program.home / "ca"
     passphrase = directory / "passphrase"
