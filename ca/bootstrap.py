@@ -22,7 +22,7 @@ from ca.callers import Caller
 from ca.calls import Call
 from ca.data_directory import write_private_file
 from ca.errors import AuthorityMismatch
-from ca.keys import KeyFiles
+from ca.keys import AuthorityKeys
 from ca.policy import default_policy
 from ca.settings import ServeSettings
 from certs.chains import verify_chain
@@ -79,7 +79,7 @@ class HierarchyFounder:
     """Makes or imports root and issuing CA where the store has none."""
 
     authorities: Authorities
-    keys: KeyFiles
+    keys: AuthorityKeys
     settings: ServeSettings
     clock: Clock
     entropy: Entropy

@@ -11,7 +11,7 @@ from datetime import datetime
 from cryptography import x509
 
 from ca.hierarchy import Hierarchy, IssuingAuthority, TrustBundle
-from ca.keys import KeyFiles
+from ca.keys import AuthorityKeys
 from certs.keys import KeyFactory, PrivateKey
 from store.authorities import Authorities
 from store.records import AuthorityRecord
@@ -20,7 +20,7 @@ from store.records import AuthorityRecord
 class Issuers:
     """Thread-safe. Raises, where it is made and in `refresh`, AuthorityMismatch, errors of the keys and of the store."""
 
-    def __init__(self, authorities: Authorities, keys: KeyFiles, key_factory: KeyFactory) -> None:
+    def __init__(self, authorities: Authorities, keys: AuthorityKeys, key_factory: KeyFactory) -> None:
         self._authorities = authorities
         self._keys = keys
         self._key_factory = key_factory

@@ -1,36 +1,55 @@
-"""Keys at rest: CA keys as encrypted PKCS#8 files, and the sealing of keys that the server made for others.
+"""Keys at rest: CA keys as encrypted PKCS#8, and the sealing of keys that the server made for others.
 
 - A CA key never touches a disk unencrypted: PBES2 with scrypt and AES-256 under the operator's passphrase.
+- They lie in files beside SQLite, and in the database where that is PostgreSQL: replicas share it, but no disk.
 - Keys made for others are sealed with AES-256-GCM under one sealing key, which itself is kept wrapped under the passphrase.
   The certificate's identifier is authenticated with the box: a box moved to another row does not open.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ca.ambient import Entropy
 from ca.data_directory import read_private_file, write_private_file
-from ca.errors import Internal
+from ca.errors import Internal, KeyFileMissing
 from certs.errors import PassphraseRequired, WrongPassphrase
 from certs.keys import PrivateKey, encrypt_private_key, load_private_key
+from store.database import Database
+from store.errors import NotFound
+from store.keys_at_rest import KeysAtRest
 
 _NONCE_OCTETS = 12
 _SALT_OCTETS = 16
 _SCRYPT_COST = 2**15  # 32 MiB and about 0.1 s: once per start
 
 
+class AuthorityKeys(Protocol):
+    """The keys of root and issuing CAs, by the id of their authority."""
+
+    def put(self, authority_id: str, key: PrivateKey) -> None:
+        """Durable once it returns; replaces what is there."""
+
+    def get(self, authority_id: str) -> PrivateKey:
+        """Raises KeyFileMissing, LooseFileMode, WrongPassphrase."""
+
+    def has(self, authority_id: str) -> bool:
+        """Whether `get` would find one."""
+
+    def ids(self) -> Sequence[str]:
+        """All there are."""
+
+
 class KeyFiles:
     """CA keys in a directory, one file for each authority, all under one passphrase."""
 
     def __init__(self, directory: Path, passphrase: bytes, entropy: Entropy) -> None:
-        if not passphrase:
-            raise PassphraseRequired("the passphrase of the CA keys is empty; put one into the passphrase file")
         self._directory = directory
-        self._passphrase = passphrase
+        self._passphrase = _verified(passphrase)
         self._entropy = entropy
 
     def put(self, authority_id: str, key: PrivateKey) -> None:
@@ -44,13 +63,60 @@ class KeyFiles:
     def has(self, authority_id: str) -> bool:
         return self._path(authority_id).exists()
 
+    def ids(self) -> Sequence[str]:
+        return sorted(path.stem for path in self._directory.glob("*.pem"))
+
     def _path(self, authority_id: str) -> Path:
         return self._directory / f"{authority_id}.pem"
 
 
-def has_key_files(directory: Path) -> bool:
-    """Whether anything lies where `KeyFiles` puts keys."""
-    return directory.is_dir() and any(directory.iterdir())
+class KeyRows:
+    """CA keys in the database, all under one passphrase."""
+
+    def __init__(self, rows: KeysAtRest, passphrase: bytes, entropy: Entropy) -> None:
+        self._rows = rows
+        self._passphrase = _verified(passphrase)
+        self._entropy = entropy
+
+    def put(self, authority_id: str, key: PrivateKey) -> None:
+        """Durable once it returns."""
+        self._rows.put(authority_id, encrypt_private_key(key, self._passphrase, entropy=self._entropy))
+
+    def get(self, authority_id: str) -> PrivateKey:
+        """Raises KeyFileMissing, WrongPassphrase."""
+        try:
+            return load_private_key(self._rows.get(authority_id), self._passphrase)
+        except NotFound as err:
+            raise KeyFileMissing(
+                f"the key of authority {authority_id} is not in the database; restore it from your backup"
+            ) from err
+
+    def has(self, authority_id: str) -> bool:
+        return authority_id in self._rows.ids()
+
+    def ids(self) -> Sequence[str]:
+        return self._rows.ids()
+
+    def adopt(self, directory: Path) -> None:
+        """Takes over key files that an earlier release left there; they stay where they are."""
+        known = self.ids()
+        for path in sorted(directory.glob("*.pem")):
+            if path.stem not in known:
+                self._rows.put(path.stem, read_private_file(path))
+
+
+def is_anything_kept(directory: Path, rows: KeysAtRest) -> bool:
+    """Whether a passphrase is in use: there are key files in `directory`, or something is wrapped in the database."""
+    return any(directory.glob("*.pem")) or rows.sealing_key() is not None
+
+
+def open_keys(directory: Path, database: Database, passphrase: bytes, entropy: Entropy) -> AuthorityKeys:
+    """Where this database's authorities have their keys."""
+    if database.dialect == "sqlite":
+        return KeyFiles(directory, passphrase, entropy)
+    rows = KeyRows(KeysAtRest(database), passphrase, entropy)
+    rows.adopt(directory)
+    return rows
 
 
 class SealingKey:
@@ -78,6 +144,12 @@ class SealingKey:
             return self._cipher.decrypt(box[:_NONCE_OCTETS], box[_NONCE_OCTETS:], subject_id.encode())
         except InvalidTag as err:
             raise Internal(f"the sealed key of {subject_id} does not open") from err
+
+
+def _verified(passphrase: bytes) -> bytes:
+    if not passphrase:
+        raise PassphraseRequired("the passphrase of the CA keys is empty; put one into the passphrase file")
+    return passphrase
 
 
 def _wrapping_cipher(passphrase: bytes, salt: bytes) -> AESGCM:

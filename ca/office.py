@@ -16,7 +16,7 @@ from ca.authority import Authority
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_policy, keys_directory
 from ca.data_directory import DataDirectory
 from ca.issuers import Issuers
-from ca.keys import KeyFiles, SealingKey, has_key_files
+from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
 from ca.policy_file import PolicyFile
 from ca.revocations import Revocations
@@ -29,6 +29,7 @@ from store.audit import AuditTrail
 from store.authorities import Authorities
 from store.database import Database, open_database
 from store.inventory import Inventory
+from store.keys_at_rest import KeysAtRest
 from store.private_keys import PrivateKeys
 from store.tokens import Tokens
 
@@ -129,11 +130,12 @@ def _compose(
     brought: BroughtHierarchy | None,
     secrets: Secrets,
 ) -> Office:
-    kept = has_key_files(keys_directory(settings))
+    directory = keys_directory(settings)
+    kept = is_anything_kept(directory, KeysAtRest(database))
     passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)
     ensure_policy(settings)
     policy = PolicyFile(settings.policy_file)
-    keys = KeyFiles(keys_directory(settings), passphrase.octets, entropy)
+    keys = open_keys(directory, database, passphrase.octets, entropy)
     authorities = Authorities(database)
     with passphrase.opening():
         sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase.octets, entropy)

@@ -164,6 +164,14 @@ sealing_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
+authority_keys = Table(
+    "authority_keys",
+    metadata,
+    Column("authority_id", Text, primary_key=True),
+    Column("encrypted", LargeBinary, nullable=False),
+)
+"""Encrypted PKCS#8; empty with SQLite, beside which keys lie in files."""
+
 crl_numbers = Table(
     "crl_numbers",
     metadata,
