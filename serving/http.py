@@ -112,12 +112,14 @@ class HttpListener:
 
 
 class _ServerLog:
-    """What aiohttp logs. Anyone can send what is no request: that is no error of ours, and not worth a trace."""
+    """What aiohttp logs. Anyone can send what is no request, or go without the answer: no error of ours, and not worth a trace."""
 
     @staticmethod
     def exception(message: str, *args: object, exc_info: object = None) -> None:
         if isinstance(exc_info, HttpProcessingError):
             _log.debug("a caller sent what is no HTTP request", error=exc_info.message.partition("\n")[0])
+        elif isinstance(exc_info, ConnectionError):
+            _log.debug("a caller was gone, or cut off, before it had its answer")
         else:
             _log.exception(message, *args, exc_info=exc_info)
 

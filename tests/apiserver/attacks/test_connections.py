@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.apiserver.attacks.sockets import connect, document_of, plain_connection, status_codes
-from tests.apiserver.client import WARDLE, flunder, in_background
+from tests.apiserver.client import REPORTS, WARDLE, eventually, flunder, in_background, report
 from tests.apiserver.server import running_api_server
 
 FLUNDERS = f"{WARDLE}/namespaces/connections/flunders"
@@ -170,6 +170,33 @@ def test_a_body_that_trickles_is_cut_off_by_the_deadline_of_requests(tmp_path):
             feeding.join(30)
         assert answer.startswith(b"HTTP/1.1 504 ")
         assert server.client().get(f"{FLUNDERS}/trickled").status == 404
+
+
+@pytest.mark.slow
+def test_a_caller_that_does_not_read_its_answer_is_cut_off_by_the_deadline_of_requests(tmp_path):
+    path = f"{REPORTS}/namespaces/unread/policyreports"
+    with running_api_server(tmp_path / "data", request_timeout="2s", max_requests_inflight=4) as server:
+        client = server.client("reader", "readers")
+        for number in range(4):
+            large = report(f"r{number}", scope={"kind": "Pod", "name": "x" * (4 << 20)})
+            assert server.client().create(path, large).status == 201
+        with contextlib.ExitStack() as stack:
+            for _ in range(12):
+                deaf = stack.enter_context(contextlib.closing(connect(server)))
+                deaf.send(f"GET {path} HTTP/1.1\r\n{HOST}\r\n".encode())
+                assert deaf.socket.recv(12) == b"HTTP/1.1 200"
+            assert client.get("/livez").status == 200
+            eventually(lambda: _under_way(server) == 1, 20)  # the one that asks
+
+
+def _under_way(server) -> int:
+    """As members of system:masters, whose requests are counted apart."""
+    (line,) = [
+        line
+        for line in server.client().get("/metrics").octets.decode().splitlines()
+        if line.startswith('apiserver_current_inflight_requests{request_kind="exempt"}')
+    ]
+    return int(float(line.rpartition(" ")[2]))
 
 
 def _is_closed(connection: socket.socket) -> bool:
