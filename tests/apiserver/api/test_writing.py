@@ -161,6 +161,16 @@ def test_update_that_changes_nothing_changes_no_version(api, flunders):
     assert answer.document["metadata"]["resourceVersion"] == document["metadata"]["resourceVersion"]
 
 
+def test_what_changes_nothing_is_told_to_no_watcher(api, flunders):
+    document = api.create(flunders, flunder("a")).document
+    with api.watch(flunders, resourceVersion=document["metadata"]["resourceVersion"]) as watch:
+        api.put(f"{flunders}/a", document)
+        api.patch(f"{flunders}/a", {"spec": document["spec"]})
+        api.create(flunders, flunder("b"))
+
+        assert watch.next()["object"]["metadata"]["name"] == "b"
+
+
 def test_immutable_metadata_stays(api, flunders):
     document = api.create(flunders, flunder("a")).document
     document["metadata"]["creationTimestamp"] = "2001-01-01T00:00:00Z"
@@ -380,8 +390,28 @@ def test_apply_conflicts_name_the_owner_and_yield_to_force(api, flunders):
 def test_apply_needs_a_manager(api, flunders):
     answer = api.patch(f"{flunders}/a", flunder("a"), kind="apply-patch+yaml")
 
-    assert answer.status == 422
+    assert (answer.status, answer.causes[0]["reason"]) == (422, "FieldValueRequired")
     assert "is required for apply patch" in answer.message
+
+
+def test_force_is_for_apply_alone(api, flunders):
+    api.create(flunders, flunder("a"))
+
+    answer = api.patch(f"{flunders}/a", {"spec": {"reference": "z"}}, force="true")
+
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    assert answer.causes[0]["field"] == "force"
+    assert "may not be specified for non-apply patch" in answer.message
+
+
+def test_apply_conflict_with_an_update_tells_its_version(api, flunders):
+    api.create(flunders, flunder("a"), fieldManager="curl")
+
+    answer = api.apply(f"{flunders}/a", flunder("a", spec={"reference": "other"}), manager="second")
+
+    assert answer.message == (
+        'Apply failed with 1 conflict: conflict with "curl" using wardle.example.com/v1alpha1: .spec.reference'
+    )
 
 
 def test_updates_are_managed_under_the_user_agent(api, flunders):

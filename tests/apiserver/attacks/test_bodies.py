@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
 from tests.apiserver.attacks.sockets import document_of, status_codes
-from tests.apiserver.client import REPORTS, WARDLE, flunder, report
+from tests.apiserver.client import REPORTS, WARDLE, flunder, in_background, report
 
 FLUNDERS = f"{WARDLE}/namespaces/bodies/flunders"
 REPORTS_HERE = f"{REPORTS}/namespaces/bodies/policyreports"
@@ -72,6 +73,26 @@ def test_packed_bodies_are_not_unpacked(server, api):
     answer = api.request("POST", FLUNDERS, bomb, headers={"Content-Encoding": "gzip"})
 
     assert (answer.status, answer.reason) == (415, "UnsupportedMediaType")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [201, 413])
+def test_gigantic_json_holds_up_nobody(server, api, bystander, namespace, status):
+    """Just within what a report may be, of very many small parts; and four times as much."""
+    results = [{"policy": f"p{number}", "result": "pass"} for number in range(400_000 if status == 201 else 1_600_000)]
+    octets = json.dumps(report("gigantic", results=results)).encode()
+    path = f"{REPORTS}/namespaces/{namespace}/policyreports"
+    answers = []
+    writers = [in_background(lambda: answers.append(api.request("POST", path, octets))) for _ in range(2)]
+    longest = 0.0
+    while any(writer.is_alive() for writer in writers):
+        begun = time.monotonic()
+        assert bystander.get(FLUNDERS, limit=1).status == 200
+        longest = max(longest, time.monotonic() - begun)
+
+    assert {answer.status for answer in answers} <= {status, 409}
+    assert {answer.document["kind"] for answer in answers} <= {"PolicyReport", "Status"}
+    assert longest < 3
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(server, raw):

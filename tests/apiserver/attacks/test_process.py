@@ -151,6 +151,8 @@ def _verify_refusal(refused) -> None:
     assert refused.document["kind"] == "Status"
     assert "disk" in refused.message
     assert "Traceback" not in refused.message
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.document["details"]["retryAfterSeconds"] == 1
 
 
 def _verify_life(server: ServingApi, api: ApiClient) -> None:
