@@ -13,6 +13,7 @@ from store.records import AuditEvent
 class Action(StrEnum):
     AUTHORITY_CREATE = "authority.create"
     AUTHORITY_IMPORT = "authority.import"
+    AUTHORITY_CHANGE = "authority.change"
     CERTIFICATE_ISSUE = "certificate.issue"
     CERTIFICATE_RENEW = "certificate.renew"
     CERTIFICATE_REVOKE = "certificate.revoke"
@@ -21,6 +22,9 @@ class Action(StrEnum):
     TOKEN_DELETE = "token.delete"  # noqa: S105 - an action's name
     REQUEST_DENY = "request.deny"
     POLICY_LOAD = "policy.load"
+    ROTATION_BEGIN = "rotation.begin"
+    ROTATION_ADVANCE = "rotation.advance"
+    ROTATION_ABORT = "rotation.abort"
 
 
 def audit_event(action: Action, call: Call, *, at: datetime, subject_id: str = "", **details: object) -> AuditEvent:

@@ -10,14 +10,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
-import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from ca.ambient import Clock, Entropy, epoch_seconds, random_id
-from ca.audit import Action, audit_event
+from ca.audit import Action
+from ca.authority_making import AuthorityMaker, Pair
 from ca.callers import Caller
 from ca.calls import Call
 from ca.data_directory import write_private_file
@@ -27,29 +24,12 @@ from ca.policy import default_policy
 from ca.settings import ServeSettings
 from certs.chains import verify_chain
 from certs.errors import CertsError
-from certs.inspection import verify_issued
-from certs.issuers import Issuer
-from certs.keys import KeyFactory, PrivateKey, key_type_of, subject_public_key_info, verify_key_pair
-from certs.lint import Linter, verify_rules
-from certs.names import SubjectAlternativeNames, SubjectName
+from certs.keys import verify_key_pair
 from certs.profiles import PROFILES
-from certs.serials import Serial
-from certs.signing import self_sign, sign_with_builder
-from certs.templates import CertificateTemplate, validity
 from store.authorities import Authorities
-from store.records import AuditEvent, AuthorityRecord
+from store.records import AuthorityProfile
 
 _CALL = Call(caller=Caller.local(), id="bootstrap")
-
-_log = structlog.get_logger("chancery.bootstrap")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """A CA certificate and its key; the key is None where it stays elsewhere."""
-
-    certificate: x509.Certificate
-    private_key: PrivateKey | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +40,7 @@ class BroughtHierarchy:
     issuer: Pair | None = None
 
 
-_Founding = tuple[Literal["root", "intermediate"], Pair, Action]
+_Founding = tuple[AuthorityProfile, Pair, Action]
 
 
 def keys_directory(settings: ServeSettings) -> Path:
@@ -80,103 +60,34 @@ class HierarchyFounder:
 
     authorities: Authorities
     keys: AuthorityKeys
-    settings: ServeSettings
-    clock: Clock
-    entropy: Entropy
-    key_factory: KeyFactory
+    maker: AuthorityMaker
 
     def ensure(self, brought: BroughtHierarchy | None = None) -> bool:
         """Returns whether anything was made or imported. Raises AuthorityMismatch and errors of `certs` and `store`."""
         if self.authorities.list():
             return False
         if brought is not None:
-            _verify_brought(brought, self.clock())
-        acts = [self._keep(*one) for one in (self._made() if brought is None else self._taken_over(brought))]
+            _verify_brought(brought, self.maker.clock())
+        acts = [
+            self.maker.put_away(profile, pair, self.keys, action, _CALL)
+            for profile, pair, action in (self._made() if brought is None else self._taken_over(brought))
+        ]
         records = [record for record, _event in acts]
         kept = self.authorities.establish(records, [event for _record, event in acts])
         return records[0].id in {record.id for record in kept}
 
     def _made(self) -> tuple[_Founding, _Founding]:
-        root = self._make_root()
+        root = self.maker.make_root()
         return (
             ("root", root, Action.AUTHORITY_CREATE),
-            ("intermediate", self._make_issuer(root), Action.AUTHORITY_CREATE),
+            ("intermediate", self.maker.make_issuer(root), Action.AUTHORITY_CREATE),
         )
 
     def _taken_over(self, brought: BroughtHierarchy) -> tuple[_Founding, _Founding]:
         issuer, act = brought.issuer, Action.AUTHORITY_IMPORT
         if issuer is None:
-            issuer, act = self._make_issuer(brought.root), Action.AUTHORITY_CREATE
+            issuer, act = self.maker.make_issuer(brought.root), Action.AUTHORITY_CREATE
         return ("root", brought.root, Action.AUTHORITY_IMPORT), ("intermediate", issuer, act)
-
-    def _make_root(self) -> Pair:
-        template, key = self._template(
-            "root", self.settings.hierarchy.root_common_name, validity(PROFILES["root"], self.clock())
-        )
-        der = self_sign(template, key)
-        certificate = x509.load_der_x509_certificate(der)
-        verify_rules(certificate)
-        verify_issued(der, template=template, issuer=Issuer(certificate=certificate, private_key=key))
-        return Pair(certificate=certificate, private_key=key)
-
-    def _make_issuer(self, root: Pair) -> Pair:
-        issuer = _issuer(root)
-        window = validity(
-            PROFILES["intermediate"], self.clock(), None, issuer.not_after, issuer_not_before=issuer.not_before
-        )
-        template, key = self._template("intermediate", self.settings.hierarchy.issuer_common_name, window)
-        Linter(issuer, self.key_factory).verify(template)
-        der = sign_with_builder(issuer, template)
-        verify_issued(der, template=template, issuer=issuer)
-        return Pair(certificate=x509.load_der_x509_certificate(der), private_key=key)
-
-    def _template(
-        self, profile: str, common_name: str, window: tuple[datetime, datetime]
-    ) -> tuple[CertificateTemplate, PrivateKey]:
-        key = self.key_factory(self.settings.hierarchy.key_type)
-        authority_tag = self.entropy(4).hex()  # one DN for each key: path building goes by name
-        template = CertificateTemplate(
-            profile=PROFILES[profile],
-            serial=Serial.mint(self.clock(), self.entropy),
-            subject=SubjectName(common_name=f"{common_name} {authority_tag}", organizations=("Chancery",)),
-            names=SubjectAlternativeNames(),
-            public_key=key.public_key(),
-            public_key_info=subject_public_key_info(key.public_key()),
-            not_before=window[0],
-            not_after=window[1],
-        )
-        return template, key
-
-    def _keep(
-        self, profile: Literal["root", "intermediate"], pair: Pair, action: Action
-    ) -> tuple[AuthorityRecord, AuditEvent]:
-        """Puts the key on disk; returns what is to be recorded."""
-        certificate = pair.certificate
-        now = self.clock()
-        authority_id = random_id(self.entropy)
-        if pair.private_key is not None:
-            self.keys.put(authority_id, pair.private_key)
-        record = AuthorityRecord(
-            id=authority_id,
-            profile=profile,
-            subject=certificate.subject.rfc4514_string(),
-            certificate=certificate.public_bytes(Encoding.DER),
-            state="active",
-            created_at=epoch_seconds(now),
-        )
-        event = audit_event(
-            action,
-            _CALL,
-            at=now,
-            subject_id=authority_id,
-            profile=profile,
-            subject=record.subject,
-            serial=format(certificate.serial_number, "032x"),
-            not_after=epoch_seconds(certificate.not_valid_after_utc),
-            key_type=key_type_of(certificate.public_key()).value,
-        )
-        _log.info("authority", action=action.value, id=authority_id, subject=record.subject)
-        return record, event
 
 
 def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
@@ -188,11 +99,11 @@ def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
         if root.private_key is not None:
             verify_key_pair(root.private_key, root.certificate)
         if issuer is None:
-            _issuer(root).verify_may_issue(PROFILES["intermediate"])
+            root.issuer().verify_may_issue(PROFILES["intermediate"])
         else:
             _verify_apart(issuer.certificate, root.certificate)
             verify_chain(issuer.certificate, (), (root.certificate,), at=now, usage=None, name=None)
-            _issuer(issuer, root.certificate)
+            issuer.issuer(root.certificate)
     except CertsError as err:
         raise AuthorityMismatch(f"the CA that was brought cannot be used: {err}") from err
 
@@ -203,10 +114,3 @@ def _verify_apart(issuer: x509.Certificate, root: x509.Certificate) -> None:
         raise AuthorityMismatch(
             "the issuing CA that was brought is the root itself; bring one under it, or the root alone with its key"
         )
-
-
-def _issuer(pair: Pair, *above: x509.Certificate) -> Issuer:
-    """Raises AuthorityMismatch where the key is not here, and errors of `certs`."""
-    if pair.private_key is None:
-        raise AuthorityMismatch("the CA that is to sign has no key here; bring it, or an issuing CA with its key")
-    return Issuer(certificate=pair.certificate, private_key=pair.private_key, chain=above)

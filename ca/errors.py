@@ -12,7 +12,8 @@
     ├── NotFound
     │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
     ├── FailedPrecondition         right request, wrong moment
-    │   └── AlreadyRevoked    RenewalRefused    NoActiveIssuer
+    │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
+    │   └── RotationUnderWay    NoRotation    RootKeyElsewhere
     ├── Unavailable                try again
     │   └── Overloaded    ShuttingDown
     ├── Misconfigured              the operator's: the process does not start
@@ -142,6 +143,24 @@ class AlreadyRevoked(FailedPrecondition):
 
 class RenewalRefused(FailedPrecondition):
     reason = "RENEWAL_REFUSED"
+
+
+class RotationUnderWay(FailedPrecondition):
+    """One at a time."""
+
+    reason = "ROTATION_UNDER_WAY"
+
+
+class NoRotation(FailedPrecondition):
+    """There is none to abort."""
+
+    reason = "NO_ROTATION"
+
+
+class RootKeyElsewhere(FailedPrecondition):
+    """The root that would have to sign is kept offline."""
+
+    reason = "ROOT_KEY_ELSEWHERE"
 
 
 class NoActiveIssuer(FailedPrecondition):

@@ -104,6 +104,11 @@ class Hierarchy:
         """Raises IssuerNotFound."""
         return self._chain_of(authority_id)[0]
 
+    def root_id(self, issuer_id: str) -> str:
+        """The root at the end of its chain. Raises IssuerNotFound."""
+        root = self._chain_of(issuer_id)[-1]
+        return next(one for one, chain in self._chains.items() if chain == (root,))
+
     def chain_pem(self, issuer_id: str) -> bytes:
         """The issuing CA and those above it, without the root, with what bridges to an older one. Raises IssuerNotFound."""
         self._chain_of(issuer_id)

@@ -78,6 +78,10 @@ class Issuers:
         """Raises IssuerNotFound."""
         return self._hierarchy.certificate(authority_id)
 
+    def root_id(self, issuer_id: str) -> str:
+        """The root at the end of its chain. Raises IssuerNotFound."""
+        return self._hierarchy.root_id(issuer_id)
+
     def chain_pem(self, issuer_id: str) -> bytes:
         """The issuing CA and those above it, without the root. Raises IssuerNotFound."""
         return self._hierarchy.chain_pem(issuer_id)

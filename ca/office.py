@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets
+from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets, random_id
 from ca.authority import Authority
+from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_policy, keys_directory
 from ca.data_directory import DataDirectory
 from ca.issuers import Issuers
@@ -20,6 +21,8 @@ from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
 from ca.policy_file import PolicyFile
 from ca.revocations import Revocations
+from ca.rotation.keeper import RotationKeeper
+from ca.rotation.moves import Moves
 from ca.settings import ServeSettings
 from certs.keys import KeyFactory, KeyType, encode_private_key
 from certs.names import SubjectName
@@ -31,6 +34,7 @@ from store.database import Database, open_database
 from store.inventory import Inventory
 from store.keys_at_rest import KeysAtRest
 from store.private_keys import PrivateKeys
+from store.rotations import Rotations
 from store.tokens import Tokens
 
 ADMINISTRATORS = "chancery:administrators"
@@ -48,6 +52,7 @@ class Office:
     tokens: Tokens
     audit: AuditTrail
     authorities: Authorities
+    rotations: RotationKeeper
     issuers: Issuers
     policy: PolicyFile
     revocations: Revocations
@@ -139,13 +144,21 @@ def _compose(
     authorities = Authorities(database)
     with passphrase.opening():
         sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase.octets, entropy)
-    founder = HierarchyFounder(
-        authorities=authorities, keys=keys, settings=settings, clock=clock, entropy=entropy, key_factory=key_factory
-    )
-    founded = founder.ensure(brought)
+    maker = AuthorityMaker(settings=settings.hierarchy, clock=clock, entropy=entropy, key_factory=key_factory)
+    founded = HierarchyFounder(authorities=authorities, keys=keys, maker=maker).ensure(brought)
     issuers = Issuers(authorities, keys, key_factory)
     inventory = Inventory(database)
     revocations = Revocations(inventory)
+    rotations = RotationKeeper(
+        rotations=Rotations(database),
+        inventory=inventory,
+        issuers=issuers,
+        revocations=revocations,
+        moves=Moves(issuers=issuers, keys=keys, maker=maker, clock=clock, entropy=entropy),
+        settings=settings.rotation,
+        clock=clock,
+        replica_id=random_id(entropy),
+    )
     authority = Authority(
         inventory=inventory,
         issuers=issuers,
@@ -164,6 +177,7 @@ def _compose(
         tokens=Tokens(database),
         audit=AuditTrail(database),
         authorities=authorities,
+        rotations=rotations,
         issuers=issuers,
         policy=policy,
         revocations=revocations,

@@ -16,17 +16,20 @@ from ca.audit import Action, audit_event
 from ca.callers import Caller
 from ca.calls import Call
 from ca.edges import Edges, Endpoints
+from ca.errors import CaError
 from ca.metrics import Metrics
 from ca.office import Office
 from ca.pipeline import SigningPipeline
 from ca.serving import ServingCertificate, serving_names
 from ca.watching import CertificateWatch
+from certs.errors import CertsError
 from certs.keys import KeyType
 from serving.jobs import running
 from store.errors import StoreError
 from store.records import AuditEvent
 
 _HOUSEKEEPING_SECONDS = 2.0
+_ROTATION_SECONDS = 1.0
 _PARALLEL_FOR_SLOW_KEYS = 2
 _QUICK_KEYS = frozenset({KeyType.EC_P256, KeyType.ED25519})
 
@@ -52,7 +55,9 @@ async def serve(
             office=office, metrics=metrics, serving=serving, pipeline=pipeline, watch=watch, stopping=stopping
         )
         endpoints = await edges.listen(stack)
-        await stack.enter_async_context(running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline)))
+        await stack.enter_async_context(
+            running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline), _rotate(office, metrics))
+        )
         _settle_memory()
         announce(endpoints)
         await stopping.wait()
@@ -92,8 +97,6 @@ def _settle_memory() -> None:
 
 async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipeline) -> None:
     """What must happen now and then; a failure is logged and tried again."""
-    for kind, certificate_id, not_after in office.issuers.expiries():
-        metrics.expiry.labels(kind=kind, id=certificate_id).set(not_after.timestamp())
     while True:
         metrics.queue_length.set(pipeline.waiting)
         try:
@@ -104,6 +107,19 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
         except StoreError as err:
             _log.warning("housekeeping put off", error=str(err))
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+
+
+async def _rotate(office: Office, metrics: Metrics) -> None:
+    """Follows the hierarchy, and moves its rotation on; a failure is logged and tried again."""
+    while True:
+        try:
+            while await asyncio.to_thread(office.rotations.look):
+                pass
+            for kind, certificate_id, not_after in office.issuers.expiries():
+                metrics.expiry.labels(kind=kind, id=certificate_id).set(not_after.timestamp())
+        except (StoreError, CaError, CertsError) as err:
+            _log.warning("rotation put off", error=str(err))
+        await asyncio.sleep(_ROTATION_SECONDS)
 
 
 def _policy_event(office: Office) -> AuditEvent:

@@ -108,6 +108,27 @@ class Issuance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """How issuing CAs and roots are replaced; see docs/rotation.md."""
+
+    rotation_automatic: bool = setting(True, "Replace issuing CA and root at two thirds of their lives.")
+    rotation_overlap: timedelta = setting(
+        timedelta(hours=1),
+        "How long what is new is published at least before it signs, for those who look for it and never say so.",
+    )
+    rotation_settle: timedelta = setting(
+        timedelta(minutes=1), "How long each phase lasts at least, so that what was handed out last is in place."
+    )
+    rotation_silence: timedelta = setting(
+        timedelta(hours=24), "A consumer of the trust bundle that was not heard of for so long is not waited for."
+    )
+    rotation_patience: timedelta = setting(
+        timedelta(days=7),
+        "How long a consumer that reports and does not follow is waited for, where a cross-certificate serves it as well.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
     log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
     log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
@@ -119,6 +140,7 @@ class ServeSettings:
     listeners: Listeners = field(default_factory=Listeners)
     hierarchy: Hierarchy = field(default_factory=Hierarchy)
     issuance: Issuance = field(default_factory=Issuance)
+    rotation: Rotation = field(default_factory=Rotation)
     observability: Observability = field(default_factory=Observability)
 
     @classmethod

@@ -115,7 +115,8 @@ def _leaf(
 
 
 _ALL_KEY_TYPES = frozenset(KeyType)
-_ROOT_KEY_TYPES = _ALL_KEY_TYPES - {KeyType.RSA_2048}  # 112 bits of strength end in 2030 (NIST SP 800-131A), a root does not
+# RSA with 2,048 bits has 112 bits of strength, which end in 2030 (NIST SP 800-131A); a root does not
+_ROOT_KEY_TYPES = _ALL_KEY_TYPES - {KeyType.RSA_2048}
 _HOST_NAMES = frozenset({NameKind.DNS, NameKind.IP})
 _SERVER_AUTH, _CLIENT_AUTH = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 

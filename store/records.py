@@ -123,14 +123,20 @@ class AuthorityRecord:
     """Of the trust bundle, when this root last joined or left it; 0 for the others."""
 
 
+RotationKind = Literal["issuer", "root"]
+RotationPhase = Literal["publishing", "signing", "retiring", "stable"]
+Haste = Literal["due", "now", "emergency"]
+"""Why a rotation began: it was due; somebody did not want to wait for that; somebody cannot wait for anybody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationRecord:
     """One rotation, from its beginning to its end. `step` counts its changes: whoever changes it names the step that it saw."""
 
     id: str
-    kind: Literal["issuer", "root"]
-    phase: Literal["publishing", "signing", "retiring", "stable"]
-    haste: Literal["due", "now", "emergency"]
+    kind: RotationKind
+    phase: RotationPhase
+    haste: Haste
     step: int
     generation: int
     """Of the trust bundle, that consumers must hold before the phase can end."""

@@ -19,7 +19,8 @@ from cli.server_settings import read_settings, settings_options
 from cli.text import instant
 
 if TYPE_CHECKING:
-    from ca.bootstrap import BroughtHierarchy, Pair
+    from ca.authority_making import Pair
+    from ca.bootstrap import BroughtHierarchy
     from ca.office import Office
 
 
@@ -165,7 +166,7 @@ def _brought_hierarchy(root: "Pair | None", issuer: "Pair | None") -> "BroughtHi
 
 
 def _brought_pair(what: str, certificate: Path | None, key: Path | None, passphrase_file: Path | None) -> "Pair | None":
-    from ca.bootstrap import Pair
+    from ca.authority_making import Pair
     from certs.keys import load_private_key
     from certs.pem import load_certificate
 

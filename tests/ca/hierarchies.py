@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ca.bootstrap import Pair
+from ca.authority_making import Pair
 from certs.keys import encode_private_key
 from certs.pem import join_certificates
 from tests.ca.offices import NOW

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder
 from ca.errors import (
     AuthorityMismatch,
@@ -240,10 +241,12 @@ def test_replica_that_comes_second_adopts_what_the_first_made(
         second = HierarchyFounder(
             authorities=office.authorities,
             keys=keys,
-            settings=office.settings,
-            clock=office.clock,
-            entropy=office.entropy,
-            key_factory=office.key_factory,
+            maker=AuthorityMaker(
+                settings=office.settings.hierarchy,
+                clock=office.clock,
+                entropy=office.entropy,
+                key_factory=office.key_factory,
+            ),
         )
         with monkeypatch.context() as patched:
             patched.setattr(Authorities, "list", lambda _self: ())

@@ -1,0 +1,247 @@
+"""Keeps the hierarchy young: begins what is due, moves on what may go on, and follows what other replicas did.
+
+- Every replica runs one, and any of them may make the next step: the store lets one of those who try make it.
+- All that it knows lies in the store. A keeper that is killed anywhere leaves a rotation in one phase, and whoever looks next goes
+  on from there.
+- Who is not heard of for `silence` is not waited for; but after a time in which nobody could be heard, everybody is, for a while.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from ca.ambient import Clock, epoch_seconds
+from ca.audit import Action, audit_event
+from ca.callers import Caller
+from ca.calls import Call
+from ca.errors import CaError, NoRotation, RotationUnderWay
+from ca.issuers import Issuers
+from ca.revocations import Revocations
+from ca.rotation.machine import Decision, Observations, Phase, Timing, decide
+from ca.rotation.moves import Moves
+from ca.settings import Rotation as RotationSettings
+from certs.crl import RevocationReason
+from certs.errors import CertsError
+from store.errors import AlreadyExists, AlreadyRevoked
+from store.inventory import Inventory
+from store.records import CertificateRecord, Haste, Replica, RotationKind, RotationRecord, TrustConsumer
+from store.rotations import Rotations
+
+_REPLICA_SILENCE_SECONDS = 60
+_AWAY_AFTER_SECONDS = 60
+_AWAY_SECONDS = 180  # three looks of a consumer that asks once a minute
+_SHOWN = 20
+_BATCH = 500
+_CALL = Call(caller=Caller.local(), id="rotation")
+_DUE_AT = 2 / 3
+
+_log = structlog.get_logger("chancery.rotation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationStatus:
+    """The rotation under way, or else the last one; `decision` is None where none is under way. The due dates are of the present
+    issuing CA and its root; `consumers` are those heard of lately, the furthest behind first."""
+
+    rotation: RotationRecord | None
+    decision: Decision | None
+    observed: Observations
+    consumers: Sequence[TrustConsumer]
+    issuer_due: datetime
+    root_due: datetime
+    generation: int
+
+
+@dataclass(slots=True, kw_only=True)
+class RotationKeeper:
+    """Synchronous; for one thread at a time. `replica_id` is of this process."""
+
+    rotations: Rotations
+    inventory: Inventory
+    issuers: Issuers
+    revocations: Revocations
+    moves: Moves
+    settings: RotationSettings
+    clock: Clock
+    replica_id: str
+    _looked_at: int = 0
+    _away_until: int = 0
+    _refused: str = ""
+    _timing: Timing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._timing = Timing(
+            overlap=self.settings.rotation_overlap,
+            settle=self.settings.rotation_settle,
+            patience=self.settings.rotation_patience,
+        )
+
+    def look(self) -> bool:
+        """Does what can be done now; whether anything was. Raises store errors; call it again."""
+        now = epoch_seconds(self.clock())
+        self._notice_absence(now)
+        self.issuers.refresh()
+        beat = Replica(id=self.replica_id, view=self.issuers.view, seen_at=now)
+        self.rotations.beat(beat, forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
+        rotation = self.rotations.current()
+        if rotation is None:
+            return self._begin_what_is_due()
+        decision = decide(rotation, self._observe(rotation, now), self._timing)
+        return decision.goes_on and self._advance(rotation, decision.phase)
+
+    def start(self, kind: RotationKind, haste: Haste, call: Call) -> RotationRecord:
+        """Begins a rotation, or makes haste with the one under way. Raises RotationUnderWay, RootKeyElsewhere, NoActiveIssuer."""
+        current = self.rotations.current()
+        if current is not None:
+            return self._hasten(current, kind, haste, call)
+        try:
+            rotation = self.rotations.begin(self.moves.begin(kind, haste, call))
+        except AlreadyExists as err:
+            raise RotationUnderWay("another replica has just begun a rotation; look at it with --status") from err
+        return self._told(rotation)
+
+    def abort(self, call: Call) -> RotationRecord:
+        """Turns the rotation under way back. Raises NoRotation; RotationUnderWay where it has moved on meanwhile."""
+        current = self.rotations.current()
+        if current is None:
+            raise NoRotation("no rotation is under way")
+        rotation = self.rotations.advance(self.moves.abort(current, call))
+        if rotation is None:
+            raise RotationUnderWay("the rotation has just moved on; look at it with --status, then abort again")
+        return self._told(rotation)
+
+    def report(self, consumer: str, generation: int) -> None:
+        """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been."""
+        held = max(0, min(generation, self.issuers.bundle.generation))
+        now = epoch_seconds(self.clock())
+        self.rotations.report(TrustConsumer(name=consumer, generation=held, reported_at=now))
+
+    def status(self) -> RotationStatus:
+        now = epoch_seconds(self.clock())
+        rotation = self.rotations.latest()
+        under_way = rotation is not None and rotation.finished_at is None
+        observed = self._observe(rotation, now) if rotation is not None and under_way else Observations(now=now)
+        active = self.issuers.active().id
+        return RotationStatus(
+            rotation=rotation,
+            decision=decide(rotation, observed, self._timing) if rotation is not None and under_way else None,
+            observed=observed,
+            consumers=self.rotations.consumers(reported_since=now - self._silence),
+            issuer_due=self._due(active),
+            root_due=self._due(self.issuers.root_id(active)),
+            generation=self.issuers.bundle.generation,
+        )
+
+    @property
+    def _silence(self) -> int:
+        return int(self.settings.rotation_silence.total_seconds())
+
+    def _notice_absence(self, now: int) -> None:
+        """A clock that was set back counts as well: what was heard before the jump has times of the future."""
+        if not -_AWAY_AFTER_SECONDS <= now - self._looked_at <= _AWAY_AFTER_SECONDS:
+            self._away_until = now + _AWAY_SECONDS if self._was_anybody_heard() else now
+        self._looked_at = now
+
+    def _was_anybody_heard(self) -> bool:
+        return bool(self.rotations.consumers(reported_since=0))
+
+    def _observe(self, rotation: RotationRecord, now: int) -> Observations:
+        others = self.rotations.replicas(seen_since=now - _REPLICA_SILENCE_SECONDS)
+        heard = self.rotations.consumers(reported_since=now - self._silence) if rotation.kind == "root" else ()
+        return Observations(
+            now=now,
+            replicas_behind=[one for one in others if one.view != self.issuers.view],
+            consumers_behind=[one for one in heard if one.generation < rotation.generation],
+            in_use=self._in_use(rotation, now, _SHOWN) if rotation.phase == "signing" else (),
+            bridged=any(record.profile == "cross" and record.state == "active" for record in self.issuers.records),
+            away=rotation.kind == "root" and now < self._away_until,
+        )
+
+    def _in_use(self, rotation: RotationRecord, now: int, limit: int) -> tuple[CertificateRecord, ...]:
+        return self.inventory.in_use(rotation.outgoing, now=now, limit=limit)
+
+    def _advance(self, rotation: RotationRecord, phase: Phase) -> bool:
+        if rotation.haste == "emergency" and phase is Phase.RETIRING:
+            self._revoke_what_is_in_use(rotation)
+        onward = self.rotations.advance(self.moves.advance(rotation, phase, _CALL))
+        if onward is not None:
+            self._told(onward)
+        return onward is not None
+
+    def _begin_what_is_due(self) -> bool:
+        if not self.settings.rotation_automatic:
+            return False
+        try:
+            active = self.issuers.active().id
+            root = self.issuers.root_id(active)
+            kind = self._kind_due(active, root)
+            if kind is not None:
+                self.start(kind, "due", _CALL)
+        except RotationUnderWay:
+            return False
+        except (CaError, CertsError) as err:
+            self._warn_once(str(err))
+            return False
+        self._refused = ""
+        return kind is not None
+
+    def _kind_due(self, issuer_id: str, root_id: str) -> RotationKind | None:
+        now = self.clock()
+        return "root" if now >= self._due(root_id) else "issuer" if now >= self._due(issuer_id) else None
+
+    def _warn_once(self, why: str) -> None:
+        if why != self._refused:
+            _log.warning("a rotation is due and cannot begin", reason=why)
+        self._refused = why
+
+    def _due(self, authority_id: str) -> datetime:
+        certificate = self.issuers.certificate(authority_id)
+        life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        return certificate.not_valid_before_utc + timedelta(seconds=int(life.total_seconds() * _DUE_AT))
+
+    def _hasten(self, current: RotationRecord, kind: RotationKind, haste: Haste, call: Call) -> RotationRecord:
+        ranks = ("due", "now", "emergency")
+        if current.kind != kind or ranks.index(haste) <= ranks.index(current.haste):
+            raise RotationUnderWay(
+                f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it"
+            )
+        move = self.moves.advance(current, Phase(current.phase), call)
+        hastened = self.rotations.advance(
+            replace(move, rotation=replace(move.rotation, haste=haste, entered_at=current.entered_at))
+        )
+        if hastened is None:
+            raise RotationUnderWay("the rotation has just moved on; look at it with --status")
+        return self._told(hastened)
+
+    def _revoke_what_is_in_use(self, rotation: RotationRecord) -> None:
+        now = self.clock()
+        while found := self._in_use(rotation, epoch_seconds(now), _BATCH):
+            for record in found:
+                reason = RevocationReason.CA_COMPROMISE
+                event = audit_event(
+                    Action.CERTIFICATE_REVOKE,
+                    _CALL,
+                    at=now,
+                    subject_id=record.id,
+                    serial=record.serial.hex(),
+                    reason=int(reason),
+                )
+                try:
+                    self.inventory.revoke(record.id, at=epoch_seconds(now), reason=int(reason), event=event)
+                except AlreadyRevoked:
+                    continue
+        self.revocations.refresh()
+
+    def _told(self, rotation: RotationRecord) -> RotationRecord:
+        self.issuers.refresh()
+        _log.info(
+            "rotation",
+            id=rotation.id,
+            kind=rotation.kind,
+            phase=rotation.phase,
+            haste=rotation.haste,
+            aborted=rotation.aborted,
+        )
+        return rotation

@@ -1,0 +1,159 @@
+"""What each step of a rotation changes: new authorities at its beginning, states of authorities at every step.
+
+- Keys are put away before the record that names them; a beginning that fails leaves keys without a record, which are harmless.
+- What comes and what goes are lists of authorities, so that turning back is going on with the two exchanged.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from ca.ambient import Clock, Entropy, epoch_seconds, random_id
+from ca.audit import Action, audit_event
+from ca.authority_making import AuthorityMaker, Pair
+from ca.calls import Call
+from ca.errors import AuthorityMismatch, RootKeyElsewhere
+from ca.issuers import Issuers
+from ca.keys import AuthorityKeys
+from ca.rotation.machine import Phase
+from certs.errors import NotAnIssuer
+from store.records import AuditEvent, AuthorityRecord, AuthorityState, Haste, RotationKind, RotationRecord
+from store.rotations import Move
+
+_log = structlog.get_logger("chancery.rotation")
+
+_COMING: Mapping[Phase, Mapping[str, AuthorityState]] = {
+    Phase.PUBLISHING: {"root": "active", "cross": "active", "intermediate": "pending"},
+    Phase.SIGNING: {"intermediate": "active"},
+    Phase.RETIRING: {"cross": "retired"},
+    Phase.STABLE: {},
+}
+_GOING: Mapping[Phase, Mapping[str, AuthorityState]] = {
+    Phase.PUBLISHING: {"intermediate": "active"},
+    Phase.SIGNING: {"intermediate": "passive"},
+    Phase.RETIRING: {"root": "retired", "cross": "retired", "intermediate": "retired"},
+    Phase.STABLE: {},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """Describes changes; makes none but that it puts keys away."""
+
+    issuers: Issuers
+    keys: AuthorityKeys
+    maker: AuthorityMaker
+    clock: Clock
+    entropy: Entropy
+
+    def begin(self, kind: RotationKind, haste: Haste, call: Call) -> Move:
+        """Makes what is to come. Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises."""
+        made = tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
+        now = epoch_seconds(self.clock())
+        rotation = RotationRecord(
+            id=random_id(self.entropy),
+            kind=kind,
+            phase="publishing",
+            haste=haste,
+            step=0,
+            generation=0,
+            incoming=tuple(record.id for record, _event in made),
+            outgoing=tuple(record.id for record in self._replaced(kind)),
+            aborted=False,
+            started_at=now,
+            entered_at=now,
+        )
+        return Move(rotation=rotation, event=self._event(Action.ROTATION_BEGIN, rotation, call), added=made)
+
+    def advance(self, rotation: RotationRecord, phase: Phase, call: Call) -> Move:
+        return self._move(rotation, phase, call, Action.ROTATION_ADVANCE)
+
+    def abort(self, rotation: RotationRecord, call: Call) -> Move:
+        """Turns back: while nothing was signed by the new authority it is withdrawn, afterwards the old one comes again."""
+        if rotation.phase == "publishing":
+            withdrawn = tuple(one for one in rotation.incoming if one not in rotation.outgoing)
+            turned = replace(rotation, incoming=rotation.outgoing, outgoing=withdrawn, aborted=not rotation.aborted)
+            return self._move(turned, Phase.RETIRING, call, Action.ROTATION_ABORT)
+        turned = replace(rotation, incoming=rotation.outgoing, outgoing=rotation.incoming, aborted=not rotation.aborted)
+        phase = Phase.SIGNING if rotation.phase == "signing" else Phase.PUBLISHING
+        return self._move(turned, phase, call, Action.ROTATION_ABORT)
+
+    def _move(self, rotation: RotationRecord, phase: Phase, call: Call, action: Action) -> Move:
+        now = epoch_seconds(self.clock())
+        onward = replace(
+            rotation,
+            phase=phase.value,
+            step=rotation.step + 1,
+            entered_at=now,
+            finished_at=now if phase is Phase.STABLE else None,
+        )
+        return Move(
+            rotation=onward,
+            event=self._event(action, onward, call),
+            states=tuple(self._states(onward, phase, call)),
+        )
+
+    def _states(
+        self, rotation: RotationRecord, phase: Phase, call: Call
+    ) -> Iterator[tuple[str, AuthorityState, AuditEvent]]:
+        for record in self.issuers.records:
+            wanted = _COMING if record.id in rotation.incoming else _GOING if record.id in rotation.outgoing else None
+            state = None if wanted is None else wanted[phase].get(record.profile)
+            if state is not None and state != record.state:
+                yield record.id, state, self._change(record, state, call)
+
+    def _made_root(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
+        root = self.maker.make_root()
+        issuer = self.maker.make_issuer(root)
+        cross = self._cross(root)
+        yield self.maker.put_away("root", root, self.keys, Action.AUTHORITY_CREATE, call)
+        if cross is not None:
+            yield self.maker.put_away("cross", cross, self.keys, Action.AUTHORITY_CREATE, call)
+        yield self.maker.put_away("intermediate", issuer, self.keys, Action.AUTHORITY_CREATE, call, "pending")
+
+    def _cross(self, root: Pair) -> Pair | None:
+        """None where the present root cannot make one: then nobody who lacks the new root is served by its certificates."""
+        try:
+            return self.maker.make_cross(root, by=self._present_root())
+        except (AuthorityMismatch, RootKeyElsewhere, NotAnIssuer) as err:
+            _log.warning(
+                "no cross-certificate bridges this rotation; consumers must hold the new root first", reason=str(err)
+            )
+            return None
+
+    def _made_issuer(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
+        issuer = self.maker.make_issuer(self._present_root())
+        yield self.maker.put_away("intermediate", issuer, self.keys, Action.AUTHORITY_CREATE, call, "pending")
+
+    def _present_root(self) -> Pair:
+        """Opens the root's key for the moment of signing. Raises RootKeyElsewhere."""
+        root_id = self.issuers.root_id(self.issuers.active().id)
+        if not self.keys.has(root_id):
+            raise RootKeyElsewhere(
+                "the key of the root is not here; rotate the root itself, or bring an issuing CA that was signed where the key is"
+            )
+        return Pair(certificate=self.issuers.certificate(root_id), private_key=self.keys.get(root_id))
+
+    def _replaced(self, kind: RotationKind) -> Iterator[AuthorityRecord]:
+        for record in self.issuers.records:
+            if record.state != "retired" and (kind == "root" or record.profile == "intermediate"):
+                yield record
+
+    def _change(self, record: AuthorityRecord, state: AuthorityState, call: Call) -> AuditEvent:
+        return audit_event(
+            Action.AUTHORITY_CHANGE, call, at=self.clock(), subject_id=record.id, before=record.state, state=state
+        )
+
+    def _event(self, action: Action, rotation: RotationRecord, call: Call) -> AuditEvent:
+        return audit_event(
+            action,
+            call,
+            at=self.clock(),
+            subject_id=rotation.id,
+            kind=rotation.kind,
+            phase=rotation.phase,
+            haste=rotation.haste,
+            incoming=list(rotation.incoming),
+            outgoing=list(rotation.outgoing),
+        )
