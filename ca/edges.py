@@ -187,13 +187,18 @@ class Edges:
                 pipeline=self.pipeline, desk=desk, issuers=office.issuers, clock=office.clock, metrics=self.metrics
             ),
             trust=TrustHandlers(
-                issuers=office.issuers, crls=self._crls(), trust_domain=trust_domain, stopping=self.stopping
+                issuers=office.issuers,
+                rotations=office.rotations,
+                crls=self._crls(),
+                trust_domain=trust_domain,
+                stopping=self.stopping,
             ),
             administration=AdminHandlers(
                 inventory=office.inventory,
                 audit=office.audit,
                 desk=desk,
                 issuers=office.issuers,
+                rotations=office.rotations,
                 serving=self.serving,
                 policy=office.policy,
                 clock=office.clock,

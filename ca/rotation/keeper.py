@@ -32,6 +32,8 @@ from store.rotations import Rotations
 _REPLICA_SILENCE_SECONDS = 60
 _AWAY_AFTER_SECONDS = 60
 _AWAY_SECONDS = 180  # three looks of a consumer that asks once a minute
+_REPORT_AGAIN_SECONDS = 300  # a report that says nothing new is not written more often
+_MOST_REMEMBERED = 100_000
 _SHOWN = 20
 _BATCH = 500
 _CALL = Call(caller=Caller.local(), id="rotation")
@@ -56,7 +58,7 @@ class RotationStatus:
 
 @dataclass(slots=True, kw_only=True)
 class RotationKeeper:
-    """Synchronous; for one thread at a time. `replica_id` is of this process."""
+    """Synchronous; `look` is for one thread. `replica_id` is of this process."""
 
     rotations: Rotations
     inventory: Inventory
@@ -69,6 +71,7 @@ class RotationKeeper:
     _looked_at: int = 0
     _away_until: int = 0
     _refused: str = ""
+    _reported: dict[str, TrustConsumer] = field(default_factory=dict)
     _timing: Timing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,7 +119,14 @@ class RotationKeeper:
         """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been."""
         held = max(0, min(generation, self.issuers.bundle.generation))
         now = epoch_seconds(self.clock())
-        self.rotations.report(TrustConsumer(name=consumer, generation=held, reported_at=now))
+        known = self._reported.get(consumer)
+        if known is not None and known.generation == held and 0 <= now - known.reported_at < _REPORT_AGAIN_SECONDS:
+            return
+        report = TrustConsumer(name=consumer, generation=held, reported_at=now)
+        self.rotations.report(report)
+        if len(self._reported) >= _MOST_REMEMBERED:
+            self._reported.clear()
+        self._reported[consumer] = report
 
     def status(self) -> RotationStatus:
         now = epoch_seconds(self.clock())

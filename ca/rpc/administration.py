@@ -13,9 +13,11 @@ from ca.errors import RequestInvalid
 from ca.issuers import Issuers
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.registry import verify_allowed
+from ca.rotation.keeper import RotationKeeper
 from ca.rpc import conversion
 from ca.rpc.certificates import parse_key_type
 from ca.rpc.conversion import DEFAULT_PROFILE
+from ca.rpc.rotation import from_rotation, rotation_status, to_haste, to_rotation_kind
 from ca.serving import ServingCertificate
 from ca.tokens import DEFAULT_LIFETIME, Grant, TokenDesk
 from certs.fingerprints import certificate_fingerprint
@@ -33,6 +35,7 @@ class AdminHandlers:
     audit: AuditTrail
     desk: TokenDesk
     issuers: Issuers
+    rotations: RotationKeeper
     serving: ServingCertificate
     policy: Callable[[], Policy]
     clock: Clock
@@ -144,6 +147,21 @@ class AdminHandlers:
         return admin.ListAuditEventsResponse(
             events=[conversion.from_event(event) for event in page.items], next_page_token=page.next_token or ""
         )
+
+    async def get_rotation(self, _request: admin.GetRotationRequest, call: Call) -> admin.GetRotationResponse:
+        self._verify_administrator(call)
+        return rotation_status(await asyncio.to_thread(self.rotations.status))
+
+    async def start_rotation(self, request: admin.StartRotationRequest, call: Call) -> admin.StartRotationResponse:
+        self._verify_administrator(call)
+        kind, haste = to_rotation_kind(request.kind), to_haste(request.haste)
+        rotation = await asyncio.to_thread(self.rotations.start, kind, haste, call)
+        return admin.StartRotationResponse(rotation=from_rotation(rotation))
+
+    async def abort_rotation(self, _request: admin.AbortRotationRequest, call: Call) -> admin.AbortRotationResponse:
+        self._verify_administrator(call)
+        rotation = await asyncio.to_thread(self.rotations.abort, call)
+        return admin.AbortRotationResponse(rotation=from_rotation(rotation))
 
     def _issuers(self) -> list[admin.Issuer]:
         return [conversion.from_authority(record) for record in self.issuers.records]

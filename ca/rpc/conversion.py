@@ -205,8 +205,9 @@ def timestamp(instant: datetime) -> Timestamp:
 
 def _authority_state(record: AuthorityRecord) -> admin.IssuerState.ValueType:
     """A root that is trusted signs no certificates of the wire; the issuing CA below it does."""
-    signs = record.profile == "intermediate" and record.state == "active"
-    return admin.ISSUER_STATE_ACTIVE if signs else admin.ISSUER_STATE_PASSIVE
+    if record.profile != "intermediate" and record.state == "active":
+        return admin.ISSUER_STATE_PASSIVE
+    return admin.IssuerState.Value(f"ISSUER_STATE_{record.state.upper()}")
 
 
 def _names_message(names: "tuple[tuple[str, str], ...]") -> wire.SubjectAlternativeNames:

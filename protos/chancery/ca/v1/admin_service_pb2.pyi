@@ -32,7 +32,11 @@ class _IssuerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IssuerSta
     ISSUER_STATE_ACTIVE: _IssuerState.ValueType  # 1
     """Signs new certificates."""
     ISSUER_STATE_PASSIVE: _IssuerState.ValueType  # 2
-    """Trusted, does not sign: a root beside its issuing CA, or an issuing CA that has been replaced."""
+    """Trusted, does not sign: a root beside its issuing CA, or an issuing CA that is being replaced."""
+    ISSUER_STATE_PENDING: _IssuerState.ValueType  # 3
+    """Published, does not sign yet."""
+    ISSUER_STATE_RETIRED: _IssuerState.ValueType  # 4
+    """Out of trust."""
 
 class IssuerState(_IssuerState, metaclass=_IssuerStateEnumTypeWrapper): ...
 
@@ -40,8 +44,85 @@ ISSUER_STATE_UNSPECIFIED: IssuerState.ValueType  # 0
 ISSUER_STATE_ACTIVE: IssuerState.ValueType  # 1
 """Signs new certificates."""
 ISSUER_STATE_PASSIVE: IssuerState.ValueType  # 2
-"""Trusted, does not sign: a root beside its issuing CA, or an issuing CA that has been replaced."""
+"""Trusted, does not sign: a root beside its issuing CA, or an issuing CA that is being replaced."""
+ISSUER_STATE_PENDING: IssuerState.ValueType  # 3
+"""Published, does not sign yet."""
+ISSUER_STATE_RETIRED: IssuerState.ValueType  # 4
+"""Out of trust."""
 Global___IssuerState: _TypeAlias = IssuerState  # noqa: Y015
+
+class _RotationKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RotationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RotationKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROTATION_KIND_UNSPECIFIED: _RotationKind.ValueType  # 0
+    ROTATION_KIND_ISSUER: _RotationKind.ValueType  # 1
+    ROTATION_KIND_ROOT: _RotationKind.ValueType  # 2
+    """The root, and the issuing CA below it."""
+
+class RotationKind(_RotationKind, metaclass=_RotationKindEnumTypeWrapper): ...
+
+ROTATION_KIND_UNSPECIFIED: RotationKind.ValueType  # 0
+ROTATION_KIND_ISSUER: RotationKind.ValueType  # 1
+ROTATION_KIND_ROOT: RotationKind.ValueType  # 2
+"""The root, and the issuing CA below it."""
+Global___RotationKind: _TypeAlias = RotationKind  # noqa: Y015
+
+class _RotationPhase:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RotationPhaseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RotationPhase.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROTATION_PHASE_UNSPECIFIED: _RotationPhase.ValueType  # 0
+    ROTATION_PHASE_PUBLISHING: _RotationPhase.ValueType  # 1
+    """What is new is made known."""
+    ROTATION_PHASE_SIGNING: _RotationPhase.ValueType  # 2
+    """The new issuing CA signs."""
+    ROTATION_PHASE_RETIRING: _RotationPhase.ValueType  # 3
+    """What is old is out of trust."""
+    ROTATION_PHASE_STABLE: _RotationPhase.ValueType  # 4
+    """It is over."""
+
+class RotationPhase(_RotationPhase, metaclass=_RotationPhaseEnumTypeWrapper): ...
+
+ROTATION_PHASE_UNSPECIFIED: RotationPhase.ValueType  # 0
+ROTATION_PHASE_PUBLISHING: RotationPhase.ValueType  # 1
+"""What is new is made known."""
+ROTATION_PHASE_SIGNING: RotationPhase.ValueType  # 2
+"""The new issuing CA signs."""
+ROTATION_PHASE_RETIRING: RotationPhase.ValueType  # 3
+"""What is old is out of trust."""
+ROTATION_PHASE_STABLE: RotationPhase.ValueType  # 4
+"""It is over."""
+Global___RotationPhase: _TypeAlias = RotationPhase  # noqa: Y015
+
+class _RotationHaste:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RotationHasteEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RotationHaste.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROTATION_HASTE_UNSPECIFIED: _RotationHaste.ValueType  # 0
+    ROTATION_HASTE_DUE: _RotationHaste.ValueType  # 1
+    """Takes the time that is set for those who never report."""
+    ROTATION_HASTE_NOW: _RotationHaste.ValueType  # 2
+    """Waits only for what is observed."""
+    ROTATION_HASTE_EMERGENCY: _RotationHaste.ValueType  # 3
+    """Waits for nobody; revokes what the old issuing CA has signed."""
+
+class RotationHaste(_RotationHaste, metaclass=_RotationHasteEnumTypeWrapper): ...
+
+ROTATION_HASTE_UNSPECIFIED: RotationHaste.ValueType  # 0
+ROTATION_HASTE_DUE: RotationHaste.ValueType  # 1
+"""Takes the time that is set for those who never report."""
+ROTATION_HASTE_NOW: RotationHaste.ValueType  # 2
+"""Waits only for what is observed."""
+ROTATION_HASTE_EMERGENCY: RotationHaste.ValueType  # 3
+"""Waits for nobody; revokes what the old issuing CA has signed."""
+Global___RotationHaste: _TypeAlias = RotationHaste  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
@@ -136,7 +217,7 @@ class Issuer(_message.Message):
     CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     profile: _builtins.str
-    """"root" or "intermediate"."""
+    """"root", "intermediate", or "cross": the next root's name and key, signed by the root before it."""
     subject: _builtins.str
     key_type: _builtins.str
     state: Global___IssuerState.ValueType
@@ -673,3 +754,277 @@ class AuditEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
+
+@_typing.final
+class Rotation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PHASE_FIELD_NUMBER: _builtins.int
+    HASTE_FIELD_NUMBER: _builtins.int
+    ABORTED_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    PHASE_START_TIME_FIELD_NUMBER: _builtins.int
+    FINISH_TIME_FIELD_NUMBER: _builtins.int
+    INCOMING_IDS_FIELD_NUMBER: _builtins.int
+    OUTGOING_IDS_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    kind: Global___RotationKind.ValueType
+    phase: Global___RotationPhase.ValueType
+    haste: Global___RotationHaste.ValueType
+    aborted: _builtins.bool
+    """It goes back to what was before."""
+    generation: _builtins.int
+    """Of the trust bundle, that consumers must hold before the phase ends."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def phase_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When this phase began."""
+
+    @_builtins.property
+    def finish_time(self) -> _timestamp_pb2.Timestamp:
+        """Set once it is over."""
+
+    @_builtins.property
+    def incoming_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Authorities that come and that go, by id."""
+
+    @_builtins.property
+    def outgoing_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___RotationKind.ValueType = ...,
+        phase: Global___RotationPhase.ValueType = ...,
+        haste: Global___RotationHaste.ValueType = ...,
+        aborted: _builtins.bool = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        phase_start_time: _timestamp_pb2.Timestamp | None = ...,
+        finish_time: _timestamp_pb2.Timestamp | None = ...,
+        incoming_ids: _abc.Iterable[_builtins.str] | None = ...,
+        outgoing_ids: _abc.Iterable[_builtins.str] | None = ...,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["finish_time", b"finish_time", "phase_start_time", b"phase_start_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aborted", b"aborted", "finish_time", b"finish_time", "generation", b"generation", "haste", b"haste", "id", b"id", "incoming_ids", b"incoming_ids", "kind", b"kind", "outgoing_ids", b"outgoing_ids", "phase", b"phase", "phase_start_time", b"phase_start_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
+
+@_typing.final
+class TrustConsumer(_message.Message):
+    """Somebody who verifies with the trust bundle and says which one it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HELD_GENERATION_FIELD_NUMBER: _builtins.int
+    REPORT_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    held_generation: _builtins.int
+    @_builtins.property
+    def report_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        held_generation: _builtins.int = ...,
+        report_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["report_time", b"report_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_generation", b"held_generation", "name", b"name", "report_time", b"report_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustConsumer: _TypeAlias = TrustConsumer  # noqa: Y015
+
+@_typing.final
+class RemainingCertificate(_message.Message):
+    """A certificate of the old issuing CA that is valid and has not been renewed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    subject: _builtins.str
+    requester: _builtins.str
+    @_builtins.property
+    def not_after_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        requester: _builtins.str = ...,
+        not_after_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_after_time", b"not_after_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "not_after_time", b"not_after_time", "requester", b"requester", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemainingCertificate: _TypeAlias = RemainingCertificate  # noqa: Y015
+
+@_typing.final
+class GetRotationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRotationRequest: _TypeAlias = GetRotationRequest  # noqa: Y015
+
+@_typing.final
+class GetRotationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    WAITS_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    CONSUMERS_TOTAL_FIELD_NUMBER: _builtins.int
+    CONSUMERS_BEHIND_FIELD_NUMBER: _builtins.int
+    REMAINING_CERTIFICATES_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    ISSUER_DUE_TIME_FIELD_NUMBER: _builtins.int
+    ROOT_DUE_TIME_FIELD_NUMBER: _builtins.int
+    consumers_total: _builtins.int
+    consumers_behind: _builtins.int
+    generation: _builtins.int
+    """Of the trust bundle in force."""
+    @_builtins.property
+    def rotation(self) -> Global___Rotation:
+        """Unset where there has never been one."""
+
+    @_builtins.property
+    def waits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the phase waits for, a sentence each; empty where it is about to end."""
+
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustConsumer]:
+        """Those heard of lately, the furthest behind first; 100 at most."""
+
+    @_builtins.property
+    def remaining_certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemainingCertificate]:
+        """The last to end first; 20 at most."""
+
+    @_builtins.property
+    def issuer_due_time(self) -> _timestamp_pb2.Timestamp:
+        """When issuing CA and root will be replaced by themselves."""
+
+    @_builtins.property
+    def root_due_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+        waits: _abc.Iterable[_builtins.str] | None = ...,
+        consumers: _abc.Iterable[Global___TrustConsumer] | None = ...,
+        consumers_total: _builtins.int = ...,
+        consumers_behind: _builtins.int = ...,
+        remaining_certificates: _abc.Iterable[Global___RemainingCertificate] | None = ...,
+        generation: _builtins.int = ...,
+        issuer_due_time: _timestamp_pb2.Timestamp | None = ...,
+        root_due_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issuer_due_time", b"issuer_due_time", "root_due_time", b"root_due_time", "rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "consumers_behind", b"consumers_behind", "consumers_total", b"consumers_total", "generation", b"generation", "issuer_due_time", b"issuer_due_time", "remaining_certificates", b"remaining_certificates", "root_due_time", b"root_due_time", "rotation", b"rotation", "waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRotationResponse: _TypeAlias = GetRotationResponse  # noqa: Y015
+
+@_typing.final
+class StartRotationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    HASTE_FIELD_NUMBER: _builtins.int
+    kind: Global___RotationKind.ValueType
+    haste: Global___RotationHaste.ValueType
+    """DUE where unspecified."""
+    def __init__(
+        self,
+        *,
+        kind: Global___RotationKind.ValueType = ...,
+        haste: Global___RotationHaste.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["haste", b"haste", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRotationRequest: _TypeAlias = StartRotationRequest  # noqa: Y015
+
+@_typing.final
+class StartRotationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rotation(self) -> Global___Rotation: ...
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartRotationResponse: _TypeAlias = StartRotationResponse  # noqa: Y015
+
+@_typing.final
+class AbortRotationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortRotationRequest: _TypeAlias = AbortRotationRequest  # noqa: Y015
+
+@_typing.final
+class AbortRotationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rotation(self) -> Global___Rotation: ...
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortRotationResponse: _TypeAlias = AbortRotationResponse  # noqa: Y015

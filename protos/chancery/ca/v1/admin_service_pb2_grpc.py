@@ -75,6 +75,21 @@ class AdminServiceStub:
                 request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.GetRotation = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/GetRotation',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationResponse.FromString,
+                _registered_method=True)
+        self.StartRotation = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/StartRotation',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.FromString,
+                _registered_method=True)
+        self.AbortRotation = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/AbortRotation',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -131,6 +146,27 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRotation(self, request, context):
+        """The rotation under way, or the last one, and what it waits for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartRotation(self, request, context):
+        """Begins to replace the issuing CA or the root, or makes haste with the rotation under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AbortRotation(self, request, context):
+        """Turns the rotation under way back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -173,6 +209,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'GetRotation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRotation,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationResponse.SerializeToString,
+            ),
+            'StartRotation': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRotation,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.SerializeToString,
+            ),
+            'AbortRotation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AbortRotation,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -392,6 +443,87 @@ class AdminService:
             '/chancery.ca.v1.AdminService/ListAuditEvents',
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsRequest.SerializeToString,
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRotation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/GetRotation',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.GetRotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartRotation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/StartRotation',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AbortRotation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/AbortRotation',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class AdminServiceStub:
     ExplainPolicy: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ExplainPolicyRequest, _admin_service_pb2.ExplainPolicyResponse]
     """Decides a hypothetical request and says, rule by rule, why. Issues nothing."""
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]
+    GetRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetRotationRequest, _admin_service_pb2.GetRotationResponse]
+    """The rotation under way, or the last one, and what it waits for."""
+    StartRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.StartRotationRequest, _admin_service_pb2.StartRotationResponse]
+    """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+    AbortRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]
+    """Turns the rotation under way back."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -59,6 +65,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     ExplainPolicy: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ExplainPolicyRequest, _admin_service_pb2.ExplainPolicyResponse]  # type: ignore[assignment]
     """Decides a hypothetical request and says, rule by rule, why. Issues nothing."""
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEventsRequest, _admin_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    GetRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetRotationRequest, _admin_service_pb2.GetRotationResponse]  # type: ignore[assignment]
+    """The rotation under way, or the last one, and what it waits for."""
+    StartRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.StartRotationRequest, _admin_service_pb2.StartRotationResponse]  # type: ignore[assignment]
+    """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+    AbortRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]  # type: ignore[assignment]
+    """Turns the rotation under way back."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs the authority. Every method requires a client certificate to which policy grants "administer"."""
@@ -120,5 +132,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEventsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRotation(
+        self,
+        request: _admin_service_pb2.GetRotationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetRotationResponse, _abc.Awaitable[_admin_service_pb2.GetRotationResponse]]:
+        """The rotation under way, or the last one, and what it waits for."""
+
+    @_abc_1.abstractmethod
+    def StartRotation(
+        self,
+        request: _admin_service_pb2.StartRotationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.StartRotationResponse, _abc.Awaitable[_admin_service_pb2.StartRotationResponse]]:
+        """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+
+    @_abc_1.abstractmethod
+    def AbortRotation(
+        self,
+        request: _admin_service_pb2.AbortRotationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.AbortRotationResponse, _abc.Awaitable[_admin_service_pb2.AbortRotationResponse]]:
+        """Turns the rotation under way back."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,6 +27,7 @@ class TrustBundle(_message.Message):
     ROOTS_PEM_FIELD_NUMBER: _builtins.int
     SHA256_FINGERPRINTS_FIELD_NUMBER: _builtins.int
     TRUST_DOMAIN_FIELD_NUMBER: _builtins.int
+    RETIRING_KEY_IDS_FIELD_NUMBER: _builtins.int
     generation: _builtins.int
     """Grows by one with every change."""
     roots_pem: _builtins.str
@@ -37,6 +38,12 @@ class TrustBundle(_message.Message):
     def sha256_fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """SHA-256 of each root's DER, lower-case hexadecimal, in the order of roots_pem."""
 
+    @_builtins.property
+    def retiring_key_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Key identifiers (RFC 5280 section 4.2.1.2) of issuing CAs that are being replaced, lower-case hexadecimal. Who has a certificate
+        with one of them as its authority key identifier renews it now.
+        """
+
     def __init__(
         self,
         *,
@@ -44,10 +51,11 @@ class TrustBundle(_message.Message):
         roots_pem: _builtins.str = ...,
         sha256_fingerprints: _abc.Iterable[_builtins.str] | None = ...,
         trust_domain: _builtins.str = ...,
+        retiring_key_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "roots_pem", b"roots_pem", "sha256_fingerprints", b"sha256_fingerprints", "trust_domain", b"trust_domain"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation", b"generation", "retiring_key_ids", b"retiring_key_ids", "roots_pem", b"roots_pem", "sha256_fingerprints", b"sha256_fingerprints", "trust_domain", b"trust_domain"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -57,12 +65,23 @@ Global___TrustBundle: _TypeAlias = TrustBundle  # noqa: Y015
 class GetTrustBundleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    HELD_GENERATION_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    held_generation: _builtins.int
+    """The generation that the consumer holds; 0 for none. A caller with a client certificate is remembered as its holder: rotations
+    wait for those who are heard of.
+    """
+    consumer: _builtins.str
+    """Tells consumers with one identity apart: a host, a path. At most 64 characters."""
     def __init__(
         self,
+        *,
+        held_generation: _builtins.int = ...,
+        consumer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "held_generation", b"held_generation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -93,16 +112,19 @@ class WatchTrustBundleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HELD_GENERATION_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
     held_generation: _builtins.int
-    """The generation that the consumer holds; 0 for none."""
+    """As in GetTrustBundleRequest. It counts as held for as long as the stream is open: who has put a later one in place asks again."""
+    consumer: _builtins.str
     def __init__(
         self,
         *,
         held_generation: _builtins.int = ...,
+        consumer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_generation", b"held_generation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "held_generation", b"held_generation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,7 +63,7 @@ class TrustServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchTrustBundle(self, request, context):
-        """Sends the present bundle at once and every later generation as it comes.
+        """Sends the present bundle at once unless it is the one held, and every later one as it comes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

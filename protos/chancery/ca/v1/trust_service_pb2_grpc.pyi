@@ -35,7 +35,7 @@ class TrustServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrustServiceAsyncStub: ...
     GetTrustBundle: _grpc.UnaryUnaryMultiCallable[_trust_service_pb2.GetTrustBundleRequest, _trust_service_pb2.GetTrustBundleResponse]
     WatchTrustBundle: _grpc.UnaryStreamMultiCallable[_trust_service_pb2.WatchTrustBundleRequest, _trust_service_pb2.WatchTrustBundleResponse]
-    """Sends the present bundle at once and every later generation as it comes."""
+    """Sends the present bundle at once unless it is the one held, and every later one as it comes."""
     GetCrl: _grpc.UnaryUnaryMultiCallable[_trust_service_pb2.GetCrlRequest, _trust_service_pb2.GetCrlResponse]
 
 @_typing.type_check_only
@@ -45,7 +45,7 @@ class TrustServiceAsyncStub(TrustServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTrustBundle: _aio.UnaryUnaryMultiCallable[_trust_service_pb2.GetTrustBundleRequest, _trust_service_pb2.GetTrustBundleResponse]  # type: ignore[assignment]
     WatchTrustBundle: _aio.UnaryStreamMultiCallable[_trust_service_pb2.WatchTrustBundleRequest, _trust_service_pb2.WatchTrustBundleResponse]  # type: ignore[assignment]
-    """Sends the present bundle at once and every later generation as it comes."""
+    """Sends the present bundle at once unless it is the one held, and every later one as it comes."""
     GetCrl: _aio.UnaryUnaryMultiCallable[_trust_service_pb2.GetCrlRequest, _trust_service_pb2.GetCrlResponse]  # type: ignore[assignment]
 
 class TrustServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -64,7 +64,7 @@ class TrustServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _trust_service_pb2.WatchTrustBundleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_trust_service_pb2.WatchTrustBundleResponse], _abc.AsyncIterator[_trust_service_pb2.WatchTrustBundleResponse]]:
-        """Sends the present bundle at once and every later generation as it comes."""
+        """Sends the present bundle at once unless it is the one held, and every later one as it comes."""
 
     @_abc_1.abstractmethod
     def GetCrl(
