@@ -1,4 +1,7 @@
-"""Formats of texts and numbers (k8s.io/kube-openapi strfmt): those that kube-apiserver checks; any other says nothing."""
+"""Formats of texts and numbers (k8s.io/kube-openapi strfmt): those that kube-apiserver checks; any other says nothing.
+
+- Checking takes time in proportion to the text: expressions that could be matched in several ways are RE2's.
+"""
 
 import ipaddress
 import re
@@ -6,17 +9,31 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from itertools import cycle
 
+from apiserver.schema.patterns import Pattern
+
 _NUMBERS: Mapping[str, frozenset[str]] = {
     "integer": frozenset({"int32", "int64"}),
     "number": frozenset({"float", "double"}),
 }
 _TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2})([^\n]\d+)?(z|[+-]\d{2}:\d{2})", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_HOST_NAME = re.compile(r"[^\W_]([^\W_-]|-(?=[^\W_]))*(\.[^\W_]([^\W_]|-+(?=[^\W_]))*)*")
-_TOP_LEVEL = re.compile(r"[^\W\d_]{2,63}|[^\W_](-?[^\W_]{0,62})?")
+_LETTER = r"[0-9\pL\pS]"  # of a host name, whatever its script
+_HOST_NAME = Pattern.compile(
+    rf"^(?:{_LETTER}(?:-?{_LETTER}*)?|(?:{_LETTER}(?:(?:-|{_LETTER})*{_LETTER})?\.)+\pL{{2,63}})$"
+)
 _GO_DURATION = re.compile(r"[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-_WORDS = re.compile(r"([0-9]+)\s*([A-Za-zµ]+)")
-_UNIT = re.compile(r"ns|nano.*|us|µs|micro.*|ms|milli.*|s|sec.*|m|min.*|h|hr|hour.*|d|day.*|w|wk|week.*", re.IGNORECASE)
+_AMOUNT = re.compile(r"(\d+\.?\d*|\.\d+)([a-zµμ]+)", re.ASCII)
+_WORDS = re.compile(r"(-?)\s?(\d+)\s*([A-Za-zµ]+)", re.ASCII)
+_UNITS = (  # in seconds
+    (re.compile(r"ns|nano.*", re.IGNORECASE), 1e-9),
+    (re.compile(r"us|µs|μs|micro.*", re.IGNORECASE), 1e-6),
+    (re.compile(r"ms|milli.*", re.IGNORECASE), 1e-3),
+    (re.compile(r"s|sec.*", re.IGNORECASE), 1.0),
+    (re.compile(r"m|min.*", re.IGNORECASE), 60.0),
+    (re.compile(r"h|hr|hour.*", re.IGNORECASE), 3600.0),
+    (re.compile(r"d|day.*", re.IGNORECASE), 86400.0),
+    (re.compile(r"w|wk|week.*", re.IGNORECASE), 604800.0),
+)
 _BASE64 = re.compile(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})")
 _MAC_SEPARATED = re.compile(
     r"[0-9A-F]{2}(?P<mark>[:-])[0-9A-F]{2}((?P=mark)[0-9A-F]{2})*|[0-9A-F]{4}(\.[0-9A-F]{4})*|[0-9A-F]*", re.IGNORECASE
@@ -24,7 +41,9 @@ _MAC_SEPARATED = re.compile(
 _MAC_LENGTHS = frozenset({12, 16, 40})  # digits: EUI-48, EUI-64, InfiniBand
 _ATOM = r"[^\s()<>\[\]:;@\\,.\"\x00-\x1f\x7f]+"
 _ADDRESS = rf"({_ATOM}(\.{_ATOM})*|\"([^\"\\\r\n]|\\.)*\")@({_ATOM}(\.{_ATOM})*|\[[!-Z^-~]*\])"
-_MAILBOX = re.compile(rf"\s*({_ADDRESS}|(\"([^\"\\]|\\.)*\"|[^()<>\[\]:;@\\,\"\x00-\x1f\x7f]*)\s*<{_ADDRESS}>)\s*")
+_MAILBOX = Pattern.compile(
+    rf"^\s*({_ADDRESS}|(\"([^\"\\]|\\.)*\"|[^()<>\[\]:;@\\,\"\x00-\x1f\x7f]*)\s*<{_ADDRESS}>)\s*$"
+)
 _PORT = re.compile(r"([^@\s]*@)?(\[[^\]\s]*\]|[^:\[\]\s<>\"]*)(:\d*)?", re.ASCII)
 _LARGEST = (1 << 63) - 1
 _LONGEST_DURATION = 200
@@ -48,6 +67,24 @@ def is_format(name: str, text: str) -> bool:
     return check is None or check(text)
 
 
+def duration_seconds(text: str) -> float | None:
+    """Of a duration as Go writes it (`-1h30m`), or in words (`3 days 2 hours`); None where the text is neither."""
+    if len(text) > _LONGEST_DURATION:
+        return None
+    if _GO_DURATION.fullmatch(text):
+        sign = -1 if text.startswith("-") else 1
+        return sign * sum(float(amount) * _unit_seconds(unit) for amount, unit in _AMOUNT.findall(text.lstrip("+-")))
+    words = [(sign, int(amount), _unit_seconds(unit)) for sign, amount, unit in _WORDS.findall(text)]
+    if not any(seconds for _, _, seconds in words) or any(amount > _LARGEST for _, amount, _ in words):
+        return None
+    return sum((-amount if sign else amount) * seconds for sign, amount, seconds in words)
+
+
+def _unit_seconds(unit: str) -> float:
+    """0 where there is no such unit."""
+    return next((seconds for words, seconds in _UNITS if words.fullmatch(unit)), 0.0)
+
+
 def _matches(expression: str, flags: int = 0) -> Callable[[str], bool]:
     compiled = re.compile(expression, re.ASCII | flags)
     return lambda text: compiled.fullmatch(text) is not None
@@ -66,22 +103,9 @@ def _is_date_time(text: str) -> bool:
     return _is_date(day) and time is not None and time[1] <= "23" and time[2] <= "59" and time[3] <= "59"
 
 
-def _is_duration(text: str) -> bool:
-    if len(text) > _LONGEST_DURATION:
-        return False
-    words = _WORDS.findall(text)
-    if any(int(number) > _LARGEST for number, _ in words):
-        return False
-    return _GO_DURATION.fullmatch(text) is not None or any(_UNIT.fullmatch(unit) for _, unit in words)
-
-
 def _is_host_name(text: str) -> bool:
-    *labels, last = text.split(".")
-    if len(text.encode()) > 255 or any(not 0 < len(label) <= 63 for label in [*labels, last]):
-        return False
-    if not labels:
-        return re.fullmatch(r"[^\W_](-?[^\W_]{0,62})?", last) is not None
-    return all(_HOST_NAME.fullmatch(label) for label in labels) and re.fullmatch(r"[^\W\d_]{2,63}", last) is not None
+    octets = text.encode()
+    return len(octets) <= 255 and all(len(label) <= 63 for label in octets.split(b".")) and _HOST_NAME.occurs_in(text)
 
 
 def _is_ip(text: str) -> int | None:
@@ -157,8 +181,8 @@ _CHECKS: Mapping[str, Callable[[str], bool]] = {
     "creditcard": _is_credit_card,
     "date": _is_date,
     "datetime": _is_date_time,
-    "duration": _is_duration,
-    "email": lambda text: _MAILBOX.fullmatch(text) is not None,
+    "duration": lambda text: duration_seconds(text) is not None,
+    "email": _MAILBOX.occurs_in,
     "hexcolor": _matches(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})"),
     "hostname": _is_host_name,
     "ipv4": lambda text: _is_ip(text) is not None and "." in text,

@@ -2,8 +2,8 @@
 
 - A field that is null is one that is not there. Of a whole object apiVersion, kind and the name are seen; of metadata nothing else.
 - A declared field has the name that CEL can write: `a-b` is `a__dash__b`, `in` is `__in__` (k8s.io/apiserver/pkg/cel Escape).
-- Times, durations and octets are such where the rule is about them, and texts where they are within something else:
-  `timestamp(self.end)` and `duration(self.length)` are right in both cases.
+- Times, durations and octets are such where the rule is about them, and texts where they are within something else, where the
+  evaluator takes nothing but what JSON has: `timestamp(self.end)` and `duration(self.length)` are right in both cases.
 """
 
 import base64
@@ -14,6 +14,7 @@ from functools import cache
 
 from apiserver.documents import JsonObject, JsonValue, OpaqueJson
 from apiserver.schema.cel import Declaration
+from apiserver.schema.formats import duration_seconds
 from apiserver.schema.structural import Schema
 
 _RESERVED = frozenset(
@@ -41,8 +42,6 @@ _FORMATS: Mapping[str, Declaration] = {
     "duration": ("duration",),
 }
 _DYNAMIC: Declaration = ("dyn",)
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", re.ASCII)
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def declaration(schema: Schema, *, within: bool = False) -> Declaration:
@@ -120,10 +119,7 @@ def _formatted(name: str, text: str) -> object:
         if name == "byte":
             return base64.b64decode(text)
         if name == "duration":
-            sign = -1 if text.startswith("-") else 1
-            return sign * timedelta(
-                seconds=sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
-            )
+            return timedelta(seconds=duration_seconds(text) or 0.0)
         moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.upper().replace("Z", "+00:00")))
     except (ValueError, OverflowError):
         return text

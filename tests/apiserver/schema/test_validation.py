@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from apiserver.documents import OpaqueJson
@@ -114,10 +116,14 @@ def test_patterns_are_those_of_go(pattern, text, matches):
         ("ipv6", ["::1"], ["10.0.0.1"]),
         ("cidr", ["10.0.0.0/8"], ["10.0.0.0"]),
         ("uuid", ["123e4567-e89b-12d3-a456-426614174000"], ["123e"]),
-        ("hostname", ["a.example.com"], ["-a", "a_b!"]),
-        ("email", ["a@example.com"], ["a"]),
+        (
+            "hostname",
+            ["a.example.com", "a", "a-b.例.com", "☃.net"],
+            ["-a", "a_b!", "a.b-", "a..com", "a.b.c1", f"{'a' * 64}.com"],
+        ),
+        ("email", ["a@example.com", "A B <a@b>", '"A, B" <a@b>'], ["a", "a b@c", "A <a@b", "a@b,c@d"]),
         ("mac", ["00:00:5e:00:53:01"], ["00:00"]),
-        ("duration", ["1h30m", "5 seconds"], ["later"]),
+        ("duration", ["1h30m", "-0.5s", "5 seconds", "2 weeks"], ["later", "5", "5 parsecs", f"{1 << 63} days"]),
         ("uri", ["https://example.com/a"], ["a b"]),
     ],
 )
@@ -126,6 +132,37 @@ def test_formats_are_checked(name, good, bad):
 
     assert [text for text in good if errors_of(node, text)] == []
     assert [text for text in bad if not errors_of(node, text)] == []
+
+
+FORMATS = [
+    *(
+        "bsonobjectid",
+        "byte",
+        "cidr",
+        "creditcard",
+        "date",
+        "date-time",
+        "duration",
+        "email",
+        "hexcolor",
+        "hostname",
+        "ipv4",
+    ),
+    *("ipv6", "isbn", "k8s-long-name", "k8s-short-name", "mac", "password", "rgbcolor", "ssn", "uri", "uuid", "uuid4"),
+]
+HOSTILE = [" ", "a", "a ", "1 ", "1:", ":", "a.", "\\a", "a@", "-", "YWJj"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_text_takes_long_to_be_found_of_no_format(name):
+    node = schema_of({"x": {**TEXT, "format": name}})
+    begun = time.process_time()
+
+    for part in HOSTILE:
+        for text in (part * 20_000, f'"{part * 20_000}<', f"http://{part * 20_000}*"):
+            validate(node, {"x": text})
+
+    assert time.process_time() - begun < 2
 
 
 def test_a_number_that_its_format_cannot_hold_is_refused():
