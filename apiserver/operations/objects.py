@@ -171,7 +171,9 @@ class Objects:
             if generating:
                 metadata_of(document)["name"] = generated_name(base, self._entropy)
             named = _named(target, text(metadata_of(document), "name"))
-            draft = await self._compute(octets, lambda: self._draft_creation(intent, dict(document), applied=applied))
+            draft = await self._draft(
+                target.kind, octets, lambda: self._draft_creation(intent, dict(document), applied=applied)
+            )
             try:
                 return await self._store_creation(intent, named.key, draft)
             except StaleWrite as err:
@@ -194,7 +196,7 @@ class Objects:
         target = intent.target
         for _ in range(_ATTEMPTS):
             stored = await self._stored(target)
-            draft = await self._compute(octets + len(stored.body), partial(draft_from, stored))
+            draft = await self._draft(target.kind, octets + len(stored.body), partial(draft_from, stored))
             if draft is None:
                 return Outcome(record=stored.record, body=stored.body)
             revision = stored.record.revision
@@ -266,6 +268,10 @@ class Objects:
 
     async def _in_worker(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, function)
+
+    async def _draft(self, kind: Kind, octets: int, function: Callable[[], T]) -> T:
+        """In a worker if validation rules have to be asked, which may take long."""
+        return await (self._in_worker(function) if kind.schema.bears_rules else self._compute(octets, function))
 
     async def _compute(self, octets: int, function: Callable[[], T]) -> T:
         return function() if octets <= _SMALL else await self._in_worker(function)

@@ -1,7 +1,8 @@
 """CEL, the language of validation rules: expressions compiled once, evaluated on documents.
 
 - Google's own evaluator does the work; it is loaded where some kind has a rule, and nowhere else.
-- It gives up after 10,000 steps of a macro, and regular expressions are RE2: an evaluation comes to an end soon.
+- It gives up after 10,000 steps of loops in all, and regular expressions are RE2. Every evaluation takes the whole value over,
+  at 0.2 µs for each part, and cannot be interrupted: nothing else runs in the process meanwhile.
 - Beside CEL's own functions there are those of Kubernetes that need no type of their own: for lists (isSorted, sum, min, max,
   indexOf, lastIndexOf), texts (find, findAll), sets (sets.contains, sets.equivalent, sets.intersects) and formats (isIP, isCIDR,
   isURL); and the extensions for texts, numbers, optional values, bindings and base64.
@@ -56,7 +57,9 @@ class Expression:
                 raise EvaluationFailed(_in_words(str(outcome.value())))
             return outcome.plain_value()
         except RuntimeError as err:
-            raise TooCostly("operation cancelled: actual cost limit exceeded") from err
+            if "Iteration budget exceeded" in str(err):
+                raise TooCostly("operation cancelled: actual cost limit exceeded") from err
+            raise EvaluationFailed(_in_words(str(err))) from err
 
 
 @lru_cache(maxsize=4096)

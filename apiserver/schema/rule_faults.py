@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from apiserver.schema.cel import Declaration, ExpressionInvalid, compile_expression
+from apiserver.schema.rule_texts import uses_old_self
 from apiserver.schema.rule_values import declaration, escaped, visible_fields
-from apiserver.schema.rules import REASONS, compile_message, compile_rule, field_place, uses_old_self
+from apiserver.schema.rules import REASONS, compile_message, compile_rule, field_place
 from apiserver.schema.structural import Rule, Schema
 
 _CHAIN = re.compile(

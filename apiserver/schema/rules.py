@@ -4,7 +4,9 @@
   takes an optional one. Any other rule is not asked about a value that an update leaves as it was.
 - Old values are found along properties, map keys and the keys of associative lists; other lists have no identity to follow.
 - A rule that cannot be evaluated is one that does not hold.
-- All rules of an object together have a second; what is not done then is an error.
+- All rules of an object together have a second; what is not done then is an error. A single evaluation cannot be interrupted, and
+  nothing else runs meanwhile: loops end after 10,000 steps (`apiserver.schema.cel`), and a rule whose steps may each look at the
+  whole value is asked about small values only. So one takes half a second at worst. kube-apiserver counts the cost instead.
 """
 
 import re
@@ -15,9 +17,10 @@ from typing import cast
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.field_errors import OMITTED, FieldError, FieldErrorType, invalid
-from apiserver.fields.values import same
+from apiserver.fields.values import quoted, same
 from apiserver.schema.cel import EvaluationFailed, Expression, TooCostly, compile_expression
 from apiserver.schema.keyed_lists import former_items
+from apiserver.schema.rule_texts import may_be_quadratic, uses_old_self
 from apiserver.schema.rule_values import declaration, typed
 from apiserver.schema.structural import Rule, Schema
 
@@ -30,8 +33,8 @@ REASONS: Mapping[str, FieldErrorType] = {
 }
 LONGEST_MESSAGE = 5 << 10
 _SECONDS = 1.0
-_LITERAL = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*\'""")
-_OLD = re.compile(r"\boldSelf\b")
+_MOST_COMPARED = 5_000
+_OCTETS_OF_A_VALUE = 16
 _STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 _ABSENT = cast("JsonValue", object())  # no value, which null is not
 _DYNAMIC = ("dyn",)
@@ -58,7 +61,7 @@ class _Place:
     deadline: float = field(repr=False)
 
     def below(self, schema: Schema, value: JsonValue, old: JsonValue, path: str) -> "_Place":
-        is_unchanged = self.is_unchanged or (old is not _ABSENT and schema.bears_rules and same(value, old))
+        is_unchanged = self.is_unchanged or (old is not _ABSENT and same(value, old))
         return replace(self, schema=schema, value=value, old=old, path=path, is_root=False, is_unchanged=is_unchanged)
 
 
@@ -98,10 +101,6 @@ def compile_message(rule: Rule, schema: Schema) -> Expression | None:
     return compile_expression(rule.message_expression, _variables(schema))
 
 
-def uses_old_self(text: str) -> bool:
-    return _OLD.search(_LITERAL.sub("''", text)) is not None
-
-
 def field_place(schema: Schema, path: str) -> str | None:
     """A fieldPath (`.a['b.c']`) as errors write it (`a.b.c`, and `a[k]` for the key of a map); None where it leads to no field."""
     position, place, known = 0, "", schema
@@ -124,21 +123,19 @@ def field_place(schema: Schema, path: str) -> str | None:
 
 def _errors(place: _Place) -> Iterator[FieldError]:
     schema, value, old, path = place.schema, place.value, place.old, place.path
-    if value is None or not schema.bears_rules:
+    if value is None:
         return
     yield from _own_errors(place)
     if isinstance(value, dict):
         former = old if isinstance(old, dict) else {}
         for name, child in value.items():
             known = schema.properties.get(name)
-            if known is not None:
-                yield from _errors(
-                    place.below(known, child, former.get(name, _ABSENT), f"{path}.{name}" if path else name)
-                )
-            elif isinstance(schema.additional_properties, Schema):
-                additional = schema.additional_properties
-                yield from _errors(place.below(additional, child, former.get(name, _ABSENT), f"{path}[{name}]"))
-    elif isinstance(value, list) and schema.items is not None:
+            where = f"{path}.{name}" if path else name
+            if known is None and isinstance(schema.additional_properties, Schema):
+                known, where = schema.additional_properties, f"{path}[{name}]"
+            if known is not None and known.bears_rules:
+                yield from _errors(place.below(known, child, former.get(name, _ABSENT), where))
+    elif isinstance(value, list) and schema.items is not None and schema.items.bears_rules:
         formers = former_items(schema, value, old if isinstance(old, list) else ())
         for index, child in enumerate(value):
             former_item = _ABSENT if formers[index] is None else formers[index]
@@ -146,15 +143,19 @@ def _errors(place: _Place) -> Iterator[FieldError]:
 
 
 def _own_errors(place: _Place) -> Iterator[FieldError]:
-    if not place.schema.rules:
+    rules = place.schema.rules
+    if not rules:
         return
     is_new = place.old is _ABSENT or place.old is None
     itself = typed(place.schema, place.value, is_root=place.is_root)
     former = None if is_new else typed(place.schema, place.old, is_root=place.is_root)
-    for rule in place.schema.rules:
+    is_large = any(map(_may_be_quadratic, rules)) and _size([itself, former]) > _MOST_COMPARED
+    for rule in rules:
         about_change = uses_old_self(rule.rule)
         if (about_change and is_new and not rule.optional_old_self) or (not about_change and place.is_unchanged):
             continue
+        if is_large and _may_be_quadratic(rule):
+            raise _Stopped(_too_costly(rule, place))
         variables: dict[str, object] = {"self": itself}
         if rule.optional_old_self:
             variables |= {"former": former, "isNew": is_new}
@@ -163,9 +164,31 @@ def _own_errors(place: _Place) -> Iterator[FieldError]:
         yield from _judge(rule, place, variables)
 
 
+def _may_be_quadratic(rule: Rule) -> bool:
+    return may_be_quadratic(rule.rule) or may_be_quadratic(rule.message_expression)
+
+
+def _size(value: object) -> int:
+    """How many values there are, counting a long text as several."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_size, value))
+    return 1 + len(value) // _OCTETS_OF_A_VALUE if isinstance(value, (str, bytes)) else 1
+
+
+def _too_costly(rule: Rule, place: _Place) -> FieldError:
+    why = "no further validation rules will be run due to call cost exceeds limit for rule"
+    detail = f"'operation cancelled: actual cost limit exceeded': {why}: {_named(rule)}"
+    return invalid(place.path or "<nil>", place.schema.type, detail)
+
+
+def _named(rule: Rule) -> str:
+    return rule.message.strip() or rule.rule.strip()
+
+
 def _judge(rule: Rule, place: _Place, variables: Mapping[str, object]) -> Iterator[FieldError]:
     schema, path = place.schema, place.path or "<nil>"
-    named = rule.message.strip() or rule.rule.strip()
     if time.monotonic() > place.deadline:
         why = "validation failed due to running out of cost budget, no further validation rules will be run"
         raise _Stopped(invalid(path, schema.type, why))
@@ -173,29 +196,33 @@ def _judge(rule: Rule, place: _Place, variables: Mapping[str, object]) -> Iterat
         if compile_rule(rule, schema).evaluate(variables) is True:
             return
     except TooCostly as err:
-        why = f"'{err}': no further validation rules will be run due to call cost exceeds limit for rule: {named}"
-        raise _Stopped(invalid(path, schema.type, why)) from err
+        raise _Stopped(_too_costly(rule, place)) from err
     except EvaluationFailed as err:
-        why = f"{err} evaluating rule: {named}"
+        why = f"{err} evaluating rule"
         if str(err).startswith("no such overload"):
-            why = f"'{err}': call arguments did not match a supported operator, function or macro signature for rule: {named}"
-        yield invalid(path, schema.type, why)
+            why = f"'{err}': call arguments did not match a supported operator, function or macro signature for rule"
+        yield invalid(path, schema.type, f"{why}: {_named(rule)}")
         return
     where = field_place(schema, rule.field_path) if rule.field_path else ""
     place_of_error = f"{place.path}.{where}" if place.path and where else where or path
     shown = OMITTED if schema.type in {"object", "array"} else place.value
-    message = _message(rule, schema, variables) or rule.message.strip() or f"failed rule: {rule.rule.strip()}"
+    message = _message(rule, place, variables) or rule.message.strip() or f"failed rule: {rule.rule.strip()}"
     detail = "" if REASONS[rule.reason] is FieldErrorType.DUPLICATE else message
     yield FieldError(type=REASONS[rule.reason], field=place_of_error, value=shown, detail=detail)
 
 
-def _message(rule: Rule, schema: Schema, variables: Mapping[str, object]) -> str:
+def _message(rule: Rule, place: _Place, variables: Mapping[str, object]) -> str:
     """What messageExpression makes of the values; nothing where it makes no line of text."""
-    expression = compile_message(rule, schema)
+    expression = compile_message(rule, place.schema)
     if expression is None:
         return ""
     try:
         found = expression.evaluate({"oldSelf": variables.get("former"), **variables})
+    except TooCostly as err:
+        why = "no further validation rules will be run due to call cost exceeds limit for messageExpression"
+        raise _Stopped(
+            invalid(place.path or "<nil>", place.schema.type, f"{why}: {quoted(rule.message_expression)}")
+        ) from err
     except EvaluationFailed:
         return ""
     text = found.strip() if isinstance(found, str) else ""

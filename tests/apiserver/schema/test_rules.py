@@ -2,6 +2,7 @@ import pytest
 
 from apiserver.documents import OpaqueJson
 from apiserver.schema.rule_faults import rule_faults
+from apiserver.schema.rule_texts import uses_old_self
 from apiserver.schema.validation import validate
 from tests.apiserver.schema.schemas import TEXT, WHOLE, errors_of, list_of, object_of, schema_of
 
@@ -139,6 +140,30 @@ def test_an_optional_old_self_is_asked_about_new_values_too():
 
 
 @pytest.mark.parametrize(
+    ("rule", "holds"),
+    [
+        ("sets.contains(self, [1.0, 2])", True),
+        ("sets.contains(self, [true])", False),
+        ("sets.equivalent(self, [3, 2, 1, 1])", True),
+        ("sets.intersects(self, [7])", False),
+        ("isIP('10.0.0.1') && isIP('::1')", True),
+        ("isIP('10.0.0.01') || isIP('fe80::1%eth0') || isIP('::ffff:10.0.0.1')", False),
+        ("isCIDR('10.0.0.0/8')", True),
+        ("isCIDR('10.0.0.0/08') || isCIDR('10.0.0.0')", False),
+        ("'a1b2'.findAll('[0-9]', 1) == ['1']", True),
+    ],
+)
+def test_functions_answer_as_those_of_kubernetes(rule, holds):
+    assert (errors_of(ruled(list_of(WHOLE), rule), [1, 2, 3]) == []) is holds
+
+
+def test_the_least_of_nothing_is_an_error_and_no_matter_of_cost():
+    (error,) = errors_of(ruled(list_of(WHOLE), "self.min() == 1"), [])
+
+    assert "min called on empty list evaluating rule: self.min() == 1" in error
+
+
+@pytest.mark.parametrize(
     "rule",
     [
         "self.isSorted()",
@@ -172,6 +197,23 @@ def test_numbers_have_the_type_of_their_schema(node, value):
     assert errors_of(node, value) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1h30m", 5400),
+        ("-1.5s", -1.5),
+        ("3 days 2 hours", 266_400),
+        ("2 milliseconds", 0.002),
+        ("- 1 week", -604_800),
+        ("0", 0),
+    ],
+)
+def test_durations_have_the_length_that_they_say(text, seconds):
+    node = ruled({**TEXT, "format": "duration"}, f"self == duration('{seconds}s')")
+
+    assert errors_of(node, text) == []
+
+
 def test_rules_are_not_asked_where_the_document_could_not_be_understood():
     errors = errors_of(ruled(object_of(a=WHOLE), "self.a > 0"), {"a": "b"})
 
@@ -185,6 +227,45 @@ def test_a_rule_beside_an_opaque_field_is_asked():
 
     assert validate(schema, {"a": 1, "x": OpaqueJson(b'{"b":1}')}) == []
     assert validate(schema, {"a": 0, "x": OpaqueJson(b'{"b":1}')})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "self.a.all(x, x in self.b)",
+        "self.a.all(x, self.b.exists(y, x == y))",
+        "size(self.a.filter(x, self.t != '')) == 0",
+    ],
+)
+def test_a_rule_whose_steps_may_look_at_everything_is_asked_about_small_values_only(rule):
+    node = ruled(object_of(a=list_of(WHOLE), b=list_of(WHOLE), t=TEXT), rule)
+
+    (error,) = errors_of(node, {"a": [1] * 3000, "b": [*range(3000)], "t": "a"})
+
+    assert f"call cost exceeds limit for rule: {rule}" in error
+    assert all("cost" not in error for error in errors_of(node, {"a": [1] * 10, "b": [*range(10)], "t": "a"}))
+
+
+@pytest.mark.parametrize(
+    "rule", ["self.a.all(x, x == 1)", "size(self.b) == 9000 && 1 in self.b", "self['a'].all(x, x in [1, 2]) && true"]
+)
+def test_a_rule_that_looks_at_everything_once_is_asked_about_large_values(rule):
+    node = ruled(object_of(a=list_of(WHOLE), b=list_of(WHOLE)), rule)
+
+    assert errors_of(node, {"a": [1] * 9000, "b": [*range(9000)]}) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "about_change"),
+    [
+        ("self == oldSelf", True),
+        ("self.oldSelf == 1", False),
+        ("self != 'oldSelf'", False),
+        ("!(oldSelf in ['a'])", True),
+    ],
+)
+def test_a_rule_is_about_a_change_where_it_names_the_old_value(rule, about_change):
+    assert uses_old_self(rule) is about_change
 
 
 def test_a_rule_that_loops_without_end_is_stopped():
