@@ -110,9 +110,9 @@ def dry_run_errors(values: Iterable[str]) -> list[FieldError]:
     return [] if set(wanted) <= {"All"} else [not_supported("dryRun", wanted, ("All",))]
 
 
-def verify_get(query: Mapping[str, str]) -> None:
-    """A get may name a resourceVersion; any that is not in the future is served by the newest. Raises BadRequest."""
-    _revision(query, watch=False)
+def get_revision(query: Mapping[str, str]) -> int | None:
+    """The resourceVersion that a get must not be older than, if it names one. Raises BadRequest."""
+    return _revision(query, watch=False)
 
 
 def _verify_match(query: Mapping[str, str], *, watch: bool) -> None:

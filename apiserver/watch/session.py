@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from apiserver.errors import ApiError, Expired, ResourceVersionTooLarge
 from apiserver.requests.selectors import Selection
-from apiserver.storage.records import Change, ChangeLog, ChangeType, Compacted, Record
+from apiserver.storage.records import Change, ChangeLog, ChangeType, Compacted, Page, Record
 from apiserver.watch.events import EventEncoder, event_of
 from apiserver.watch.feed import Feed, with_body
 from apiserver.watch.hub import Hub
@@ -105,16 +105,7 @@ class WatchSession:
         after: tuple[str, str] | None = None
         more = True
         while more:
-            page = await self._in_worker(
-                lambda at=at, after=after: self._log.page(  # type: ignore[misc] # mypy cannot infer a lambda's default
-                    request.storage,
-                    namespace=request.selection.namespace,
-                    at=at,
-                    after=after,
-                    limit=_PAGE,
-                    with_bodies=request.encoder.needs_bodies,
-                )
-            )
+            page = await self._page(at, after)
             if at is None:
                 self._watcher.start_after(page.revision)
             at, more = page.revision, page.more
@@ -127,6 +118,25 @@ class WatchSession:
                 yield frames
         if request.bookmarks and at is not None:
             yield [request.encoder.bookmark(at, initial_events_end=True)]
+
+    async def _page(self, at: int | None, after: tuple[str, str] | None) -> Page:
+        """Of what there is. Raises WatchFailed where the caller read so slowly that its revision is gone."""
+        request = self._request
+
+        def read() -> Page:
+            return self._log.page(
+                request.storage,
+                namespace=request.selection.namespace,
+                at=at,
+                after=after,
+                limit=_PAGE,
+                with_bodies=request.encoder.needs_bodies,
+            )
+
+        try:
+            return await self._in_worker(read)
+        except Compacted as err:
+            raise self._too_old(err) from err
 
     async def _history(self) -> AsyncIterator[list[bytes]]:
         request = self._request

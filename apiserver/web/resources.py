@@ -16,7 +16,7 @@ from apiserver.operations.objects import Objects
 from apiserver.operations.patching import Patch, PatchType
 from apiserver.operations.targets import STATUS, Intent, Outcome, Target
 from apiserver.requests.bodies import decode_json
-from apiserver.requests.options import ListOptions, WriteOptions, verify_get
+from apiserver.requests.options import ListOptions, WriteOptions, get_revision
 from apiserver.requests.selectors import Selection
 from apiserver.statuses import success_status
 from apiserver.web.answers import answer
@@ -97,8 +97,10 @@ class ResourceHandlers:
         return handler
 
     async def _get(self, call: Call, target: Target) -> web.StreamResponse:
-        verify_get(call.query)
+        revision = get_revision(call.query)
         rendering = self._renderings.of(call, target.kind)
+        if revision:
+            await self._lists.reach(revision)
         record = await self._objects.get(target)
         octets = await rendering.object_document(record)
         return await answer(call, octets, workers=self._workers, content_type=rendering.content_type)

@@ -172,6 +172,22 @@ async def test_compacted_revision_is_too_old(tmp_path):
     assert caught.value.error.message == f"too old resource version: {first.revision} ({last.revision - 1})"
 
 
+async def test_state_that_is_read_more_slowly_than_history_is_kept_is_too_old(tmp_path):
+    async with world(tmp_path) as here:
+        for number in range(501):  # more than a page
+            last = await here.write(f"n{number:03}")
+        reader = Reader(here.watch(revision=0))
+        first = await reader.next()
+        newer = await here.write("n000", v="2")
+        compact(here.log.database, newer.revision)
+        with pytest.raises(WatchFailed) as caught:
+            await reader.take(501)
+        await reader.close()
+
+    assert first["name"] == "a/n000"
+    assert caught.value.error.message == f"too old resource version: {last.revision} ({newer.revision - 1})"
+
+
 async def test_revision_of_the_future_is_waited_for_or_refused(tmp_path):
     async with world(tmp_path) as here:
         record = await here.write("x")
