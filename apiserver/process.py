@@ -62,7 +62,7 @@ async def serve(
         parts = await _open(settings, catalogue, pair, trust, ambient, stack)
         assembly = assemble(parts)
         application = web.Application(client_max_size=0)
-        application.router.add_route("*", "/{path:.*}", assembly.pipeline.handle)
+        application.router.add_route("*", "/{path:(?s:.*)}", assembly.pipeline.handle)  # line feeds (%0A) included
         listener = HttpListener(application, parts.tls.context, cancels=True)
         stack.push_async_callback(_stop, settings, assembly, listener, parts.hub)
         try:

@@ -20,7 +20,7 @@ _UNREAD = RequestInfo(path="", verb="")
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """`query` has the last value of each name; those that may be repeated are read from the request."""
+    """`query` has the first value of each name, as Kubernetes reads it; those that may be repeated are read from the request."""
 
     request: web.Request
     query: Mapping[str, str]

@@ -262,6 +262,30 @@ def test_unknown_paths_are_not_found(api, namespace):
     assert path.octets == b"404 page not found\n"
 
 
+@pytest.mark.parametrize("path", ["/%0A", "/a%0Ab", "/livez%0A", "/livez%0D%0A", "/apis%0A"])
+def test_paths_with_line_feeds_are_handled_as_all_others(api, server, path):
+    known = api.get(path)
+    unknown = server.client_with(None).get(path)
+
+    assert (known.status, known.octets) == (404, b"404 page not found\n")
+    assert unknown.status == 401
+    assert known.headers["Audit-Id"]
+    assert unknown.headers["Audit-Id"]
+
+
+def test_an_object_whose_name_has_a_line_feed_is_not_found_like_any_other(api, flunders):
+    answer = api.get(f"{flunders}/a%0Ab")
+
+    assert (answer.status, answer.reason) == (404, "NotFound")
+
+
+def test_of_a_parameter_that_is_repeated_the_first_counts(api, flunders):
+    for name in "abc":
+        api.create(flunders, flunder(name))
+
+    assert names(api.get(flunders, limit=[1, 2])) == ["a"]
+
+
 def test_cluster_scope_and_namespaces_do_not_mix(api, namespace):
     cluster = f"{REPORTS}/clusterpolicyreports"
     document = {**report(f"c-{namespace}"), "kind": "ClusterPolicyReport"}
