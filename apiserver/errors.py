@@ -95,7 +95,13 @@ class NotFound(CallerFault):
 
 
 class MethodNotAllowed(CallerFault):
+    """`methods` are those that would have been allowed."""
+
     reason = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        super().__init__("the server does not allow this method on the requested resource")
+        self.methods = tuple(methods)
 
 
 class NotAcceptable(CallerFault):

@@ -30,6 +30,17 @@ class Propagation(StrEnum):
 
 _FINALIZERS: Mapping[str, str] = {Propagation.ORPHAN: "orphan", Propagation.FOREGROUND: "foregroundDeletion"}
 
+_FIELDS: Mapping[str, tuple[type, str]] = {
+    "apiVersion": (str, "string"),
+    "kind": (str, "string"),
+    "dryRun": (list, "[]string"),
+    "gracePeriodSeconds": (int, "int64"),
+    "orphanDependents": (bool, "bool"),
+    "preconditions": (dict, "v1.Preconditions"),
+    "propagationPolicy": (str, "string"),
+}
+_PRECONDITIONS: Mapping[str, tuple[type, str]] = {"uid": (str, "string"), "resourceVersion": (str, "string")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteOptions:
@@ -43,19 +54,20 @@ class DeleteOptions:
     @classmethod
     def from_document(cls, document: JsonObject) -> "DeleteOptions":
         """From a body. Raises BadRequest, Invalid."""
+        _verify_types("DeleteOptions", document, _FIELDS)
         if document.get("kind") not in {None, "", "DeleteOptions"}:
             raise BadRequest(f"{document['kind']} cannot be handled as a DeleteOptions")
-        preconditions = document.get("preconditions") or {}
-        if not isinstance(preconditions, dict):
-            raise BadRequest(
-                "json: cannot unmarshal into Go struct field DeleteOptions.preconditions of type v1.Preconditions"
-            )
+        preconditions = cast("JsonObject", document.get("preconditions") or {})
+        _verify_types("Preconditions", preconditions, _PRECONDITIONS)
+        dry_run = cast("list[JsonValue]", document.get("dryRun") or [])
+        if not all(isinstance(value, str) for value in dry_run):
+            raise _not_of_type("DeleteOptions.dryRun", "[]string")
         return cls._verified(
-            uid=preconditions.get("uid"),
-            resource_version=preconditions.get("resourceVersion"),
-            policy=document.get("propagationPolicy"),
-            orphan=document.get("orphanDependents"),
-            dry_run=document.get("dryRun") or [],
+            uid=cast("str | None", preconditions.get("uid")),
+            resource_version=cast("str | None", preconditions.get("resourceVersion")),
+            policy=cast("str | None", document.get("propagationPolicy")),
+            orphan=cast("bool | None", document.get("orphanDependents")),
+            dry_run=cast("list[str]", dry_run),
         )
 
     @classmethod
@@ -67,19 +79,20 @@ class DeleteOptions:
             resource_version=None,
             policy=query.get("propagationPolicy"),
             orphan=None if orphan is None else truth(orphan),
-            dry_run=cast("list[JsonValue]", list(dry_run)),
+            dry_run=dry_run,
         )
 
     @classmethod
     def _verified(
-        cls, *, uid: JsonValue, resource_version: JsonValue, policy: JsonValue, orphan: JsonValue, dry_run: JsonValue
+        cls,
+        *,
+        uid: str | None,
+        resource_version: str | None,
+        policy: str | None,
+        orphan: bool | None,
+        dry_run: Sequence[str],
     ) -> "DeleteOptions":
-        if not isinstance(dry_run, list) or not all(isinstance(value, str) for value in dry_run):
-            raise BadRequest("json: cannot unmarshal into Go struct field DeleteOptions.dryRun of type []string")
-        for name, value in (("uid", uid), ("resourceVersion", resource_version), ("propagationPolicy", policy)):
-            if not isinstance(value, str | None):
-                raise BadRequest(f"json: cannot unmarshal into Go struct field DeleteOptions.{name} of type string")
-        errors: list[FieldError] = dry_run_errors(cast("list[str]", dry_run))
+        errors: list[FieldError] = dry_run_errors(dry_run)
         if policy and orphan is not None:
             errors.append(
                 invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
@@ -88,12 +101,12 @@ class DeleteOptions:
             errors.append(not_supported("propagationPolicy", policy, (*sorted(Propagation), "nil")))
         if errors:
             raise Invalid(Subject(group="meta.k8s.io", kind="DeleteOptions"), errors)
-        chosen = Propagation(cast("str", policy)) if policy else None
+        chosen = Propagation(policy) if policy else None
         if orphan is not None:
             chosen = Propagation.ORPHAN if orphan else Propagation.BACKGROUND
         return cls(
-            uid=cast("str", uid or ""),
-            resource_version=cast("str", resource_version or ""),
+            uid=uid or "",
+            resource_version=resource_version or "",
             propagation=chosen,
             dry_run=bool(dry_run),
         )
@@ -129,6 +142,18 @@ def marked(stored: Stored, options: DeleteOptions, now: datetime) -> JsonObject 
         metadata["deletionGracePeriodSeconds"] = 0
         metadata["generation"] = cast("int", metadata.get("generation") or 0) + 1
     return {**stored.document, "metadata": metadata}
+
+
+def _verify_types(name: str, document: JsonObject, fields: Mapping[str, tuple[type, str]]) -> None:
+    """Null is as if it were not there. Raises BadRequest."""
+    for field, (expected, go_type) in fields.items():
+        value = document.get(field)
+        if value is not None and type(value) is not expected:
+            raise _not_of_type(f"{name}.{field}", go_type)
+
+
+def _not_of_type(field: str, go_type: str) -> BadRequest:
+    return BadRequest(f"json: cannot unmarshal into Go struct field {field} of type {go_type}")
 
 
 def _finalizers(present: Sequence[str], propagation: Propagation | None) -> list[str]:

@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from aiohttp import web
 from multidict import CIMultiDict
 
+from apiserver.errors import MethodNotAllowed
 from apiserver.statuses import status_of
 from apiserver.web.calls import Call
 
@@ -47,6 +48,8 @@ def failure(call: Call, error: BaseException) -> web.Response:
     """The Status of an error."""
     code, octets, retry_after = status_of(error)
     more = {"Retry-After": str(retry_after)} if retry_after else {}
+    if isinstance(error, MethodNotAllowed):
+        more["Allow"] = ", ".join(error.methods)  # RFC 9110 section 15.5.6; kube-apiserver leaves it out
     return web.Response(status=code, body=octets, headers=headers_of(call, more=more))
 
 

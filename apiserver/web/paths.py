@@ -12,6 +12,8 @@ from apiserver.web.answers import answer, headers_of, not_found
 from apiserver.web.calls import Call
 from apiserver.web.pipeline import PathHandler
 
+_READING = ("GET", "HEAD")
+
 
 class PathHandlers:
     """Finds the handler of a path."""
@@ -84,8 +86,8 @@ def takes_json(accept: str) -> bool:
 
 def verify_reading(call: Call) -> None:
     """Raises MethodNotAllowed."""
-    if call.request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    if call.request.method not in _READING:
+        raise MethodNotAllowed(_READING)
 
 
 async def answer_document(

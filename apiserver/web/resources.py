@@ -87,14 +87,11 @@ class ResourceHandlers:
         return await self._handler(call, target)(call, target)
 
     def _handler(self, call: Call, target: Target) -> Handler:
-        verb = call.info.verb
+        allowed = _methods(target)
+        if call.request.method not in allowed:
+            raise MethodNotAllowed(allowed)
         table = self._of_objects if target.name else self._of_collections
-        handler = table.get(verb)
-        astray = target.subresource and verb == "delete"
-        homeless = verb == "create" and target.kind.namespaced and not target.namespace
-        if handler is None or astray or homeless or call.request.method == "HEAD":
-            raise MethodNotAllowed("the server does not allow this method on the requested resource")
-        return handler
+        return table[call.info.verb]
 
     async def _get(self, call: Call, target: Target) -> web.StreamResponse:
         revision = get_revision(call.query)
@@ -195,6 +192,15 @@ class ResourceHandlers:
             status=201 if outcome.created else 200,
             content_type=rendering.content_type,
         )
+
+
+def _methods(target: Target) -> tuple[str, ...]:
+    """What can be done there. All namespaces together are only read (k8s.io/apiserver endpoints.APIInstaller)."""
+    if target.subresource:
+        return ("GET", "PUT", "PATCH")
+    if target.name:
+        return ("GET", "PUT", "PATCH", "DELETE")
+    return ("GET",) if target.kind.namespaced and not target.namespace else ("GET", "POST", "DELETE")
 
 
 def _selection(target: Target, options: ListOptions) -> Selection:

@@ -140,3 +140,47 @@ def test_collection_of_one_namespace_leaves_the_others(api, flunders, namespace)
     api.delete(flunders)
 
     assert api.get(f"{other}/a").status == 200
+
+
+def test_collections_of_all_namespaces_together_are_not_deleted(api, flunders):
+    api.create(flunders, flunder("a"))
+
+    answer = api.delete(f"{WARDLE}/flunders")
+
+    assert (answer.status, answer.reason) == (405, "MethodNotAllowed")
+    assert api.get(f"{flunders}/a").status == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"kind": {}}, "DeleteOptions.kind of type string"),
+        ({"kind": []}, "DeleteOptions.kind of type string"),
+        ({"apiVersion": 1}, "DeleteOptions.apiVersion of type string"),
+        ({"dryRun": "All"}, "DeleteOptions.dryRun of type []string"),
+        ({"dryRun": [1]}, "DeleteOptions.dryRun of type []string"),
+        ({"gracePeriodSeconds": "0"}, "DeleteOptions.gracePeriodSeconds of type int64"),
+        ({"gracePeriodSeconds": True}, "DeleteOptions.gracePeriodSeconds of type int64"),
+        ({"orphanDependents": "false"}, "DeleteOptions.orphanDependents of type bool"),
+        ({"preconditions": []}, "DeleteOptions.preconditions of type v1.Preconditions"),
+        ({"preconditions": {"uid": 1}}, "Preconditions.uid of type string"),
+        ({"propagationPolicy": {}}, "DeleteOptions.propagationPolicy of type string"),
+    ],
+    ids=repr,
+)
+def test_options_of_another_type_are_refused(api, flunders, options, field):
+    api.create(flunders, flunder("a"))
+
+    answer = api.delete(f"{flunders}/a", options)
+
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert answer.message == f"json: cannot unmarshal into Go struct field {field}"
+    assert api.get(f"{flunders}/a").status == 200
+
+
+def test_options_that_are_null_are_not_there(api, flunders):
+    api.create(flunders, flunder("a"))
+
+    options = dict.fromkeys(("apiVersion", "kind", "dryRun", "gracePeriodSeconds", "orphanDependents", "preconditions"))
+
+    assert api.delete(f"{flunders}/a", options).status == 200

@@ -296,6 +296,24 @@ def test_wrong_methods_are_told(api, flunders, method, suffix):
         assert answer.reason == "MethodNotAllowed"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (f"{WARDLE}/flunders", "GET"),
+        (f"{WARDLE}/fischers", "GET, POST, DELETE"),
+        (f"{WARDLE}/namespaces/n/flunders", "GET, POST, DELETE"),
+        (f"{WARDLE}/namespaces/n/flunders/a", "GET, PUT, PATCH, DELETE"),
+        (f"{WARDLE}/namespaces/n/flunders/a/status", "GET, PUT, PATCH"),
+        (WARDLE, "GET, HEAD"),
+        ("/openapi/v3", "GET, HEAD"),
+    ],
+)
+def test_the_right_methods_are_told(api, path, allowed):
+    answer = api.request("TRACE", path)
+
+    assert (answer.status, answer.headers["Allow"]) == (405, allowed)
+
+
 def test_yaml_is_taken_and_given(api, flunders):
     octets = b"apiVersion: wardle.example.com/v1alpha1\nkind: Flunder\nmetadata: {name: a}\nspec: {reference: 'yes'}\n"
 
