@@ -80,12 +80,14 @@ class Renewer:
         report: Callable[[RenewalEvent], None],
         failures: tuple[type[Exception], ...] = (),
         period: timedelta | None = None,
+        hurried: Callable[[Credentials], bool] = lambda _held: False,
     ) -> None:
         """`pause(seconds)` waits and returns True once the loop shall end (`threading.Event.wait` does just that).
 
         `renew` turns the credentials held into new ones; it fails by AgentError, OSError or one of `failures`.
         `publish` makes them durable by AgentError or not at all. `period` renews that long after `not_before` instead
-        of at 2/3 of life.
+        of at 2/3 of life. `hurried` is asked at each look whether to renew ahead of time, as the authority may be replacing
+        what signed the certificate; it raises nothing.
         """
         self._load = load
         self._renew = renew
@@ -97,6 +99,7 @@ class Renewer:
         self._report = report
         self._failures: tuple[type[Exception], ...] = (AgentError, OSError, *failures)
         self._period = period
+        self._hurried = hurried
         self._held: Credentials | None = None
         self._schedule: RenewalSchedule | None = None
         self._unpublished: Credentials | None = None
@@ -116,7 +119,7 @@ class Renewer:
         credentials, schedule = self._current()
         now = self._clock()
         decision = schedule.decide(now, self._back_off)
-        if isinstance(decision, Sleep):
+        if isinstance(decision, Sleep) and not self._is_hurried(credentials, now):
             return decision.seconds
         try:
             fresh = self._unpublished or self._renew(credentials)
@@ -128,6 +131,11 @@ class Renewer:
             self._unpublished = fresh
             return self._failed("publish", err, expired=isinstance(decision, Expired))
         return self._renewed(fresh)
+
+    def _is_hurried(self, credentials: Credentials, now: datetime) -> bool:
+        if self._back_off is not None and self._back_off.remaining(now):
+            return False
+        return self._unpublished is not None or self._hurried(credentials)
 
     def _current(self) -> tuple[Credentials, RenewalSchedule]:
         if self._held is None or self._schedule is None:

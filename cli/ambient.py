@@ -5,6 +5,7 @@
 """
 
 import os
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -62,6 +63,11 @@ def home() -> Path:
     """Where this program keeps what it is told to remember: `CHANCERY_HOME`, or `~/.chancery`."""
     named = environment(HOME_VARIABLE)
     return Path(named).expanduser() if named else Path.home() / ".chancery"
+
+
+def host_name() -> str:
+    """What this machine calls itself."""
+    return socket.gethostname()
 
 
 def is_interactive() -> bool:

@@ -12,6 +12,7 @@ from ca.client.values import (
     IssuerStatus,
     Names,
     PolicyExplanation,
+    RotationStatus,
     ServerStatus,
     TokenStatus,
     TrustBundle,
@@ -194,6 +195,78 @@ def status_fields(status: ServerStatus) -> list[tuple[str, str]]:
             for issuer in status.issuers
         ),
     ]
+
+
+def rotation_document(status: RotationStatus) -> dict[str, Document]:
+    rotation = status.rotation
+    return {
+        "rotation": None
+        if rotation is None
+        else {
+            "id": rotation.id,
+            "kind": rotation.kind,
+            "phase": rotation.phase,
+            "haste": rotation.haste,
+            "aborted": rotation.aborted,
+            "start_time": instant(rotation.started_at),
+            "phase_start_time": instant(rotation.entered_at),
+            "finish_time": instant(rotation.finished_at) or None,
+            "generation": rotation.generation,
+        },
+        "waits": list(status.waits),
+        "generation": status.generation,
+        "consumers": [
+            {"name": one.name, "held_generation": one.held_generation, "report_time": instant(one.reported_at)}
+            for one in status.consumers
+        ],
+        "consumers_total": status.consumers_total,
+        "consumers_behind": status.consumers_behind,
+        "remaining_certificates": [
+            {
+                "id": one.id,
+                "subject": one.subject,
+                "requester": one.requester,
+                "not_after_time": instant(one.not_after),
+            }
+            for one in status.remaining
+        ],
+        "issuer_due_time": instant(status.issuer_due),
+        "root_due_time": instant(status.root_due),
+    }
+
+
+def rotation_fields(status: RotationStatus, now: datetime, *, shown: int = 8) -> list[tuple[str, str]]:
+    rotation = status.rotation
+    fields = [
+        ("issuing CA due", _when(status.issuer_due, now)),
+        ("root due", _when(status.root_due, now)),
+        ("trust bundle", f"generation {status.generation}, held by {_holders(status)}"),
+    ]
+    if rotation is None:
+        return [("rotation", "none so far"), *fields]
+    turned = ", turned back" if rotation.aborted else ""
+    fields = [
+        ("rotation", f"{rotation.kind}, {rotation.phase}{turned}"),
+        ("since", _when(rotation.entered_at, now)),
+        *(("waits for", one) for one in status.waits),
+        *fields,
+    ]
+    behind = [one for one in status.consumers if one.held_generation < status.generation]
+    fields += [
+        ("lags", f"{one.name}: generation {one.held_generation}, heard of {relative(one.reported_at, now)}")
+        for one in behind[:shown]
+    ]
+    if status.consumers_behind > shown:
+        fields.append(("lags", f"and {status.consumers_behind - shown} more"))
+    remaining = [
+        ("not renewed", f"{one.id}  {one.subject}, until {_when(one.not_after, now)}") for one in status.remaining
+    ]
+    return [*fields, *remaining[:shown]]
+
+
+def _holders(status: RotationStatus) -> str:
+    holders = status.consumers_total - status.consumers_behind
+    return f"{holders} of {status.consumers_total} consumers heard of lately"
 
 
 def template_document(template: CsrTemplate) -> dict[str, Document]:

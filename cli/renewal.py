@@ -17,9 +17,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from agent.credentials import Credentials
 from cli import ambient
 from cli.endpoint import Endpoint
-from cli.errors import InputInvalid
+from cli.errors import CliError, InputInvalid
 
 if TYPE_CHECKING:
+    from ca.client.following import TrustFollower
     from ca.client.values import IssuedCertificate
     from certs.keys import PrivateKey
 
@@ -44,6 +45,23 @@ class Renewal:
         self._reuse_key = reuse_key
         self._key_type = key_type
         self.latest: IssuedCertificate | None = None
+        self._follower: TrustFollower | None = None
+
+    def is_hurried(self, held: Credentials) -> bool:
+        """Looks at the trust bundle and says which one is held; whether the authority wants this certificate renewed now."""
+        from ca.client.errors import ClientError
+        from ca.client.following import TrustFollower
+        from certs.errors import CertsError
+
+        directory = self._endpoint.identity_directory.absolute()
+        follower = self._follower = self._follower or TrustFollower(f"{ambient.host_name()}:{directory}"[-64:])
+        endpoint = self._endpoint if _is_for_clients(held.leaf) else self._of_who_asks()
+        try:
+            with endpoint.client() as client:
+                bundle = follower.look(client.trust, held.trust_bundle)
+            return follower.asks_for_renewal(bundle, held.leaf, held.trust_bundle)
+        except (ClientError, CertsError, CliError):
+            return False  # an authority that cannot be reached asks for nothing; where renewal is due, that is reported
 
     def __call__(self, held: Credentials) -> Credentials:
         """Raises ClientError, errors of `certs`, CredentialsInvalid, InputInvalid."""
@@ -62,9 +80,8 @@ class Renewal:
         from certs.names import SubjectAlternativeNames, SubjectName
         from certs.requests import build_request
 
-        usages = _extended_key_usages(leaf)
-        if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
-            return self._sign_again(leaf, key, usages)
+        if not _is_for_clients(leaf):
+            return self._sign_again(leaf, key, _extended_key_usages(leaf))
         request = b"" if self._reuse_key else build_request(key, SubjectName(), SubjectAlternativeNames())
         with self._endpoint.client() as client:
             renewed = client.certificates.renew_certificate(
@@ -82,17 +99,23 @@ class Renewal:
         if list(usages) != [ExtendedKeyUsageOID.SERVER_AUTH]:
             raise InputInvalid("this certificate is neither for clients nor for servers; sign a new one instead")
         request = build_request(key, SubjectName.from_x509(leaf.subject), alternative_names(leaf))
-        directory = self._asking or ambient.home() / "identity"
-        with dataclasses.replace(self._endpoint, identity=directory).client() as client:
+        with self._of_who_asks().client() as client:
             signed = client.certificates.sign_csr(
                 request, profile=_SERVER_PROFILE, lifetime=self._lifetime, request_id=ambient.entropy(16).hex()
             )
             return signed, client.trust.get_trust_bundle().roots_pem
 
+    def _of_who_asks(self) -> Endpoint:
+        return dataclasses.replace(self._endpoint, identity=self._asking or ambient.home() / "identity")
+
     def _fresh_key(self, former: "PrivateKey") -> "PrivateKey":
         from certs.keys import KeyType, key_type_of
 
         return ambient.make_key(KeyType(self._key_type) if self._key_type else key_type_of(former.public_key()))
+
+
+def _is_for_clients(leaf: x509.Certificate) -> bool:
+    return ExtendedKeyUsageOID.CLIENT_AUTH in _extended_key_usages(leaf)
 
 
 def _extended_key_usages(leaf: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:

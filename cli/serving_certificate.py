@@ -19,6 +19,7 @@ from cli.endpoint import Endpoint
 from cli.errors import CliError
 
 if TYPE_CHECKING:
+    from ca.client.following import TrustFollower
     from certs.alternative_names import SubjectAlternativeNames
 
 _PROFILE = "server"
@@ -44,6 +45,8 @@ class ServingCertificateKeeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._held: Credentials | None = None
+        self._is_hurried = False
+        self._follower: TrustFollower | None = None
 
     def ask(self) -> Credentials:
         """Raises ClientError, CliError and errors of `certs`."""
@@ -81,6 +84,7 @@ class ServingCertificateKeeper:
             pause=self._stopping.wait,
             report=_report,
             failures=(ClientError, CertsError, CliError),
+            hurried=lambda _held: self._is_hurried,
         )
 
     def stop(self) -> None:
@@ -91,14 +95,18 @@ class ServingCertificateKeeper:
     def _with_present_trust(self, publish: Callable[[Credentials], None]) -> Credentials:
         """What is held; where the authority has other roots by now, they are held and published first."""
         from ca.client.errors import ClientError
+        from ca.client.following import TrustFollower
 
         held = self._held or self.ask()
+        follower = self._follower = self._follower or TrustFollower(f"{self._common_name}@{ambient.host_name()}"[:64])
         try:
             with self._endpoint.client() as client:
-                roots = client.trust.get_trust_bundle().roots_pem
+                bundle = follower.look(client.trust, held.trust_bundle)
         except (ClientError, CliError) as err:
             _log.warning("trust bundle not looked at", error=str(err))
             return held
+        roots = bundle.roots_pem
+        self._is_hurried = follower.asks_for_renewal(bundle, held.leaf, roots)
         if roots == held.trust_bundle:
             return held
         self._held = Credentials.from_pem(

@@ -11,10 +11,14 @@ from ca.client.values import (
     NewToken,
     PolicyExplanation,
     PolicyQuestion,
+    RemainingCertificate,
+    Rotation,
+    RotationStatus,
     RuleOutcome,
     ServerStatus,
     TokenPage,
     TokenStatus,
+    TrustConsumer,
 )
 from certs.names import SubjectAlternativeNames, SubjectName
 from protos.chancery.ca.v1 import admin_service_pb2 as messages
@@ -122,6 +126,61 @@ class AdministrationClient:
         answer = self._connection.call(self._stub.ListAuditEvents, request)
         return AuditPage(events=tuple(map(_audit_record, answer.events)), next_page_token=answer.next_page_token)
 
+    def get_rotation(self) -> RotationStatus:
+        answer = self._connection.call(self._stub.GetRotation, messages.GetRotationRequest())
+        return RotationStatus(
+            rotation=_rotation(answer.rotation) if answer.HasField("rotation") else None,
+            waits=tuple(answer.waits),
+            consumers=tuple(
+                TrustConsumer(
+                    name=one.name,
+                    held_generation=one.held_generation,
+                    reported_at=conversion.instant(one.report_time),
+                )
+                for one in answer.consumers
+            ),
+            consumers_total=answer.consumers_total,
+            consumers_behind=answer.consumers_behind,
+            remaining=tuple(
+                RemainingCertificate(
+                    id=one.id,
+                    subject=one.subject,
+                    requester=one.requester,
+                    not_after=conversion.instant(one.not_after_time),
+                )
+                for one in answer.remaining_certificates
+            ),
+            generation=answer.generation,
+            issuer_due=conversion.instant(answer.issuer_due_time),
+            root_due=conversion.instant(answer.root_due_time),
+        )
+
+    def start_rotation(self, kind: str, *, haste: str = "due") -> Rotation:
+        """`kind` is `issuer` or `root`; `haste` is `due`, `now` or `emergency`. Makes haste with a rotation under way."""
+        request = messages.StartRotationRequest(
+            kind=messages.RotationKind.Value(f"ROTATION_KIND_{kind.upper()}"),
+            haste=messages.RotationHaste.Value(f"ROTATION_HASTE_{haste.upper()}"),
+        )
+        return _rotation(self._connection.call(self._stub.StartRotation, request).rotation)
+
+    def abort_rotation(self) -> Rotation:
+        """Turns the rotation under way back."""
+        return _rotation(self._connection.call(self._stub.AbortRotation, messages.AbortRotationRequest()).rotation)
+
+
+def _rotation(message: messages.Rotation) -> Rotation:
+    return Rotation(
+        id=message.id,
+        kind=messages.RotationKind.Name(message.kind).removeprefix("ROTATION_KIND_").lower(),
+        phase=messages.RotationPhase.Name(message.phase).removeprefix("ROTATION_PHASE_").lower(),
+        haste=messages.RotationHaste.Name(message.haste).removeprefix("ROTATION_HASTE_").lower(),
+        aborted=message.aborted,
+        started_at=conversion.instant(message.start_time),
+        entered_at=conversion.instant(message.phase_start_time),
+        finished_at=conversion.instant(message.finish_time) if message.HasField("finish_time") else None,
+        generation=message.generation,
+    )
+
 
 def _issuer(message: messages.Issuer) -> IssuerStatus:
     return IssuerStatus(
@@ -129,7 +188,7 @@ def _issuer(message: messages.Issuer) -> IssuerStatus:
         profile=message.profile,
         subject=message.subject,
         key_type=message.key_type,
-        state="active" if message.state == messages.ISSUER_STATE_ACTIVE else "passive",
+        state=messages.IssuerState.Name(message.state).removeprefix("ISSUER_STATE_").lower(),
         not_before=conversion.instant(message.not_before_time),
         not_after=conversion.instant(message.not_after_time),
         sha256_fingerprint=message.sha256_fingerprint,

@@ -64,6 +64,7 @@ def trust_bundle(message: trust_service_pb2.TrustBundle) -> TrustBundle:
         roots_pem=message.roots_pem.encode(),
         sha256_fingerprints=tuple(message.sha256_fingerprints),
         trust_domain=message.trust_domain,
+        retiring_key_ids=tuple(message.retiring_key_ids),
     )
 
 

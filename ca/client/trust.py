@@ -16,13 +16,16 @@ class TrustClient:
         self._connection = connection
         self._stub = TrustServiceStub(connection.channel)
 
-    def get_trust_bundle(self) -> TrustBundle:
-        answer = self._connection.call(self._stub.GetTrustBundle, messages.GetTrustBundleRequest())
+    def get_trust_bundle(self, *, held_generation: int = 0, consumer: str = "") -> TrustBundle:
+        """Tells the authority, over a connection that shows an identity, which generation is held; `consumer` tells apart who
+        shares the identity."""
+        request = messages.GetTrustBundleRequest(held_generation=held_generation, consumer=consumer)
+        answer = self._connection.call(self._stub.GetTrustBundle, request)
         return conversion.trust_bundle(answer.bundle)
 
-    def watch_trust_bundle(self, *, held_generation: int = 0) -> Iterator[TrustBundle]:
-        """The present bundle at once, and every later generation; tells the authority which one is held."""
-        request = messages.WatchTrustBundleRequest(held_generation=held_generation)
+    def watch_trust_bundle(self, *, held_generation: int = 0, consumer: str = "") -> Iterator[TrustBundle]:
+        """The present bundle unless it is the one held, and every later one; tells the authority which one is held."""
+        request = messages.WatchTrustBundleRequest(held_generation=held_generation, consumer=consumer)
         for answer in self._connection.stream(self._stub.WatchTrustBundle(request)):
             yield conversion.trust_bundle(answer.bundle)
 

@@ -129,6 +129,8 @@ class TrustBundle:
     roots_pem: bytes
     sha256_fingerprints: tuple[str, ...]
     trust_domain: str
+    retiring_key_ids: tuple[str, ...] = ()
+    """Key identifiers, hexadecimal, of issuing CAs that are being replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,7 @@ class RevocationList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerStatus:
-    """A root or an issuing CA. `state` is `active` (signs) or `passive`."""
+    """A root, issuing CA or cross-certificate. `state` is `pending`, `active` (signs), `passive` or `retired`."""
 
     id: str
     profile: str
@@ -178,6 +180,60 @@ class ServerStatus:
     certificates_valid: int
     certificates_revoked: int
     next_expiry: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """`kind` is `issuer` or `root`; `phase` is `publishing`, `signing`, `retiring` or `stable`; `haste` is `due`, `now` or
+    `emergency`."""
+
+    id: str
+    kind: str
+    phase: str
+    haste: str
+    aborted: bool
+    started_at: datetime
+    entered_at: datetime
+    finished_at: datetime | None
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustConsumer:
+    """Somebody who verifies with the trust bundle, and what it last said it holds."""
+
+    name: str
+    held_generation: int
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemainingCertificate:
+    """Of the old issuing CA, valid, and not renewed."""
+
+    id: str
+    subject: str
+    requester: str
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationStatus:
+    """`rotation` is the one under way or the last one, None where there was none; `waits` are sentences."""
+
+    rotation: Rotation | None
+    waits: tuple[str, ...]
+    consumers: tuple[TrustConsumer, ...]
+    consumers_total: int
+    consumers_behind: int
+    remaining: tuple[RemainingCertificate, ...]
+    generation: int
+    issuer_due: datetime
+    root_due: datetime
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.rotation is not None and self.rotation.finished_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

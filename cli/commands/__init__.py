@@ -35,6 +35,8 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "p12": _entry("p12", _FILES, "Pack key and chain into a PKCS#12 file."),
     "token": _entry("token", _ADMINISTRATION, "One-time tokens: create, list, delete."),
     "policy": _entry("policy", _ADMINISTRATION, "Policy: explain a decision, show it, check a file."),
+    "passphrase": _entry("passphrase", _ADMINISTRATION, "The passphrase of the CA keys: change it."),
+    "rotate": _entry("rotate", _ADMINISTRATION, "Replace the issuing CA or the root, without an outage."),
     "status": _entry("status", _ADMINISTRATION, "Show how the authority stands and what expires next."),
     "audit": _entry("audit", _ADMINISTRATION, "Show who did what."),
     "doctor": _entry("doctor", _ADMINISTRATION, "Find what is wrong, and say what to do."),

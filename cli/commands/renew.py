@@ -153,6 +153,7 @@ def _run_daemon(directory: Path, renewal: Renewal, hooks: tuple[ReloadHook, ...]
         report=_report,
         failures=(ClientError, CertsError, CliError),
         period=period,
+        hurried=renewal.is_hurried,
     ).run()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +74,7 @@ def _run(office: "Office", settings: ServeSettings) -> None:
             loop.add_signal_handler(number, stopping.set)
         await serve(
             office,
-            host_name=socket.gethostname(),
+            host_name=ambient.host_name(),
             stopping=stopping,
             announce=lambda endpoints: _announce(endpoints, mtls=settings.listeners.mtls),
         )

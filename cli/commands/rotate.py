@@ -1,0 +1,124 @@
+"""`ca-cli rotate`."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import ambient
+from cli.documents import rotation_document, rotation_fields
+from cli.endpoint import Endpoint
+from cli.errors import Unconfirmed
+from cli.options import connection_options
+from cli.output import OutputFormat, notice, output_choice, show_fields
+
+if TYPE_CHECKING:
+    from ca.client.administration import AdministrationClient
+    from ca.client.values import RotationStatus
+
+_LOOK_SECONDS = 1.0
+
+
+@click.command(
+    "rotate",
+    short_help="Replace the issuing CA or the root, without an outage.",
+    epilog="""\b
+Examples:
+  ca-cli rotate issuer --now
+  ca-cli rotate root --status
+  ca-cli rotate root
+  ca-cli rotate root --abort
+  ca-cli rotate root --emergency --yes""",
+)
+@click.argument("what", type=click.Choice(["issuer", "root"]))
+@click.option("--status", "asked", flag_value="status", help="Show where it stands, what it waits for, and who lags.")
+@click.option("--now", "asked", flag_value="now", help="Wait only for what is observed: consumers, replicas, renewals.")
+@click.option(
+    "--emergency", "asked", flag_value="emergency", help="Wait for nobody, and revoke what the old one signed."
+)
+@click.option("--abort", "asked", flag_value="abort", help="Turn the rotation under way back.")
+@click.option("--yes", is_flag=True, help="Do not ask before an emergency.")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="Follow it to its end, on a terminal with a live view.  [default: --wait on a terminal]",
+)
+@output_choice("table", "plain", "json", "yaml")
+@connection_options
+def command(
+    endpoint: Endpoint, what: str, asked: str | None, yes: bool, wait: bool | None, output: OutputFormat
+) -> None:
+    """Replace the issuing CA, or the root with the issuing CA below it, while everybody goes on talking to everybody.
+
+    The server does it, step by step, whether anybody watches or not: what is new is published, then signs; what is old goes once
+    nobody relies on it. Both are replaced by themselves at two thirds of their lives; this begins it earlier.
+    """
+    with endpoint.client() as client:
+        administration = client.administration
+        if asked == "abort":
+            administration.abort_rotation()
+        elif asked == "emergency":
+            _confirm(administration.get_rotation(), what, yes=yes)
+            administration.start_rotation(what, haste="emergency")
+        elif asked != "status":
+            administration.start_rotation(what, haste=asked or "due")
+        follows = ambient.writes_to_terminal() and output is OutputFormat.TABLE if wait is None else wait
+        status = _follow(administration, output) if follows else administration.get_rotation()
+    if not (follows and ambient.writes_to_terminal()):
+        show_fields(rotation_fields(status, ambient.clock()), rotation_document(status), _name(status), output)
+
+
+def _confirm(status: "RotationStatus", what: str, *, yes: bool) -> None:
+    """Says what an emergency will break, and asks. Raises Unconfirmed."""
+    notice(
+        f"an emergency rotation of the {what} takes the old one out of trust at once and revokes every certificate under it:"
+    )
+    notice(
+        "  every client and server is refused until it has a new certificate; those of our own servers are made anew"
+    )
+    if what == "root":
+        notice(
+            f"  each of the {status.consumers_total} consumers heard of lately refuses everybody until it has the new root"
+        )
+    if yes:
+        return
+    if not ambient.is_interactive():
+        raise Unconfirmed("an emergency cannot be undone, and nobody is here to be asked; say --yes")
+    if not click.confirm("Go on?", err=True):
+        raise Unconfirmed("nothing was begun")
+
+
+def _follow(administration: "AdministrationClient", output: OutputFormat) -> "RotationStatus":
+    """Until the rotation is over; Ctrl-C ends the watching, not the rotation."""
+    if ambient.writes_to_terminal() and output is OutputFormat.TABLE:
+        return _follow_on_terminal(administration)
+    for status in _statuses(administration):
+        if not status.is_under_way:
+            return status
+    raise AssertionError("the statuses never end")
+
+
+def _follow_on_terminal(administration: "AdministrationClient") -> "RotationStatus":
+    from rich.live import Live
+    from rich.table import Table
+
+    with Live(refresh_per_second=4) as live:
+        for status in _statuses(administration):
+            table = Table.grid(padding=(0, 2))
+            for name, value in rotation_fields(status, ambient.clock()):
+                table.add_row(name, value)
+            live.update(table)
+            if not status.is_under_way:
+                return status
+    raise AssertionError("the statuses never end")
+
+
+def _statuses(administration: "AdministrationClient") -> "Iterator[RotationStatus]":
+    while True:
+        yield administration.get_rotation()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _name(status: "RotationStatus") -> str:
+    return "" if status.rotation is None else status.rotation.id
