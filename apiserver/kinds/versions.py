@@ -13,7 +13,6 @@ from apiserver.kinds.kind import Column
 from apiserver.schema.acceptance import compile_acceptor
 from apiserver.schema.labels import rfc1035_faults
 from apiserver.schema.openapi import read_schema
-from apiserver.schema.rule_faults import rule_faults
 from apiserver.schema.structural import Schema
 
 _KNOWN = frozenset(
@@ -95,8 +94,6 @@ def _schema(document: JsonObject, path: str, faults: Faults, *, has_status: bool
         for fault in err.faults:
             faults.add(f"{path}.schema", fault)
         return None
-    for fault in rule_faults(schema):
-        faults.add(f"{path}.schema", fault)
     if has_status:
         for name in sorted(_NOT_BESIDE_STATUS & document.keys()):
             faults.add(

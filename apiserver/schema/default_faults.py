@@ -1,10 +1,9 @@
 """Defaults that a schema itself would not accept.
 
-- A default is whole: pruning leaves it as it is, and it is valid where it stands.
+- A default is whole: pruning leaves it as it is, and it is valid where it stands, rules included.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from apiserver.documents import JsonObject
 from apiserver.fields.values import copied, same
@@ -22,7 +21,7 @@ def default_faults(schema: Schema, path: str) -> Iterator[str]:
 
 
 def _faults(schema: Schema, path: str) -> Iterator[str]:
-    holder = Schema(type="object", properties={"default": replace(schema, rules=())})
+    holder = Schema(type="object", properties={"default": schema})
     document: JsonObject = {"default": copied(schema.default)}
     prune(holder, document)
     if not same(document["default"], schema.default):

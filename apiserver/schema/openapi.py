@@ -1,6 +1,7 @@
 """Reads a schema from the openAPIV3Schema of a CustomResourceDefinition (apiextensions.k8s.io/v1 JSONSchemaProps).
 
-- Every fault is found and told: first those of the document, then those of the structure, then those of the defaults.
+- Every fault is found and told at once. A node that cannot be read is not judged further; rules are compiled where all nodes can be
+  read, and defaults are validated where all rules compile.
 - Reading is bounded in depth and size, so that a document that refers to itself comes to an end.
 """
 
@@ -15,6 +16,7 @@ from apiserver.schema import keywords
 from apiserver.schema.default_faults import default_faults
 from apiserver.schema.formats import is_checked
 from apiserver.schema.patterns import Pattern, PatternInvalid
+from apiserver.schema.rule_faults import rule_faults
 from apiserver.schema.structural import Rule, Schema
 from apiserver.schema.structure_faults import structure_faults
 
@@ -27,7 +29,10 @@ def read_schema(document: Mapping[str, object]) -> Schema:
     """`document` as YAML or JSON gave it. Raises KindsInvalid, with a line for each fault: its path, and what is wrong."""
     reader = _Reader()
     schema = reader.read(document, _ROOT, depth=0)
-    faults = reader.faults or [*structure_faults(schema, _ROOT)] or [*default_faults(schema, _ROOT)]
+    faults = reader.faults + [fault for fault in structure_faults(schema, _ROOT) if not fault.startswith(reader.unread)]
+    if not reader.faults:
+        rules = [*rule_faults(schema, _ROOT)]
+        faults += rules or default_faults(schema, _ROOT)
     if faults:
         raise KindsInvalid(faults)
     return schema
@@ -39,6 +44,8 @@ class _Reader:
     make is for `structure_faults`."""
 
     faults: list[str] = field(default_factory=list)
+    unread: tuple[str, ...] = ()
+    """How faults of nodes begin that could not be read as they are."""
     nodes: int = 0
 
     def read(self, document: object, path: str, *, depth: int) -> Schema:
@@ -47,7 +54,7 @@ class _Reader:
         given = {
             str(name): value for name, value in cast("Mapping[object, object]", document).items() if value is not None
         }
-        self.faults += keywords.faults(given, path)
+        self._refuse(path, *keywords.faults(given, path))
         texts, count, number = keywords.texts, keywords.count, keywords.number
         kind = keywords.text(given, "type")
         return Schema(
@@ -92,17 +99,22 @@ class _Reader:
 
     def _is_readable(self, document: object, path: str, depth: int) -> bool:
         if not isinstance(document, Mapping):
-            self.faults.append(f"{path}: must be an object")
+            self._refuse(path, f"{path}: must be an object")
             return False
         self.nodes += 1
         if self.nodes == _MOST_NODES + 1:
-            self.faults.append(f"{path}: the schema has more than {_MOST_NODES} nodes")
+            self._refuse(_ROOT, f"{path}: the schema has more than {_MOST_NODES} nodes")
         if self.nodes > _MOST_NODES:
             return False
         if depth > _DEEPEST:
-            self.faults.append(f"{path}: is nested more than {_DEEPEST} levels deep")
+            self._refuse(path, f"{path}: is nested more than {_DEEPEST} levels deep")
             return False
         return True
+
+    def _refuse(self, path: str, *faults: str) -> None:
+        if faults:
+            self.faults += faults
+            self.unread += (f"{path}.", f"{path}:")
 
     def _properties(self, given: Mapping[str, object], path: str, depth: int) -> dict[str, Schema]:
         properties = given.get("properties")

@@ -92,17 +92,32 @@ def test_an_int_or_string_names_nothing_but_its_types_in_any_of():
     assert f"{X}.anyOf[0].type: must be empty to be structural" in found
 
 
-def test_every_fault_is_listed_with_its_path():
-    found = faults_of({"a": {}, "b": list_of(object_of(c={"type": "text"})), "d": {**TEXT, "maxLength": "5"}})
+def test_every_fault_is_listed_at_once_with_its_path():
+    found = faults_of(
+        {"a": {}, "b": list_of(object_of(c={"type": "text"}, d={"type": []})), "e": {**TEXT, "maxLength": "5"}}
+    )
 
     assert {fault.split(":")[0] for fault in found} == {
+        "openAPIV3Schema.properties[a].type",
         "openAPIV3Schema.properties[b].items.properties[c].type",
-        "openAPIV3Schema.properties[d].maxLength",
+        "openAPIV3Schema.properties[b].items.properties[d].type",
+        "openAPIV3Schema.properties[e].maxLength",
     }
-    assert faults_of({"a": {}, "e": {"type": "array"}}) == [
-        "openAPIV3Schema.properties[a].type: must not be empty for specified object fields",
-        "openAPIV3Schema.properties[e].items: must be specified",
+    assert len(found) == 4
+
+
+def test_of_what_is_no_node_nothing_else_is_told():
+    assert faults_of({"a": 5, "b": object_of(c=[])}) == [
+        "openAPIV3Schema.properties[a]: must be an object",
+        "openAPIV3Schema.properties[b].properties[c]: must be an object",
     ]
+
+
+def test_faults_of_structure_defaults_and_rules_are_listed_at_once():
+    rule = {"x-kubernetes-validations": [{"rule": "self > 'a'"}]}
+
+    assert len(faults_of({"a": {}, "b": {**TEXT, "default": 5}})) == 2
+    assert len(faults_of({"a": {"type": "array"}, "b": {**WHOLE, **rule}})) == 2
 
 
 def test_a_schema_that_contains_itself_is_refused():
@@ -125,6 +140,10 @@ def test_metadata_of_the_root_is_not_specified_further():
         ({**TEXT, "default": 5}, "must be of type string"),
         ({**object_of(a=TEXT), "default": {"b": "c"}}, "must not have unknown fields"),
         ({**TEXT, "enum": ["a"], "default": "b"}, 'supported values: "a"'),
+        (
+            {**TEXT, "default": "b", "x-kubernetes-validations": [{"rule": "self == 'a'", "message": "must be a"}]},
+            'default: Invalid value: "b": must be a',
+        ),
     ],
 )
 def test_a_default_obeys_its_own_schema(node, fault):
