@@ -22,6 +22,7 @@ class Action(StrEnum):
     TOKEN_DELETE = "token.delete"  # noqa: S105 - an action's name
     REQUEST_DENY = "request.deny"
     POLICY_LOAD = "policy.load"
+    PASSPHRASE_CHANGE = "passphrase.change"  # noqa: S105 - an action's name
     ROTATION_BEGIN = "rotation.begin"
     ROTATION_ADVANCE = "rotation.advance"
     ROTATION_ABORT = "rotation.abort"

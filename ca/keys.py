@@ -54,20 +54,24 @@ class KeyFiles:
 
     def put(self, authority_id: str, key: PrivateKey) -> None:
         """Durable once it returns."""
-        write_private_file(self._path(authority_id), encrypt_private_key(key, self._passphrase, entropy=self._entropy))
+        write_private_file(
+            self.path(self._directory, authority_id), encrypt_private_key(key, self._passphrase, entropy=self._entropy)
+        )
 
     def get(self, authority_id: str) -> PrivateKey:
         """Raises KeyFileMissing, LooseFileMode, WrongPassphrase."""
-        return load_private_key(read_private_file(self._path(authority_id)), self._passphrase)
+        return load_private_key(read_private_file(self.path(self._directory, authority_id)), self._passphrase)
 
     def has(self, authority_id: str) -> bool:
-        return self._path(authority_id).exists()
+        return self.path(self._directory, authority_id).exists()
 
     def ids(self) -> Sequence[str]:
         return sorted(path.stem for path in self._directory.glob("*.pem"))
 
-    def _path(self, authority_id: str) -> Path:
-        return self._directory / f"{authority_id}.pem"
+    @staticmethod
+    def path(directory: Path, authority_id: str) -> Path:
+        """Where in `directory` the key of an authority lies."""
+        return directory / f"{authority_id}.pem"
 
 
 class KeyRows:
@@ -144,6 +148,11 @@ class SealingKey:
             return self._cipher.decrypt(box[:_NONCE_OCTETS], box[_NONCE_OCTETS:], subject_id.encode())
         except InvalidTag as err:
             raise Internal(f"the sealed key of {subject_id} does not open") from err
+
+
+def rewrap_sealing_key(wrapped: bytes, old: bytes, new: bytes, entropy: Entropy) -> bytes:
+    """The same key, wrapped under another passphrase. Raises WrongPassphrase."""
+    return _wrap(_unwrap(wrapped, old), new, entropy)
 
 
 def _verified(passphrase: bytes) -> bytes:

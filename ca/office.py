@@ -19,6 +19,7 @@ from ca.data_directory import DataDirectory
 from ca.issuers import Issuers
 from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
+from ca.passphrase_change import finish_change
 from ca.policy_file import PolicyFile
 from ca.revocations import Revocations
 from ca.rotation.keeper import RotationKeeper
@@ -91,6 +92,7 @@ def open_office(
     with DataDirectory.open(settings.data_directory, create=True):
         database = open_database(settings.database_url)
         try:
+            finish_change(settings, database, clock)
             yield _compose(
                 settings,
                 database,

@@ -62,7 +62,7 @@ def find_passphrase(settings: ServeSettings, given: bytes | None) -> Passphrase:
     """Raises PassphraseLost, LooseFileMode, PassphraseRequired."""
     named = settings.storage.passphrase_file is not None
     if given is not None and not named:
-        return Passphrase(octets=_verified(given, VARIABLE), source=VARIABLE)
+        return Passphrase(octets=read_passphrase(given, VARIABLE), source=VARIABLE)
     path = settings.passphrase_file
     try:
         content = read_private_file(path, group_may_read=named)
@@ -71,7 +71,7 @@ def find_passphrase(settings: ServeSettings, given: bytes | None) -> Passphrase:
     except OSError as err:
         reason = (err.strerror or "unreadable").lower()
         raise PassphraseLost(f"the passphrase of the CA keys cannot be read from {path}: {reason}") from err
-    return Passphrase(octets=_verified(content.strip(b"\r\n"), str(path)), source=str(path), beside_keys=not named)
+    return Passphrase(octets=read_passphrase(content, str(path)), source=str(path), beside_keys=not named)
 
 
 def fresh_passphrase(entropy: Entropy) -> bytes:
@@ -79,7 +79,9 @@ def fresh_passphrase(entropy: Entropy) -> bytes:
     return entropy(_OCTETS).hex().encode()
 
 
-def _verified(passphrase: bytes, source: str) -> bytes:
+def read_passphrase(content: bytes, source: str) -> bytes:
+    """The passphrase in what `source` held: without line breaks at its ends. Raises PassphraseRequired."""
+    passphrase = content.strip(b"\r\n")
     if not passphrase:
         raise PassphraseRequired(f"{source} is empty; put the passphrase of the CA keys into it")
     if len(passphrase) > _LARGEST:

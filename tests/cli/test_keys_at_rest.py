@@ -1,0 +1,57 @@
+"""`passphrase change`, as it is typed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+
+
+@pytest.fixture
+def program(initialised_home: Path, tmp_path: Path) -> Program:
+    """An authority of the test's own, not served."""
+    shutil.copytree(initialised_home, tmp_path / "home")
+    return Program(home=tmp_path / "home", directory=tmp_path, variables={})
+
+
+def another_administrator(program: Program, name: str, **variables: str) -> int:
+    """The status of a command that opens the keys."""
+    return program("init", "--new-administrator", "--identity", program.directory / name, **variables).status
+
+
+def test_passphrase_beside_the_keys_is_changed_where_it_lies(program: Program) -> None:
+    path = program.home / "ca" / "passphrase"
+    before = path.read_text()
+
+    outcome = program("passphrase", "change")
+
+    assert (outcome.status, outcome.output) == (0, "")
+    assert f"written: {path}" in outcome.errors
+    assert path.read_text() != before
+    assert before.strip() not in outcome.errors
+    assert another_administrator(program, "x") == 0
+
+
+def test_passphrase_that_is_kept_elsewhere_is_changed_there_by_its_keeper(program: Program) -> None:
+    old = (program.home / "ca" / "passphrase").rename(program.directory / "old")
+    (program.directory / "new").write_text("correct horse\n")
+    (program.directory / "new").chmod(0o600)
+
+    program.succeed("passphrase", "change", "--passphrase-file", old, "--new-passphrase-file", "new")
+
+    assert another_administrator(program, "a", CHANCERY_PASSPHRASE_FILE=str(old)) == 4
+    assert another_administrator(program, "b", CHANCERY_PASSPHRASE="correct horse") == 0
+    assert another_administrator(program, "c", CHANCERY_PASSPHRASE_FILE=str(program.directory / "new")) == 0
+
+
+def test_change_without_a_new_passphrase_or_an_authority_is_refused(program: Program) -> None:
+    given = (program.home / "ca" / "passphrase").read_text().strip()
+
+    unsaid = program("passphrase", "change", CHANCERY_PASSPHRASE=given)
+    wrong = program("passphrase", "change", CHANCERY_PASSPHRASE="wrong", CHANCERY_NEW_PASSPHRASE="new")
+    nowhere = program("passphrase", "change", "--data-directory", "none", CHANCERY_NEW_PASSPHRASE="new")
+
+    assert (unsaid.status, wrong.status, nowhere.status) == (4, 4, 7)
+    assert "--new-passphrase-file" in unsaid.errors
+    assert another_administrator(program, "x") == 0
