@@ -29,7 +29,9 @@ def read_schema(document: Mapping[str, object]) -> Schema:
     """`document` as YAML or JSON gave it. Raises KindsInvalid, with a line for each fault: its path, and what is wrong."""
     reader = _Reader()
     schema = reader.read(document, _ROOT, depth=0)
-    faults = reader.faults + [fault for fault in structure_faults(schema, _ROOT) if not fault.startswith(reader.unread)]
+    faults = list(reader.faults)
+    if not reader.is_exhausted:
+        faults += (fault for fault in structure_faults(schema, _ROOT) if reader.unread.isdisjoint(_nodes(fault)))
     if not reader.faults:
         rules = [*rule_faults(schema, _ROOT)]
         faults += rules or default_faults(schema, _ROOT)
@@ -44,9 +46,10 @@ class _Reader:
     make is for `structure_faults`."""
 
     faults: list[str] = field(default_factory=list)
-    unread: tuple[str, ...] = ()
-    """How faults of nodes begin that could not be read as they are."""
+    unread: set[str] = field(default_factory=set)
+    """The paths of nodes that could not be read as they are."""
     nodes: int = 0
+    is_exhausted: bool = False
 
     def read(self, document: object, path: str, *, depth: int) -> Schema:
         if not self._is_readable(document, path, depth):
@@ -98,23 +101,21 @@ class _Reader:
         )
 
     def _is_readable(self, document: object, path: str, depth: int) -> bool:
+        if self.is_exhausted:
+            return False
         if not isinstance(document, Mapping):
             self._refuse(path, f"{path}: must be an object")
             return False
         self.nodes += 1
-        if self.nodes == _MOST_NODES + 1:
-            self._refuse(_ROOT, f"{path}: the schema has more than {_MOST_NODES} nodes")
-        if self.nodes > _MOST_NODES:
-            return False
-        if depth > _DEEPEST:
-            self._refuse(path, f"{path}: is nested more than {_DEEPEST} levels deep")
-            return False
-        return True
+        self.is_exhausted = self.nodes > _MOST_NODES or depth > _DEEPEST
+        if self.is_exhausted:
+            self._refuse(path, f"{path}: the schema has more than {_MOST_NODES} nodes, or more than {_DEEPEST} levels")
+        return not self.is_exhausted
 
     def _refuse(self, path: str, *faults: str) -> None:
         if faults:
             self.faults += faults
-            self.unread += (f"{path}.", f"{path}:")
+            self.unread.add(path)
 
     def _properties(self, given: Mapping[str, object], path: str, depth: int) -> dict[str, Schema]:
         properties = given.get("properties")
@@ -146,6 +147,12 @@ class _Reader:
         except PatternInvalid as err:
             self.faults.append(f"{path}.pattern: must be a valid regular expression, but isn't: {err}")
             return None
+
+
+def _nodes(fault: str) -> tuple[str, str]:
+    """The path that a fault names, and the one without the keyword at its end."""
+    path = fault.partition(": ")[0]
+    return path, path.rpartition(".")[0]
 
 
 def _rule(given: Mapping[str, object]) -> Rule:
