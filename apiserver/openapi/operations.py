@@ -26,7 +26,9 @@ _ERRORS: Mapping[str, str] = {
 }
 
 _READ = ("400", "401", "403", "404", "405", "406", "410", "429", "500", "503", "504")
+_LIST = (*_READ, "422")  # options that exclude each other
 _WRITE = ("400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "429", "500", "503", "504")
+_DELETE_LISTED = (*_WRITE, "410")
 
 
 def _query(name: str, kind: str, description: str, **schema: object) -> Json:
@@ -50,11 +52,11 @@ _LIST_PARAMETERS = (
     _query("continue", "string", "Where to go on with a list."),
     _query("fieldSelector", "string", "Select by fields."),
     _query("labelSelector", "string", "Select by labels."),
-    _query("limit", "integer", "Most objects of one answer.", minimum=0),
+    _query("limit", "integer", "Most objects of one answer; without effect where it is not positive."),
     _query("resourceVersion", "string", "The version that is asked for."),
     _query("resourceVersionMatch", "string", "How resourceVersion is meant.", enum=["Exact", "NotOlderThan"]),
     _query("sendInitialEvents", "boolean", "Begin a watch with all that there is."),
-    _query("timeoutSeconds", "integer", "How long a watch lives.", minimum=0),
+    _query("timeoutSeconds", "integer", "How long a watch lives; without effect where it is not positive."),
     _query("watch", "boolean", "Watch for changes instead of listing."),
 )
 _WRITE_PARAMETERS = (_DRY_RUN, _FIELD_MANAGER, _FIELD_VALIDATION)
@@ -107,14 +109,15 @@ class _Maker:
 
     def collection(self, parameters: Sequence[Json]) -> Json:
         return {
-            "get": self._operation("list", "list", "List or watch objects.", _LIST_PARAMETERS, self._list, _READ),
+            "get": self._operation("list", "list", "List or watch objects.", _LIST_PARAMETERS, self._list, _LIST),
             "post": self._operation(
                 "create", "post", "Create an object.", _WRITE_PARAMETERS, self._object, _WRITE,
                 body=self._object, codes=("200", "201", "202"),
             ),
             "delete": self._operation(
                 "deleteCollection", "deletecollection", "Delete the objects of a collection.",
-                (*_DELETE_PARAMETERS, *_LIST_PARAMETERS[:8]), self._list, _WRITE, body=ref("DeleteOptions"), optional=True,
+                (*_DELETE_PARAMETERS, *_LIST_PARAMETERS[:8]), self._list, _DELETE_LISTED,
+                body=ref("DeleteOptions"), optional=True,
             ),
             "parameters": [*parameters, _PRETTY],
         }  # fmt: skip
@@ -141,7 +144,7 @@ class _Maker:
         return item
 
     def everywhere(self) -> Json:
-        operation = self._operation("list", "list", "List or watch objects.", _LIST_PARAMETERS, self._list, _READ)
+        operation = self._operation("list", "list", "List or watch objects.", _LIST_PARAMETERS, self._list, _LIST)
         operation["operationId"] = f"list{self._operation_name('')}ForAllNamespaces"
         return {"get": operation, "parameters": [_PRETTY]}
 
