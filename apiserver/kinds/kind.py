@@ -78,7 +78,7 @@ class Kind:
     @property
     def merges_strategically(self) -> bool:
         """Whether its schema says how lists are merged, so that a strategic merge patch has a meaning."""
-        return _declares_strategy(self.schema)
+        return self.schema.bears_patch_strategies
 
     def subject(self, name: str = "", uid: str = "") -> Subject:
         """Names an object by its resource."""
@@ -91,8 +91,3 @@ class Kind:
     def stamp(self, document: JsonObject) -> JsonObject:
         """A copy that says which kind it is."""
         return {**document, "apiVersion": self.api_version, "kind": self.names.kind}
-
-
-def _declares_strategy(schema: Schema) -> bool:
-    inner = [*schema.properties.values(), *([schema.items] if schema.items is not None else [])]
-    return bool(schema.patch_strategy) or any(_declares_strategy(child) for child in inner)

@@ -15,8 +15,9 @@ from apiserver.kinds.clashes import clashes
 from apiserver.kinds.faults import Faults
 from apiserver.kinds.kind import Kind, Names
 from apiserver.kinds.manifest_files import read_manifests
-from apiserver.kinds.versions import ReadVersion, read_version
+from apiserver.kinds.versions import Version, read_version
 from apiserver.requests.names import subdomain_faults
+from apiserver.schema.acceptance import compile_acceptor
 from apiserver.schema.labels import mixed_case_faults, rfc1035_faults
 
 STORED_AS = "chancery.dev/stored-as"
@@ -82,20 +83,29 @@ def _kinds(document: JsonObject, faults: Faults) -> list[Kind]:
     made = [
         Kind(
             group=group,
+            version=version.name,
             names=names,
             namespaced=scope == "Namespaced",
             storage=annotations.stored_as,
+            schema=version.schema,
+            accepts=compile_acceptor(version.schema),
+            openapi=version.openapi,
+            columns=version.columns,
+            selectable_fields=version.selectable_fields,
+            status=version.status,
             maximum_octets=annotations.maximum_octets,
+            opaque=frozenset(name for name, child in version.schema.properties.items() if child.is_opaque),
+            deprecation_warning=version.deprecation_warning,
+            description=version.schema.description,
             annotations=annotations.all,
-            **version.fields,
         )
         for version in _versions(spec, f"{group}/{{}} {names.kind}", faults)
-        if version.served
+        if version is not None and version.served
     ]
     return [] if faults.found else made
 
 
-def _versions(spec: JsonObject, named: str, faults: Faults) -> Iterator[ReadVersion]:
+def _versions(spec: JsonObject, named: str, faults: Faults) -> Iterator[Version | None]:
     versions = faults.objects(spec, "versions", "spec")
     if not versions:
         faults.add("spec.versions", "must have at least one version")

@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from apiserver.documents import JsonObject
 from apiserver.errors import KindsInvalid
 from apiserver.kinds.faults import Faults
 from apiserver.kinds.json_path import JsonPathInvalid, compile_json_path
 from apiserver.kinds.kind import Column
-from apiserver.schema.acceptance import compile_acceptor
 from apiserver.schema.labels import rfc1035_faults
 from apiserver.schema.openapi import read_schema
 from apiserver.schema.structural import Schema
@@ -48,15 +46,21 @@ _LONGEST_WARNING = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadVersion:
-    """`fields` are those of a `Kind` that a version says; none where its schema has faults."""
+class Version:
+    """`openapi` is the openAPIV3Schema as written, `schema` the same, parsed. As in a `Kind` otherwise."""
 
+    name: str
     served: bool
-    fields: dict[str, Any] = field(default_factory=dict)
+    openapi: JsonObject
+    schema: Schema
+    columns: tuple[Column, ...]
+    selectable_fields: tuple[str, ...]
+    status: bool
+    deprecation_warning: str
 
 
-def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> ReadVersion:
-    """`named` is what warnings call the kind, with {} for the version."""
+def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> Version | None:
+    """`named` is what warnings call the kind, with {} for the version. None where the schema has faults."""
     faults.unknown(path, version, _KNOWN)
     name = faults.text(version, "name", path)
     for fault in rfc1035_faults(name) if name else ():
@@ -69,21 +73,16 @@ def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> 
     warning = _deprecation_warning(version, path, named.format(name), faults)
     schema = _schema(document, path, faults, has_status="status" in subresources)
     if schema is None:
-        return ReadVersion(served=False)
-    return ReadVersion(
+        return None
+    return Version(
+        name=name,
         served=served,
-        fields={
-            "version": name,
-            "schema": schema,
-            "accepts": compile_acceptor(schema),
-            "openapi": document,
-            "description": schema.description,
-            "columns": columns,
-            "selectable_fields": tuple(_selectable(version, schema, path, faults)),
-            "status": "status" in subresources,
-            "opaque": frozenset(name for name, child in schema.properties.items() if child.is_opaque),
-            "deprecation_warning": warning,
-        },
+        openapi=document,
+        schema=schema,
+        columns=columns,
+        selectable_fields=tuple(_selectable(version, schema, path, faults)),
+        status="status" in subresources,
+        deprecation_warning=warning,
     )
 
 

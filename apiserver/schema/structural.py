@@ -76,6 +76,7 @@ class Schema:
     bears_rules: bool = field(init=False)
     bears_keyed_lists: bool = field(init=False)
     bears_embedded: bool = field(init=False)
+    bears_patch_strategies: bool = field(init=False)
 
     def __post_init__(self) -> None:
         below = [child for _, child in self.children]
@@ -84,6 +85,7 @@ class Schema:
             "bears_rules": bool(self.rules) or any(child.bears_rules for child in below),
             "bears_keyed_lists": self.list_type in {"set", "map"} or any(child.bears_keyed_lists for child in below),
             "bears_embedded": self.embedded_resource or any(child.bears_embedded for child in below),
+            "bears_patch_strategies": bool(self.patch_strategy) or any(child.bears_patch_strategies for child in below),
         }
         for name, value in found.items():
             object.__setattr__(self, name, value)

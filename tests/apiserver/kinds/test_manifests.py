@@ -92,6 +92,17 @@ def test_each_fault_of_a_manifest_is_told_with_its_place(tmp_path, path, value, 
     assert all(one.startswith(str(tmp_path / "kinds.yaml")) for one in found)
 
 
+def test_a_kind_merges_strategically_where_its_schema_says_how(tmp_path):
+    merged = {"type": "array", "items": TEXT, "x-kubernetes-patch-strategy": "merge"}
+    below_a_map = schema_with(spec={"type": "object", "additionalProperties": schema_with(a=merged)})
+
+    (plain,) = load(tmp_path, manifest())
+    (strategic,) = load(tmp_path, manifest(versions=[version(schema=below_a_map)]))
+
+    assert not plain.merges_strategically
+    assert strategic.merges_strategically
+
+
 @pytest.mark.parametrize(
     "text",
     [
