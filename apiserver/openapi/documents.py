@@ -65,7 +65,7 @@ def _document(catalogue: Catalogue, group: str, version: str, program_version: s
 
 
 def _object_schema(kind: Kind) -> Json:
-    schema = cast("Json", _published(kind.openapi))
+    schema = dict(kind.openapi)
     properties = cast("Json", dict(cast("Json", schema.get("properties", {}))))
     properties["metadata"] = {
         "description": "What every object has.",
@@ -96,20 +96,6 @@ def _list_schema(kind: Kind, name: str) -> Json:
         },
         "x-kubernetes-group-version-kind": [_gvk(kind, kind.names.list_kind)],
     }
-
-
-def _published(schema: object) -> object:
-    """A schema as others may read it. Below what is preserved, anything may stand."""
-    if isinstance(schema, Mapping):
-        return {
-            name: {key: _published(child) for key, child in value.items()}
-            if name == "properties" and isinstance(value, Mapping)
-            else _published(value)
-            for name, value in schema.items()
-        }
-    if isinstance(schema, list):
-        return [_published(child) for child in schema]
-    return schema
 
 
 def _gvk(kind: Kind, name: str) -> Mapping[str, str]:

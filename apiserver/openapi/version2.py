@@ -6,6 +6,8 @@ from typing import cast
 Json = dict[str, object]
 
 _UNKNOWN_TO_VERSION_2 = frozenset({"nullable", "anyOf", "oneOf", "not"})
+_VALUES = frozenset({"default", "enum", "example"})
+"""What stands below them is no schema, whatever it looks like."""
 
 
 def swagger(documents: Sequence[Mapping[str, object]], program_version: str) -> Json:
@@ -75,6 +77,8 @@ def _schema(schema: object) -> object:
     return {
         name: {key: _schema(child) for key, child in value.items()}
         if name == "properties" and isinstance(value, Mapping)
+        else value
+        if name in _VALUES
         else _schema(value)
         for name, value in schema.items()
         if name not in _UNKNOWN_TO_VERSION_2
