@@ -51,11 +51,12 @@ def load_kinds(paths: Sequence[Path]) -> tuple[Kind, ...]:
     for manifest in read_manifests(paths, faults):
         collected = Faults(manifest.place)
         kinds += _kinds(manifest.document, collected)
-        name = manifest.document.get("metadata")
-        resource = str(name.get("name")) if isinstance(name, dict) else ""
-        if resource in first:
-            collected.add("metadata.name", f"{resource} is defined in {first[resource]}, too")
-        first[resource] = manifest.place
+        metadata = manifest.document.get("metadata")
+        resource = metadata.get("name") if isinstance(metadata, dict) else None
+        if isinstance(resource, str):
+            if resource in first:
+                collected.add("metadata.name", f"{resource} is defined in {first[resource]}, too")
+            first[resource] = manifest.place
         faults += collected.found
     faults += clashes(kinds)
     if faults:

@@ -59,12 +59,12 @@ def validate(
             embedded_errors(schema, document),
             duplicate_errors(schema, document, old),
         )
-        errors += islice(found, _MOST_ERRORS)
+        errors += _some(found)
     if schema.bears_rules:
         if any(error.type in _BLOCKING for error in errors):
             errors.append(invalid(_ROOT, None, _NOT_ASKED))
         else:
-            errors += islice(rule_errors(schema, document, old), _MOST_ERRORS)
+            errors += _some(rule_errors(schema, document, old))
     return errors
 
 
@@ -72,7 +72,7 @@ def _value_errors(schema: Schema, value: JsonValue, path: str, old: JsonValue = 
     """Of a value and all that is in it, rules apart; nothing where an update leaves it as it was."""
     if old is _ABSENT:
         return _errors(schema, value, path, old)
-    found = list(_errors(schema, value, path, old))
+    found = _some(_errors(schema, value, path, old))
     return () if found and same(value, old) else found
 
 
@@ -142,12 +142,16 @@ def _junctor_errors(schema: Schema, value: JsonValue, path: str, old: JsonValue)
             none = ". None validated" if all(failures) else ""
             yield invalid(_ROOT, "", f"{quoted(path)} must validate all the schemas (allOf){none}")
             yield from chain.from_iterable(failures)
-    if schema.not_ is not None and not list(_errors(schema.not_, value, path, old)):
+    if schema.not_ is not None and not _some(_errors(schema.not_, value, path, old)):
         yield invalid(_ROOT, "", f"{quoted(path)} must not validate the schema (not)")
 
 
 def _failures(alternatives: tuple[Schema, ...], value: JsonValue, path: str, old: JsonValue) -> list[list[FieldError]]:
-    return [list(_errors(one, value, path, old)) for one in alternatives]
+    return [_some(_errors(one, value, path, old)) for one in alternatives]
+
+
+def _some(errors: Iterable[FieldError]) -> list[FieldError]:
+    return list(islice(errors, _MOST_ERRORS))
 
 
 def _below(path: str, name: str) -> str:

@@ -199,6 +199,13 @@ def test_names_within_a_group_are_not_shared(tmp_path):
     assert any("is defined in" in fault for fault in faults_of(tmp_path, manifest(), manifest()))
 
 
+def test_manifests_without_a_name_are_not_taken_for_one_another(tmp_path):
+    found = faults_of(tmp_path, changed("metadata.name", None), changed("metadata.name", None))
+
+    assert len(found) == 2
+    assert all("metadata.name: must be spec.names.plural" in fault for fault in found)
+
+
 def stored_as_things(schema, **more):
     return manifest(
         "views",

@@ -223,6 +223,7 @@ def test_junctors(junctor, value, expected):
 def test_every_error_is_told_and_a_hundred_are_enough():
     assert len(errors_of(object_of(a=WHOLE, b=WHOLE), {"a": "c", "b": "d"})) == 2
     assert len(errors_of(list_of(WHOLE), ["a"] * 500)) == 100
+    assert len(errors_of(list_of(WHOLE), ["a"] * 500, ["b"] * 500)) == 100
 
 
 def test_of_an_object_of_the_wrong_size_nothing_else_is_told():
