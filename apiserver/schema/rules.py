@@ -31,7 +31,7 @@ REASONS: Mapping[str, FieldErrorType] = {
     "FieldValueRequired": FieldErrorType.REQUIRED,
     "FieldValueDuplicate": FieldErrorType.DUPLICATE,
 }
-LONGEST_MESSAGE = 5 << 10
+_LONGEST_MESSAGE = 5 << 10
 _SECONDS = 1.0
 _MOST_COMPARED = 5_000
 _OCTETS_OF_A_VALUE = 16
@@ -226,7 +226,7 @@ def _message(rule: Rule, place: _Place, variables: Mapping[str, object]) -> str:
     except EvaluationFailed:
         return ""
     text = found.strip() if isinstance(found, str) else ""
-    return text if len(text) <= LONGEST_MESSAGE and "\n" not in text else ""
+    return text if len(text) <= _LONGEST_MESSAGE and "\n" not in text else ""
 
 
 def _variables(schema: Schema) -> tuple[tuple[str, tuple[object, ...]], ...]:
