@@ -11,6 +11,8 @@ from apiserver.errors import BadRequest
 
 LONGEST_PATH = 4096
 
+_HEALTH = {"livez", "readyz", "healthz"}
+
 _VERBS: Mapping[str, str] = {
     "GET": "get",
     "HEAD": "get",
@@ -44,6 +46,11 @@ class RequestInfo:
     def is_long_running(self) -> bool:
         """Without a deadline of the server's and outside of its bounds on requests in flight."""
         return self.verb == "watch" or self.path.startswith("/debug/pprof/")
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it asks for health, all of it or a single check."""
+        return not self.is_resource and self.path.split("/")[1] in _HEALTH
 
     @property
     def is_read_only(self) -> bool:

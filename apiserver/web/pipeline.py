@@ -135,8 +135,9 @@ class Pipeline:
             if call.user is not user:
                 call.audit.impersonates(call.user)
             if not call.info.is_long_running:  # 6
-                stack.enter_context(guards.flow.admitted(call.user, read_only=call.info.is_read_only))
-                stack.callback(guards.metrics.started(_place_of(call.user, read_only=call.info.is_read_only)))
+                read_only, probe = call.info.is_read_only, call.info.is_probe
+                stack.enter_context(guards.flow.admitted(call.user, read_only=read_only, probe=probe))
+                stack.callback(guards.metrics.started(_place_of(call.user, read_only=read_only, probe=probe)))
             else:
                 gauge = guards.metrics.long_running.labels(*self._labels(call).values)
                 gauge.inc()
@@ -261,9 +262,9 @@ def _origin(call: Call) -> Origin:
     )
 
 
-def _place_of(user: User, *, read_only: bool) -> str:
+def _place_of(user: User, *, read_only: bool, probe: bool) -> str:
     """Where a request that is under way is counted."""
-    if MASTERS_GROUP in user.groups:
+    if probe or MASTERS_GROUP in user.groups:
         return "exempt"
     return "readOnly" if read_only else "mutating"
 

@@ -84,6 +84,15 @@ def test_masters_are_let_in_and_take_nobodys_place():
         assert flow.in_flight == {"readOnly": 1, "mutating": 0, "exempt": 20}
 
 
+def test_probes_are_let_in_and_take_nobodys_place():
+    flow = control(reads=1)
+    with ExitStack() as stack:
+        fill(flow, stack, ANN, 1)
+        stack.enter_context(flow.admitted(BOB, read_only=True, probe=True))
+
+        assert flow.in_flight == {"readOnly": 1, "mutating": 0, "exempt": 1}
+
+
 def test_the_last_quarter_is_for_those_with_less_than_their_share():
     flow = control(reads=8)
     with ExitStack() as stack:

@@ -1,12 +1,13 @@
 """A whole server in front of a cluster that is slow, talks nonsense or is down: who waits, who does not, and what they are told."""
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
 
-from tests.apiserver.client import WARDLE, flunder
+from tests.apiserver.client import WARDLE, eventually, flunder, in_background
 from tests.apiserver.cluster.backends import backend
 from tests.apiserver.server import running_api_server
 
@@ -78,9 +79,8 @@ def cluster():
     return Cluster()
 
 
-@pytest.fixture(scope="module")
-def server(cluster, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("outages")
+@contextlib.contextmanager
+def server_before(cluster, directory, **settings):
     with backend(cluster.answer) as served:
         cluster.silent = served.silent
         kubeconfig = {
@@ -93,9 +93,16 @@ def server(cluster, tmp_path_factory):
         }
         path = directory / "kubeconfig"
         path.write_text(yaml.safe_dump(kubeconfig))
-        with running_api_server(directory / "data", authorization_skip_lookup=False, kubeconfig=path) as server:
+        settings = {"authorization_skip_lookup": False, "kubeconfig": path, **settings}
+        with running_api_server(directory / "data", **settings) as server:
             yield server
             served.release.set()
+
+
+@pytest.fixture(scope="module")
+def server(cluster, tmp_path_factory):
+    with server_before(cluster, tmp_path_factory.mktemp("outages")) as server:
+        yield server
 
 
 def bearer(server, token):
@@ -136,6 +143,33 @@ def test_outages_are_told_with_advice_let_nobody_in_and_hold_up_nobody_else(serv
         assert seconds < LONGEST_SECONDS
     assert {answer.status for answer, _ in others} == {200}
     assert max(seconds for _, seconds in others) < 5
+
+
+@pytest.mark.slow
+def test_requests_that_wait_for_the_cluster_take_their_place_and_the_next_is_told_to_come_back(tmp_path):
+    cluster = Cluster()
+    with server_before(cluster, tmp_path, max_requests_inflight=1, max_mutating_requests_inflight=1) as server:
+        slow, reader, master = server.client("slow", "readers"), server.client("reader", "readers"), server.client()
+        waiting = [
+            in_background(lambda: slow.get(FLUNDERS)),
+            in_background(lambda: slow.create(FLUNDERS, flunder("a"))),
+        ]
+        eventually(lambda: len(cluster.reviews) == 2)
+        reads, writes = [], []
+        eventually(lambda: reads.append(reader.get(FLUNDERS)) or reads[-1].status == 429, 5)
+        eventually(lambda: writes.append(reader.create(FLUNDERS, flunder("b"))) or writes[-1].status == 429, 5)
+
+        for answer in (reads[-1], writes[-1]):
+            assert (answer.reason, answer.headers["Retry-After"]) == ("TooManyRequests", "1")
+            assert answer.message == "too many requests, please try again later"
+            assert answer.document["details"]["retryAfterSeconds"] == 1
+        assert master.get(FLUNDERS).status == 200
+        with reader.watch(FLUNDERS, timeoutSeconds=1) as watch:
+            assert watch.status == 200
+        assert server.client_with(None).get("/livez").status == server.client("probe").get("/readyz").status == 200
+        for one in waiting:
+            one.join(30)
+        assert reader.get(FLUNDERS).status == 200
 
 
 def test_those_who_are_known_get_what_the_cluster_says(server):

@@ -93,6 +93,23 @@ def test_paths_that_are_no_text_or_too_long_are_refused(path):
         read_path("GET", path, {})
 
 
+@pytest.mark.parametrize(
+    ("path", "probe"),
+    [
+        ("/livez", True),
+        ("/readyz/", True),
+        ("/healthz/ping", True),
+        ("/", False),
+        ("/livezz", False),
+        ("/metrics", False),
+        ("/apis/livez/v1/things", False),
+        (f"{GROUP}/livez", False),
+    ],
+)
+def test_probes_are_told_from_other_requests(path, probe):
+    assert read_path("GET", path, {}).is_probe is probe
+
+
 def test_watches_and_profiles_run_long_and_reads_are_told_from_writes():
     def of(method, path, **query):
         return read_path(method, path, query)
