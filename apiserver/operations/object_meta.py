@@ -9,16 +9,11 @@ from typing import cast
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.errors import BadRequest
-from apiserver.field_errors import FieldError, FieldErrorType, forbidden, invalid, required
+from apiserver.field_errors import FieldError, forbidden, invalid, required
 from apiserver.kinds.kind import Kind
-from apiserver.requests.names import (
-    label_faults,
-    label_value_faults,
-    qualified_name_faults,
-    subdomain_faults,
-)
+from apiserver.metadata_errors import annotation_errors, finalizer_errors, label_errors, owner_errors
+from apiserver.requests.names import label_faults, subdomain_faults
 
-_LARGEST_ANNOTATIONS = 256 << 10  # octets of all keys and values
 SYSTEM_FIELDS = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -30,7 +25,6 @@ SYSTEM_FIELDS = (
     "selfLink",
     "uid",
 )
-_STANDARD_FINALIZERS = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -84,10 +78,10 @@ def metadata_errors(kind: Kind, metadata: JsonObject) -> list[FieldError]:
         errors.append(required("metadata.name", "name or generateName is required"))
     errors += [invalid("metadata.name", name, fault) for fault in (subdomain_faults(name) if name else ())]
     errors += _namespace_errors(kind, text(metadata, "namespace"))
-    errors += _label_errors(texts(metadata, "labels"))
-    errors += _annotation_errors(texts(metadata, "annotations"))
-    errors += _finalizer_errors(finalizers(metadata))
-    errors += _owner_errors(cast("Sequence[JsonObject]", metadata.get("ownerReferences") or ()))
+    errors += label_errors(texts(metadata, "labels"), "metadata")
+    errors += annotation_errors(texts(metadata, "annotations"), "metadata")
+    errors += finalizer_errors(finalizers(metadata), "metadata")
+    errors += owner_errors(cast("Sequence[JsonObject]", metadata.get("ownerReferences") or ()), "metadata")
     return errors
 
 
@@ -114,67 +108,6 @@ def _namespace_errors(kind: Kind, namespace: str) -> list[FieldError]:
     if not namespace:
         return [required("metadata.namespace")]
     return [invalid("metadata.namespace", namespace, fault) for fault in label_faults(namespace)]
-
-
-def _label_errors(labels: Mapping[str, str]) -> list[FieldError]:
-    errors = [invalid("metadata.labels", key, fault) for key in labels for fault in qualified_name_faults(key)]
-    errors += [
-        invalid("metadata.labels", value, fault) for value in labels.values() for fault in label_value_faults(value)
-    ]
-    return errors
-
-
-def _annotation_errors(annotations: Mapping[str, str]) -> list[FieldError]:
-    errors = [
-        invalid("metadata.annotations", key, fault)
-        for key in annotations
-        for fault in qualified_name_faults(key.lower())
-    ]
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _LARGEST_ANNOTATIONS:
-        detail = f"may not be more than {_LARGEST_ANNOTATIONS} bytes"
-        errors.append(FieldError(type=FieldErrorType.TOO_LONG, field="metadata.annotations", detail=detail))
-    return errors
-
-
-def _finalizer_errors(names: Sequence[str]) -> list[FieldError]:
-    errors = [
-        invalid(f"metadata.finalizers[{index}]", name, fault)
-        for index, name in enumerate(names)
-        for fault in qualified_name_faults(name)
-    ]
-    errors += [
-        invalid(
-            f"metadata.finalizers[{index}]", name, "name is neither a standard finalizer name nor is it fully qualified"
-        )
-        for index, name in enumerate(names)
-        if "/" not in name and name not in _STANDARD_FINALIZERS
-    ]
-    if {"orphan", "foregroundDeletion"} <= set(names):
-        detail = "finalizer orphan and foregroundDeletion cannot be both set"
-        errors.append(invalid("metadata.finalizers", list(names), detail))
-    return errors
-
-
-def _owner_errors(owners: Sequence[JsonObject]) -> list[FieldError]:
-    errors = []
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
-        api_version = owner.get("apiVersion") or ""
-        if not api_version or str(api_version).count("/") > 1:
-            errors.append(invalid(f"{path}.apiVersion", api_version, "version must not be empty"))
-        errors += [
-            invalid(f"{path}.{name}", owner.get(name) or "", f"{name} must not be empty")
-            for name in ("kind", "name", "uid")
-            if not owner.get(name)
-        ]
-    controllers = [owner for owner in owners if owner.get("controller") is True]
-    if len(controllers) > 1:
-        first, second = (str(owner.get("name")) for owner in controllers[:2])
-        detail = (
-            f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}'
-        )
-        errors.append(invalid("metadata.ownerReferences", list(owners), detail))
-    return errors
 
 
 def _go_list(names: Sequence[str]) -> str:

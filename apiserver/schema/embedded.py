@@ -3,11 +3,12 @@
 - apiVersion and kind must be there; metadata holds the fields of ObjectMeta, and obeys its rules.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.field_errors import FieldError, invalid, required
-from apiserver.requests.names import label_faults, label_value_faults, qualified_name_faults
+from apiserver.metadata_errors import annotation_errors, finalizer_errors, label_errors, owner_errors
+from apiserver.requests.names import label_faults
 from apiserver.schema.labels import mixed_case_faults
 from apiserver.schema.structural import Schema
 
@@ -67,16 +68,20 @@ def _metadata_errors(metadata: JsonObject, path: str) -> Iterator[FieldError]:
     namespace = metadata.get("namespace")
     if isinstance(namespace, str) and namespace:
         yield from (invalid(f"{path}.namespace", namespace, fault) for fault in label_faults(namespace))
-    for key, value in _texts(metadata, "labels").items():
-        yield from (invalid(f"{path}.labels", key, fault) for fault in qualified_name_faults(key))
-        yield from (invalid(f"{path}.labels", value, fault) for fault in label_value_faults(value))
-    for key in _texts(metadata, "annotations"):
-        yield from (invalid(f"{path}.annotations", key, fault) for fault in qualified_name_faults(key.lower()))
+    yield from label_errors(_texts(metadata, "labels"), path)
+    yield from annotation_errors(_texts(metadata, "annotations"), path)
+    yield from finalizer_errors([name for name in _items(metadata, "finalizers") if isinstance(name, str)], path)
+    yield from owner_errors([owner for owner in _items(metadata, "ownerReferences") if isinstance(owner, dict)], path)
 
 
 def _texts(metadata: JsonObject, name: str) -> Mapping[str, str]:
     value = metadata.get(name)
     return {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
+
+
+def _items(metadata: JsonObject, name: str) -> Sequence[JsonValue]:
+    value = metadata.get(name)
+    return value if isinstance(value, list) else ()
 
 
 def _path_segment_faults(text: str, *, is_prefix: bool) -> Iterator[str]:

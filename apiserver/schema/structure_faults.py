@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from apiserver.schema.structural import Schema
 
@@ -141,23 +142,8 @@ def _embedded_faults(schema: Schema, path: str) -> Iterator[str]:
 
 
 def _root_metadata_faults(metadata: Schema, path: str) -> Iterator[str]:
-    specifies_more = (
-        not metadata.properties.keys() <= _NAMES
-        or metadata.additional_properties
-        or metadata.items is not None
-        or metadata.nullable
-        or metadata.has_junctors
-        or metadata.required
-        or metadata.enum
-        or metadata.rules
-        or metadata.map_type
-        or metadata.list_type
-        or metadata.preserve_unknown_fields
-        or metadata.embedded_resource
-        or metadata.min_properties is not None
-        or metadata.max_properties is not None
-    )
-    if specifies_more:
+    rest = replace(metadata, type="", description="", properties={}, has_default=False, default=None)
+    if rest != Schema() or not metadata.properties.keys() <= _NAMES:
         yield f"{path}: must not specify anything other than name and generateName, but metadata is implicitly specified"
 
 

@@ -249,6 +249,29 @@ def test_an_embedded_object_has_a_type():
     assert errors_of(node, {"apiVersion": "v1", "kind": "A", "metadata": {"name": "a"}}) == []
 
 
+@pytest.mark.parametrize(
+    ("metadata", "place"),
+    [
+        ({"labels": {"a b": "c"}}, "x.metadata.labels"),
+        ({"annotations": {"a b": "c"}}, "x.metadata.annotations"),
+        ({"finalizers": ["plain"]}, "x.metadata.finalizers[0]"),
+        ({"namespace": "A"}, "x.metadata.namespace"),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "", "uid": "u"}]},
+            "x.metadata.ownerReferences[0].name",
+        ),
+        ({"creationTimestamp": "noon"}, "x.metadata.creationTimestamp"),
+        ({"labels": []}, "x.metadata.labels"),
+    ],
+)
+def test_metadata_of_an_embedded_object_obeys_the_rules_of_metadata(metadata, place):
+    node = {**object_of(a=TEXT), "x-kubernetes-embedded-resource": True}
+
+    errors = errors_of(node, {"apiVersion": "v1", "kind": "A", "metadata": metadata})
+
+    assert {error.split(": ")[0] for error in errors} == {place}
+
+
 def test_required_fields_of_the_root_are_named_without_a_dot():
     errors = validate(schema_of({"a": TEXT}, required=["a"]), {})
 
