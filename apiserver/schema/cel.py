@@ -25,6 +25,7 @@ _WORDS = (
     (re.compile(r"divide by zero"), "division by zero"),
     (re.compile(r"No matching overloads found.*"), "no such overload"),
 )
+_MIXED_NUMBERS = re.compile(r"'_(?:[<>]=?|[!=]=)_' applied to '\((?:double, int|int, double)\)'")
 _CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
 
@@ -68,8 +69,17 @@ def compile_expression(text: str, variables: tuple[tuple[str, Declaration], ...]
     try:
         compiled = _environment(variables).compile(text)
     except RuntimeError as err:
+        dynamic = tuple((name, _with_any_number(declared)) for name, declared in variables)
+        if dynamic != variables and _MIXED_NUMBERS.search(str(err)):
+            return compile_expression(text, dynamic)
         raise ExpressionInvalid(_CODE.sub("", " ".join(str(err).split()))) from err
     return Expression(compiled.return_type().name().lower(), compiled)
+
+
+def _with_any_number(declared: Declaration) -> Declaration:
+    """A type that may be compared with numbers of another type, as Kubernetes allows and this compiler does not."""
+    name, *inner = declared
+    return ("dyn",) if name in {"int", "double"} else (name, *map(_with_any_number, inner))
 
 
 @lru_cache(maxsize=512)

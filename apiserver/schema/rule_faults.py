@@ -29,6 +29,8 @@ def rule_faults(
     """Of a schema and all that is in it. `uncorrelated` is the list in whose items there is no old value to find."""
     if not schema.bears_rules:
         return
+    if schema.rules and not schema.type and not schema.int_or_string:
+        yield f"{path}.x-kubernetes-validations: rule declared on schema that does not support validation rules: it has no type"
     for index, rule in enumerate(schema.rules):
         place = f"{path}.x-kubernetes-validations[{index}]"
         yield from _text_faults(rule, place)

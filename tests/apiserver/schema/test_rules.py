@@ -125,6 +125,14 @@ def test_a_rule_that_makes_no_sense_is_a_fault_of_the_schema(node, fault):
     assert any(fault in one and "x-kubernetes-validations[0]" in one for one in found), found
 
 
+def test_what_has_no_type_has_no_rules():
+    assert any(
+        "it has no type" in fault
+        for fault in faults_of({"x": ruled({"x-kubernetes-preserve-unknown-fields": True}, "true")})
+    )
+    assert not faults_of({"x": ruled({"x-kubernetes-int-or-string": True}, "self != 'a'")})
+
+
 def test_an_optional_old_self_is_asked_about_new_values_too():
     node = ruled(TEXT, "oldSelf.hasValue() || self == 'first'", optionalOldSelf=True)
 
@@ -206,6 +214,21 @@ def test_durations_have_the_length_that_they_say(text, seconds):
     node = ruled({**TEXT, "format": "duration"}, f"self == duration('{seconds}s')")
 
     assert errors_of(node, text) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "value", "holds"),
+    [
+        (ruled({"type": "number"}, "self > 1"), 1.5, True),
+        (ruled({"type": "number"}, "self > 1"), 1, False),
+        (ruled(WHOLE, "self <= 1.5"), 2, False),
+        (ruled(object_of(a={"type": "number"}, b=WHOLE), "self.a > self.b && self.a != 1"), {"a": 2.5, "b": 2}, True),
+        (ruled(list_of(WHOLE), "self.all(one, one < 2.5)"), [1, 3], False),
+    ],
+)
+def test_numbers_of_different_types_are_compared(node, value, holds):
+    assert faults_of({"x": node}) == []
+    assert (errors_of(node, value) == []) is holds
 
 
 def test_rules_are_not_asked_where_the_document_could_not_be_understood():
