@@ -5,7 +5,7 @@
   at 0.2 µs for each part, and cannot be interrupted: nothing else runs in the process meanwhile.
 - Beside CEL's own functions there are those of Kubernetes that need no type of their own: for lists (isSorted, sum, min, max,
   indexOf, lastIndexOf), texts (find, findAll), sets (sets.contains, sets.equivalent, sets.intersects) and formats (isIP, isCIDR,
-  isURL); and the extensions for texts, numbers, optional values, bindings and base64.
+  isURL); and the extensions for texts, numbers, optional values, bindings, base64 and loops of two variables.
 """
 
 import re
@@ -25,6 +25,7 @@ _WORDS = (
     (re.compile(r"divide by zero"), "division by zero"),
     (re.compile(r"No matching overloads found.*"), "no such overload"),
 )
+_LOOPS_OF_TWO_VARIABLES = "extensions: [{name: two-var-comprehensions}]"
 _MIXED_NUMBERS = re.compile(r"'_(?:[<>]=?|[!=]=)_' applied to '\((?:double, int|int, double)\)'")
 _CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 
@@ -86,7 +87,11 @@ def _with_any_number(declared: Declaration) -> Declaration:
 def _environment(variables: tuple[tuple[str, Declaration], ...]) -> Any:
     from cel_expr_python import cel  # noqa: PLC0415 - see above
 
-    return cel.NewEnv(variables={name: _type(declared) for name, declared in variables}, extensions=_extensions())
+    return cel.NewEnv(
+        config=cel.NewEnvConfigFromYaml(_LOOPS_OF_TWO_VARIABLES),
+        variables={name: _type(declared) for name, declared in variables},
+        extensions=_extensions(),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 import pytest
 
 from apiserver.documents import OpaqueJson
-from apiserver.schema.rule_texts import uses_old_self
+from apiserver.schema.rule_texts import may_be_quadratic, uses_old_self
 from apiserver.schema.validation import validate
 from tests.apiserver.schema.schemas import TEXT, WHOLE, errors_of, faults_of, list_of, object_of, schema_of
 
@@ -176,6 +176,8 @@ def test_the_least_of_nothing_is_an_error_and_no_matter_of_cost():
         "self.lastIndexOf(9) == -1",
         "self.all(one, one > 0)",
         "self.exists_one(one, one == 3)",
+        "self.all(index, one, one == index + 1)",
+        "self.transformList(index, one, one - index) == [1, 1, 1]",
     ],
 )
 def test_lists_have_the_functions_of_kubernetes(rule):
@@ -270,6 +272,22 @@ def test_a_rule_that_looks_at_everything_once_is_asked_about_large_values(rule):
     node = ruled(object_of(a=list_of(WHOLE), b=list_of(WHOLE)), rule)
 
     assert errors_of(node, {"a": [1] * 9000, "b": [*range(9000)]}) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_quadratic"),
+    [
+        ("self.size() < 5 && self.b in self.a", False),
+        ("self.all(k, self[k] > 0)", False),
+        ("self.all(k, !(k in oldSelf.a) || self.a[k] == oldSelf.a[k])", True),
+        ("self.a.b.exists(x, x.c in ['self', \"a.all(\"])", False),
+        ("self.all(x, self.all(y, x != y))", True),
+        ("self.map(x, x.n).all(n, n > 0)", True),
+        ("self.all(x, x in self)", True),
+    ],
+)
+def test_a_rule_may_be_quadratic_where_the_steps_of_a_loop_see_more_than_their_item(rule, is_quadratic):
+    assert may_be_quadratic(rule) is is_quadratic
 
 
 @pytest.mark.parametrize(
