@@ -62,9 +62,10 @@ def _is_lenient(case):
     """A case that is wrong in nothing but what kube-apiserver does not look at.
 
     It reads booleans in any spelling, of a parameter that is repeated the first value, and no options of a deletion beside a body.
+    A field that is null is not there. Here, nor is a number without digits.
     """
     unread = _DELETE_OPTIONS if case.method.upper() == "DELETE" and case.body is not NOT_SET else frozenset()
-    repeated = {name for name, value in (case.query or {}).items() if isinstance(value, list | dict)}
+    repeated = {name for name, value in (case.query or {}).items() if isinstance(value, list | dict) or value == ""}
     return {(ParameterLocation.QUERY, name) for name in _BOOLEANS | unread | repeated} >= _negated(case)
 
 
@@ -74,5 +75,9 @@ def _negated(case):
         return set()
     about = case.meta.phase.data
     if about.mutations:
-        return {(mutation.parameter_location, mutation.parameter) for mutation in about.mutations}
+        return {(one.parameter_location, one.parameter) for one in about.mutations if not _is_null_field(one)}
     return {(about.parameter_location, about.parameter)}
+
+
+def _is_null_field(mutation):
+    return mutation.parameter_location is ParameterLocation.BODY and bool(mutation.path) and mutation.new_value is None
