@@ -23,6 +23,8 @@ class Action(StrEnum):
     REQUEST_DENY = "request.deny"
     POLICY_LOAD = "policy.load"
     PASSPHRASE_CHANGE = "passphrase.change"  # noqa: S105 - an action's name
+    BACKUP_CREATE = "backup.create"
+    BACKUP_RESTORE = "backup.restore"
     ROTATION_BEGIN = "rotation.begin"
     ROTATION_ADVANCE = "rotation.advance"
     ROTATION_ABORT = "rotation.abort"

@@ -93,6 +93,7 @@ class Authority:
         names: SubjectAlternativeNames = _NO_NAMES,
         usual_lifetime: timedelta | None = None,
         issuer_id: str | None = None,
+        renewed_from: str | None = None,
     ) -> CertificateRecord:
         """A certificate that the process itself asks for; `purpose` is what the audit trail shows as the request.
 
@@ -106,6 +107,7 @@ class Authority:
                 request=CertificateRequest.for_key(public_key, subject, names),
                 usual_lifetime=usual_lifetime,
                 issuer_id=issuer_id,
+                renewed_from=renewed_from,
             )
         )
 

@@ -19,7 +19,7 @@
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
     │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
-    │   └── PassphraseLost
+    │   └── PassphraseLost    BackupRefused    BackupDamaged
     └── Internal                   ours; the text is withheld at the edges
 
 - Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.statuses` and `ca.web.problems` map classes to them.
@@ -231,6 +231,18 @@ class PassphraseLost(KeyFileMissing):
     """There are keys, and nothing to open them with where it should be."""
 
     reason = "PASSPHRASE_LOST"
+
+
+class BackupRefused(Misconfigured):
+    """It cannot be made now, or not there."""
+
+    reason = "BACKUP_REFUSED"
+
+
+class BackupDamaged(Misconfigured):
+    """It is not a backup, or not all of one."""
+
+    reason = "BACKUP_DAMAGED"
 
 
 class AuthorityMismatch(Misconfigured):

@@ -21,6 +21,7 @@ from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
 from ca.passphrase_change import finish_change
 from ca.policy_file import PolicyFile
+from ca.restoring import verify_finished
 from ca.revocations import Revocations
 from ca.rotation.keeper import RotationKeeper
 from ca.rotation.moves import Moves
@@ -90,6 +91,7 @@ def open_office(
 ) -> Iterator[Office]:
     """Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
     with DataDirectory.open(settings.data_directory, create=True):
+        verify_finished(settings)
         database = open_database(settings.database_url)
         try:
             finish_change(settings, database, clock)

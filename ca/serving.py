@@ -34,6 +34,7 @@ class ServingPair:
 
     private_key: bytes
     chain: bytes
+    certificate_id: str
     issuer_id: str
     not_before: datetime
     not_after: datetime
@@ -85,12 +86,18 @@ class ServingCertificate:
         key = self._key_factory(_KEY_TYPE)
         subject = SubjectName(common_name=_COMMON_NAME)
         record = self._authority.issue_own(
-            key.public_key(), purpose="serving", profile="server", subject=subject, names=self._names
+            key.public_key(),
+            purpose="serving",
+            profile="server",
+            subject=subject,
+            names=self._names,
+            renewed_from=None if self._pair is None else self._pair.certificate_id,
         )
         leaf = ssl.DER_cert_to_PEM_cert(record.der).encode()
         self._pair = ServingPair(
             private_key=encode_private_key(key),
             chain=leaf + self._issuers.chain_pem(record.issuer_id),
+            certificate_id=record.id,
             issuer_id=record.issuer_id,
             not_before=datetime.fromtimestamp(record.not_before, tz=self._clock().tzinfo),
             not_after=datetime.fromtimestamp(record.not_after, tz=self._clock().tzinfo),

@@ -117,7 +117,7 @@ class Rotation:
         "How long what is new is published at least before it signs, for those who look for it and never say so.",
     )
     rotation_settle: timedelta = setting(
-        timedelta(minutes=1), "How long each phase lasts at least, so that what was handed out last is in place."
+        timedelta(seconds=15), "How long each phase lasts at least, so that what was handed out last is in place."
     )
     rotation_silence: timedelta = setting(
         timedelta(hours=24), "A consumer of the trust bundle that was not heard of for so long is not waited for."

@@ -65,7 +65,11 @@ def _variables(command: click.Command, context: click.Context) -> list[tuple[str
     """Each option with the variable that stands for it, as click looks them up."""
     found = []
     for parameter in command.params:
-        if not isinstance(parameter, click.Option) or not parameter.expose_value or not parameter.name:
+        if (
+            not isinstance(parameter, click.Option)
+            or not (parameter.expose_value and parameter.name)
+            or parameter.hidden
+        ):
             continue
         variable = parameter.envvar or f"{context.auto_envvar_prefix}_{parameter.name.upper()}"
         found.append((max(parameter.opts, key=len), f"`{variable}`"))

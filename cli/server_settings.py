@@ -30,13 +30,17 @@ def settings_options(
     names: Collection[str] = (),
     of: type[Any] = ServeSettings,
     prefix: str = "CHANCERY",
+    shown: Collection[str] | None = None,
 ) -> Callable[..., Any]:
-    """Adds `--config` and an option for each setting of `groups` and for those called in `names`."""
+    """Adds `--config` and an option for each setting of `groups` and for those called in `names`.
+
+    Options that are not `shown`, where that is said, work without being in the help.
+    """
     chosen = [setting for setting in describe(of) if setting.group in groups or setting.name in names]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for setting in reversed(chosen):
-            command = _option(setting, prefix)(command)
+            command = _option(setting, prefix, hidden=shown is not None and setting.name not in shown)(command)
         return click.option("--config", type=FILE, envvar=f"{prefix}_CONFIG", help="YAML file of settings.")(command)
 
     return decorate
@@ -65,7 +69,7 @@ def _verify_no_password(database: object) -> None:
         )
 
 
-def _option(setting: Setting, prefix: str) -> Callable[..., Any]:
+def _option(setting: Setting, prefix: str, *, hidden: bool) -> Callable[..., Any]:
     flag = setting.name.replace("_", "-")
     boolean = setting.type_name == "boolean"
     default = f"  [default: {setting.default_text}]" if setting.default_text else ""
@@ -76,6 +80,7 @@ def _option(setting: Setting, prefix: str) -> Callable[..., Any]:
         default=None,
         metavar=None if boolean else setting.type_name.upper().replace(" ", "-"),
         help=f"{setting.help}{default}",
+        hidden=hidden,
     )
 
 

@@ -48,7 +48,7 @@ class AuditTrail:
 
     def verify_chain(self) -> int:
         """Checks every event on one snapshot and returns how many there are. Raises AuditChainBroken."""
-        return self._database.read(_verify_chain)
+        return self._database.read(verify_chain)
 
 
 def append_event(connection: Connection, event: AuditEvent) -> AuditEvent:
@@ -78,7 +78,8 @@ def append_events(connection: Connection, events: Sequence[AuditEvent]) -> list[
     return [(row[0], row[-1]) for row in rows]
 
 
-def _verify_chain(connection: Connection) -> int:
+def verify_chain(connection: Connection) -> int:
+    """As `AuditTrail.verify_chain`, within a transaction."""
     count, previous = 0, GENESIS
     while True:
         query = (

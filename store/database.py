@@ -51,15 +51,16 @@ class Database(Protocol):
         """Finishes what was submitted and lets go of the database. Afterwards every call raises StoreUnavailable."""
 
 
-def open_database(url: str, lineage: Lineage = AUTHORITY) -> Database:
+def open_database(url: str, lineage: Lineage = AUTHORITY, *, migrating: bool = True) -> Database:
     """Opens, checks and migrates the database at `sqlite:///absolute/path` or `postgresql://user@host/name?parameters`.
 
     The address of PostgreSQL is handed to libpq as it is, so its TLS parameters (`sslmode=verify-full`, …) hold.
-    Raises UnsupportedDatabase, SchemaTooNew and the other StorageFault leaves.
+    Without `migrating` its schema is left as it is. Raises UnsupportedDatabase, SchemaTooNew and the other StorageFault leaves.
     """
     database = _engine(url)
     try:
-        migrate(database, lineage)
+        if migrating:
+            migrate(database, lineage)
     except BaseException:
         database.close()
         raise

@@ -138,7 +138,7 @@ class Inventory:
     def in_use(self, issuer_ids: Sequence[str], *, now: int, limit: int = 1) -> tuple[CertificateRecord, ...]:
         """Certificates of these issuers on which somebody may still rely: valid at `now` and not renewed, the last to end first.
 
-        Those of OCSP responders are not among them: their responder gets another one by itself.
+        Not among them are those that servers of the authority issued to themselves: they get others by themselves.
         """
         return self._database.read(
             lambda connection: tuple(_records(connection, _in_use(connection, issuer_ids, now, limit)))
@@ -203,12 +203,11 @@ def _in_state(state: CertificateState, now: int) -> ColumnElement[bool]:
 def _in_use(connection: Connection, issuer_ids: Sequence[str], now: int, limit: int) -> Select[Any]:
     octets = type_coerce(_COLUMNS.id, LargeBinary)
     certificate_id = func.lower(func.hex(octets)) if connection.dialect.name == "sqlite" else func.encode(octets, "hex")
+    own = and_(_COLUMNS.requester == "local", _COLUMNS.profile.in_(("server", "ocsp")))
     later = certificates.alias("later")
     renewed = select(later.c.sequence).where(later.c.renewed_from == certificate_id).exists()
     return (
-        SELECT_CERTIFICATE.where(
-            _COLUMNS.issuer_id.in_(issuer_ids), _COLUMNS.profile != "ocsp", _in_state("valid", now), ~renewed
-        )
+        SELECT_CERTIFICATE.where(_COLUMNS.issuer_id.in_(issuer_ids), ~own, _in_state("valid", now), ~renewed)
         .order_by(desc(_COLUMNS.not_after))
         .limit(limit)
     )

@@ -37,13 +37,23 @@ class KeysAtRest:
             raise NotFound(kind="key of authority", key=authority_id)
         return bytes(found)
 
+    def take_all(self) -> Mapping[str, bytes]:
+        """Removes every authority's key, in one durable transaction, and hands them over: they shall lie in files."""
+        return self._database.write(_take_all)
+
     def ids(self) -> tuple[str, ...]:
         query = select(authority_keys.c.authority_id).order_by(authority_keys.c.authority_id)
         return tuple(self._database.read(lambda connection: connection.execute(query).scalars().all()))
 
     def sealing_key(self) -> bytes | None:
         """As `Authorities.sealing_key` keeps it; None before the first start."""
-        return self._database.read(_sealing_key)
+        return self._database.read(self.sealing_key_of)
+
+    @staticmethod
+    def sealing_key_of(connection: Connection) -> bytes | None:
+        """The same, as a transaction sees it."""
+        found = connection.execute(_SEALING_KEY).scalar()
+        return None if found is None else bytes(found)
 
     def replace(self, *, digest: bytes, sealing_key: bytes, encrypted: Mapping[str, bytes], event: AuditEvent) -> bool:
         """In one durable transaction: `sealing_key`, `encrypted` keys and `event`.
@@ -56,9 +66,10 @@ class KeysAtRest:
         )
 
 
-def _sealing_key(connection: Connection) -> bytes | None:
-    found = connection.execute(_SEALING_KEY).scalar()
-    return None if found is None else bytes(found)
+def _take_all(connection: Connection) -> Mapping[str, bytes]:
+    rows = connection.execute(select(authority_keys)).all()
+    connection.execute(delete(authority_keys))
+    return {row.authority_id: bytes(row.encrypted) for row in rows}
 
 
 def _put(connection: Connection, encrypted: Mapping[str, bytes]) -> None:
@@ -72,7 +83,7 @@ def _replace(
     connection: Connection, digest: bytes, sealing_key: bytes, encrypted: Mapping[str, bytes], event: AuditEvent
 ) -> bool:
     take_lock(connection, Lock.APPEND)
-    present = _sealing_key(connection)
+    present = KeysAtRest.sealing_key_of(connection)
     if present == sealing_key:
         return True
     if present is None or hashlib.sha256(present).digest() != digest:

@@ -19,9 +19,9 @@ def _entry(module: str, section: str, summary: str) -> LazyCommand:
 COMMANDS: Mapping[str, LazyCommand] = {
     "init": _entry("init", _AUTHORITY, "Make an authority: root, issuing CA, policy, administrator."),
     "serve": _entry("serve", _AUTHORITY, "Run the authority."),
+    "backup": _entry("backup", _AUTHORITY, "Back up an authority, or a store, while it is used."),
+    "restore": _entry("restore", _AUTHORITY, "Restore an authority, or a store, from a backup."),
     "apiserver": _entry("apiserver", _STORAGE, "Run the storage API server."),
-    "backup": _entry("backup", _STORAGE, "Back up a store while it is used."),
-    "restore": _entry("restore", _STORAGE, "Restore a store from a backup."),
     "sign": _entry("sign", _CERTIFICATES, "Make a key and have it certified."),
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),

@@ -6,20 +6,74 @@ import click
 
 from apiserver.settings import ApiServerSettings
 from cli import ambient
-from cli.options import DIRECTORY
+from cli.default_command import DefaultGroup
+from cli.errors import OutputExists
+from cli.options import ANY_PATH, DIRECTORY, FILE
 from cli.output import notice
-from cli.server_settings import gather, settings_options
+from cli.passphrases import read_secret
+from cli.server_settings import gather, read_settings, settings_options
 
 
 @click.group(
     "backup",
-    short_help="Back up a store while it is used.",
+    cls=DefaultGroup,
+    short_help="Back up an authority, or a store, while it is used.",
     epilog="""\b
 Examples:
+  ca-cli backup /backups/ca-2026-01-31   (the authority, encrypted)
   ca-cli backup apiserver /backups/2026-01-31""",
 )
 def command() -> None:
-    """Back up what a server keeps, while it runs."""
+    """Back up what a server keeps, while it runs; the authority's, where nothing else is named."""
+
+
+@command.command(
+    "authority",
+    epilog="""\b
+Examples:
+  ca-cli backup /backups/ca-2026-01-31
+  ca-cli backup authority /backups/ca-2026-01-31 --backup-passphrase-file /run/secrets/backup
+  ca-cli backup /backups/ca-2026-01-31 --config /etc/chancery.yaml   (as the server was started)""",
+)
+@settings_options(
+    groups=("listeners", "hierarchy", "issuance", "rotation", "observability"),
+    names=("data_directory", "database", "passphrase_file"),
+    shown=("data_directory", "database", "passphrase_file", "policy_file"),
+)
+@click.option(
+    "--backup-passphrase-file",
+    type=ANY_PATH,
+    help="Passphrase of the backup; or set CHANCERY_BACKUP_PASSPHRASE, or answer.",
+)
+@click.argument("destination", type=FILE)
+def backup_authority(destination: Path, backup_passphrase_file: Path | None, **given: object) -> None:
+    """Write all that the authority is into DESTINATION, one encrypted file of mode 0600, as of one instant.
+
+    Database, keys, policy, settings other than defaults, and the passphrase of the keys if it lies beside them. It is encrypted
+    under a passphrase of its own; keep that, and the passphrase of the keys if it lies elsewhere, where the backup is not.
+    PostgreSQL is read in the same way; `pg_dump` covers the rest of its database, and the encrypted keys in it. Keys in a PKCS#11
+    token are not in the backup: use the token's own means.
+    """
+    from ca.backup import BackupMaker
+    from cli.logs import configure_logs
+
+    configure_logs(log_format="console", log_level="error")
+    maker = BackupMaker(
+        settings=read_settings(given), secrets=ambient.secrets(), clock=ambient.clock, entropy=ambient.entropy
+    )
+    if destination.exists():
+        raise OutputExists(f"{destination} exists; name another file")
+    passphrase = read_secret(
+        "passphrase of the backup",
+        file=backup_passphrase_file,
+        variable="CHANCERY_BACKUP_PASSPHRASE",
+        option="--backup-passphrase-file",
+        confirm=True,
+    )
+    end = maker.make(destination, passphrase)
+    click.echo(f"certificates: {end.rows.get('certificates', 0)}")
+    click.echo(f"keys:         {end.keys}")
+    click.echo(f"written:      {destination}")
 
 
 @command.command(

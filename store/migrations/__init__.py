@@ -63,4 +63,4 @@ def _upgrade(connection: Connection, lineage: Lineage) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["version_table"] = lineage.version_table
-    command.upgrade(config, "head")
+    command.upgrade(config, lineage.newest)

@@ -11,7 +11,7 @@ from store.errors import AlreadyExists, NotFound
 from store.inventory import Inventory
 from store.records import Replica, RotationRecord, TrustConsumer
 from store.rotations import Move, Rotations
-from tests.store.samples import DAY, NOW, authority, event, issuance, octets
+from tests.store.samples import ALICE, DAY, NOW, authority, event, issuance, octets
 
 
 def rotation(**changes: object) -> RotationRecord:
@@ -120,19 +120,20 @@ def test_replicas_that_are_silent_are_forgotten(rotations: Rotations) -> None:
 
 
 def test_certificates_in_use_are_valid_ones_of_these_issuers_that_were_not_renewed(inventory: Inventory) -> None:
-    renewed, revoked, expired, other, responder, used, longer = (
-        issuance(issuer_id=issuer, profile=profile, not_after=NOW + ends)
-        for issuer, profile, ends in (
-            ("old", "server", DAY),
-            ("old", "server", DAY),
-            ("old", "server", -1),
-            ("new", "server", DAY),
-            ("old", "ocsp", DAY),
-            ("old", "client", DAY),
-            ("older", "client", 2 * DAY),
+    renewed, revoked, expired, other, responder, serving, used, longer = (
+        issuance(issuer_id=issuer, profile=profile, not_after=NOW + ends, requester=requester)
+        for issuer, profile, ends, requester in (
+            ("old", "server", DAY, ALICE),
+            ("old", "server", DAY, ALICE),
+            ("old", "server", -1, ALICE),
+            ("new", "server", DAY, ALICE),
+            ("old", "ocsp", DAY, "local"),
+            ("old", "server", DAY, "local"),
+            ("old", "client", DAY, "local"),
+            ("older", "client", 2 * DAY, ALICE),
         )
     )
-    inventory.record([renewed, revoked, expired, other, responder, used, longer])
+    inventory.record([renewed, revoked, expired, other, responder, serving, used, longer])
     inventory.record([issuance(issuer_id="new", renewed_from=renewed.certificate.id)])
     inventory.revoke(revoked.certificate.id, at=NOW, reason=1, event=event())
 
