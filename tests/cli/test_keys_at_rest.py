@@ -1,4 +1,4 @@
-"""`passphrase change`, as it is typed."""
+"""`passphrase change`, `backup` and `restore`, as they are typed."""
 
 import shutil
 from pathlib import Path
@@ -55,3 +55,46 @@ def test_change_without_a_new_passphrase_or_an_authority_is_refused(program: Pro
     assert (unsaid.status, wrong.status, nowhere.status) == (4, 4, 7)
     assert "--new-passphrase-file" in unsaid.errors
     assert another_administrator(program, "x") == 0
+
+
+def test_authority_is_restored_from_a_backup(program: Program) -> None:
+    backed_up = program("backup", "ca.backup", CHANCERY_BACKUP_PASSPHRASE="battery staple")
+    shutil.rmtree(program.home / "ca")
+    restored = program("restore", "ca.backup", CHANCERY_BACKUP_PASSPHRASE="battery staple")
+
+    assert (backed_up.status, restored.status) == (0, 0)
+    assert "keys:         2" in backed_up.output
+    assert f"written:      {program.home / 'ca'}" in restored.output
+    assert another_administrator(program, "x") == 0
+
+
+def test_backup_is_named_in_full_and_its_passphrase_comes_from_a_file(program: Program) -> None:
+    (program.directory / "pass").write_text("battery staple\n")
+
+    program.succeed("backup", "authority", "ca.backup", "--backup-passphrase-file", "pass")
+    program.succeed(
+        "restore", "authority", "ca.backup", "--data-directory", "other", "--backup-passphrase-file", "pass"
+    )  # fmt: skip
+
+    assert (program.directory / "other" / "chancery.db").exists()
+
+
+def test_what_a_backup_or_a_restore_refuses_is_told_in_a_line(program: Program) -> None:
+    given = {"CHANCERY_BACKUP_PASSPHRASE": "battery staple"}
+    program.succeed("backup", "ca.backup", **given)
+    (program.directory / "junk").write_text("junk")
+
+    refusals = {
+        7: [("backup", "ca.backup"), ("restore", "ca.backup"), ("restore", "junk", "--data-directory", "other")],
+        3: [("restore", "none", "--data-directory", "other")],
+    }
+    for status, commands in refusals.items():
+        for command in commands:
+            outcome = program(*command, **given)
+            assert outcome.status == status, outcome
+            assert outcome.errors.count("ca-cli: error: ") == 1
+    wrong = program("restore", "ca.backup", "--data-directory", "other", CHANCERY_BACKUP_PASSPHRASE="wrong")
+    unsaid = program("backup", "second.backup")
+    assert (wrong.status, unsaid.status) == (4, 4)
+    assert "--backup-passphrase-file" in unsaid.errors
+    assert not (program.directory / "other").exists()
