@@ -26,6 +26,7 @@ class Secrets:
     """What the environment holds for the authority; a file that the settings name wins over it."""
 
     passphrase: bytes | None = field(default=None, repr=False)
+    pkcs11_pin: bytes | None = field(default=None, repr=False)
 
 
 NO_SECRETS = Secrets()

@@ -53,9 +53,11 @@ class AuthorityMaker:
     clock: Clock
     entropy: Entropy
     key_factory: KeyFactory
+    authority_key_factory: KeyFactory | None = None
+    """Makes the keys of authorities; None where they are made as all others are."""
 
     def make_root(self) -> Pair:
-        key = self.key_factory(self.settings.key_type)
+        key = self._make_key()
         template = self._template(
             "root",
             self._name(self.settings.root_common_name),
@@ -70,7 +72,7 @@ class AuthorityMaker:
 
     def make_issuer(self, root: Pair) -> Pair:
         """Raises AuthorityMismatch where the root's key is not here."""
-        key = self.key_factory(self.settings.key_type)
+        key = self._make_key()
         name = self._name(self.settings.issuer_common_name)
         certificate = self._sign("intermediate", name, key.public_key(), root.issuer())
         return Pair(certificate=certificate, private_key=key)
@@ -126,6 +128,9 @@ class AuthorityMaker:
         Linter(issuer, self.key_factory).verify(template)
         der = sign_with_builder(issuer, template)
         return verify_issued(der, template=template, issuer=issuer)
+
+    def _make_key(self) -> PrivateKey:
+        return (self.authority_key_factory or self.key_factory)(self.settings.key_type)
 
     def _name(self, common_name: str) -> SubjectName:
         return SubjectName(common_name=f"{common_name} {self.entropy(4).hex()}", organizations=("Chancery",))

@@ -15,11 +15,11 @@
     │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
     │   └── RotationUnderWay    NoRotation    RootKeyElsewhere
     ├── Unavailable                try again
-    │   └── Overloaded    ShuttingDown
+    │   └── Overloaded    ShuttingDown    Pkcs11Unavailable
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
     │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
-    │   └── PassphraseLost    BackupRefused    BackupDamaged
+    │   └── PassphraseLost    BackupRefused    BackupDamaged    Pkcs11Refused
     └── Internal                   ours; the text is withheld at the edges
 
 - Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.statuses` and `ca.web.problems` map classes to them.
@@ -179,6 +179,10 @@ class ShuttingDown(Unavailable):
     reason = "SHUTTING_DOWN"
 
 
+class Pkcs11Unavailable(Unavailable):
+    reason = "PKCS11_UNAVAILABLE"
+
+
 class Misconfigured(CaError):
     reason = "MISCONFIGURED"
 
@@ -231,6 +235,12 @@ class PassphraseLost(KeyFileMissing):
     """There are keys, and nothing to open them with where it should be."""
 
     reason = "PASSPHRASE_LOST"
+
+
+class Pkcs11Refused(Misconfigured):
+    """The token is not there, lets nobody in, or does not do what it is asked."""
+
+    reason = "PKCS11_REFUSED"
 
 
 class BackupRefused(Misconfigured):

@@ -20,6 +20,7 @@ from ca.issuers import Issuers
 from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
 from ca.passphrase_change import finish_change
+from ca.pkcs11_token import Pkcs11Token, TokenKeys, opened_token
 from ca.policy_file import PolicyFile
 from ca.restoring import verify_finished
 from ca.revocations import Revocations
@@ -95,15 +96,17 @@ def open_office(
         database = open_database(settings.database_url)
         try:
             finish_change(settings, database, clock)
-            yield _compose(
-                settings,
-                database,
-                clock=clock,
-                entropy=entropy,
-                key_factory=key_factory,
-                brought=brought,
-                secrets=secrets,
-            )
+            with opened_token(settings, secrets, entropy) as token:
+                yield _compose(
+                    settings,
+                    database,
+                    clock=clock,
+                    entropy=entropy,
+                    key_factory=key_factory,
+                    brought=brought,
+                    secrets=secrets,
+                    token=token,
+                )
         finally:
             database.close()
 
@@ -138,17 +141,25 @@ def _compose(
     key_factory: KeyFactory,
     brought: BroughtHierarchy | None,
     secrets: Secrets,
+    token: Pkcs11Token | None,
 ) -> Office:
     directory = keys_directory(settings)
     kept = is_anything_kept(directory, KeysAtRest(database))
     passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)
     ensure_policy(settings)
     policy = PolicyFile(settings.policy_file)
-    keys = open_keys(directory, database, passphrase.octets, entropy)
+    at_rest = open_keys(directory, database, passphrase.octets, entropy)
+    keys = at_rest if token is None else TokenKeys(token, at_rest)
     authorities = Authorities(database)
     with passphrase.opening():
         sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase.octets, entropy)
-    maker = AuthorityMaker(settings=settings.hierarchy, clock=clock, entropy=entropy, key_factory=key_factory)
+    maker = AuthorityMaker(
+        settings=settings.hierarchy,
+        clock=clock,
+        entropy=entropy,
+        key_factory=key_factory,
+        authority_key_factory=None if token is None else token.make,
+    )
     founded = HierarchyFounder(authorities=authorities, keys=keys, maker=maker).ensure(brought)
     issuers = Issuers(authorities, keys, key_factory)
     inventory = Inventory(database)

@@ -36,6 +36,15 @@ class Storage:
         "File that holds the passphrase of the CA keys. Empty: the variable CHANCERY_PASSPHRASE, if it is set; else `passphrase` "
         "in the data directory, made by the first start.",
     )
+    pkcs11_module: Path | None = setting(
+        None,
+        "PKCS#11 module, a shared library: CA keys are made in its token, and never leave it. Those that were made before stay "
+        "where they are until they are rotated. Empty: CA keys are kept encrypted under the passphrase.",
+    )
+    pkcs11_token: str = setting("", "Label of the token behind pkcs11_module.")
+    pkcs11_pin_file: Path | None = setting(
+        None, "File that holds the token's user PIN. Empty: the variable CHANCERY_PKCS11_PIN."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +178,17 @@ class ServeSettings:
         return (self.issuance.policy_file or self.data_directory / "policy.yaml").expanduser()
 
 
+def _token_faults(settings: ServeSettings) -> list[str]:
+    if settings.storage.pkcs11_module is None:
+        return []
+    faults = []
+    if not settings.storage.pkcs11_token:
+        faults.append("pkcs11_token: say which token of pkcs11_module holds the keys")
+    if not settings.hierarchy.key_type.startswith(("ec-", "rsa-")):
+        faults.append(f"key_type: {settings.hierarchy.key_type} is not made in a PKCS#11 token; take an EC or RSA type")
+    return faults
+
+
 def _contradictions(settings: ServeSettings) -> list[str]:
     """What no single setting shows."""
     faults = []
@@ -197,6 +217,7 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         faults.append(
             "key_type: TLS libraries cannot verify ML-DSA chains yet, so nobody could reach this server; take another"
         )
+    faults += _token_faults(settings)
     if settings.observability.log_format not in {"auto", "json", "console"}:
         faults.append("log_format: must be json, console or auto")
     if settings.observability.log_level not in {"debug", "info", "warning", "error"}:

@@ -51,7 +51,7 @@ def environment(name: str) -> str | None:
 
 def secrets() -> Secrets:
     """What the environment holds for the authority."""
-    return Secrets(passphrase=_octets("CHANCERY_PASSPHRASE"))
+    return Secrets(passphrase=_octets("CHANCERY_PASSPHRASE"), pkcs11_pin=_octets("CHANCERY_PKCS11_PIN"))
 
 
 def _octets(name: str) -> bytes | None:

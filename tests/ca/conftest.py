@@ -10,6 +10,7 @@ from ca.office import Office
 from tests.ca.offices import CountedEntropy, Premises
 from tests.ca.server import RunningServer, running_server
 from tests.servers.postgresql import postgresql_server, postgresql_url  # noqa: F401 - fixtures
+from tests.servers.softhsm import softhsm, softhsm_stock  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="module")
