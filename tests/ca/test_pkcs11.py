@@ -13,17 +13,20 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pkcs11.exceptions import SessionHandleInvalid
 
-from ca.ambient import Secrets
+from ca.ambient import NO_SECRETS, Secrets
+from ca.backup import BackupMaker
 from ca.bootstrap import BroughtHierarchy
 from ca.crls import CrlPublisher
 from ca.errors import Pkcs11Refused, Pkcs11Unavailable, SettingsInvalid
 from ca.pkcs11_keys import TokenEcKey, TokenKey, TokenRsaKey
 from ca.pkcs11_token import Pkcs11Token
+from ca.restoring import Restorer
 from ca.settings import ServeSettings
 from certs.errors import UnsupportedKeyType
 from certs.keys import KeyType, generate_private_key, sign, verify_signature
 from tests.ca.hierarchies import authority
 from tests.ca.offices import CountedEntropy, Premises, order_for
+from tests.ca.rotation.worlds import ADMINISTRATOR, settle
 from tests.servers.softhsm import PIN, SoftHsm
 
 pytestmark = pytest.mark.softhsm
@@ -103,7 +106,8 @@ def test_what_certificates_do_not_need_is_refused(token: Pkcs11Token) -> None:
         token.get("b" * 32)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library ends a search of that session
+# The library ends a search in the session that is gone, and complains to nobody.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_session_that_the_token_has_ended_is_opened_again(token: Pkcs11Token, monkeypatch: pytest.MonkeyPatch) -> None:
     key = token.make(KeyType.EC_P256)
     token._session.close()
@@ -172,6 +176,37 @@ def verify_with_openssl(directory: Path, leaf: bytes, chain: bytes, roots: bytes
 def test_keys_that_were_there_before_the_token_go_on(premises: Premises, softhsm: SoftHsm) -> None:
     with premises.open(**softhsm.settings) as office:
         assert not isinstance(office.issuers.active().issuer.private_key, TokenEcKey)
+        assert office.authority.issue(order_for("web.example"))
+
+
+def test_rotation_leads_from_files_into_the_token(premises: Premises, softhsm: SoftHsm) -> None:
+    with premises.open(**softhsm.settings) as office:
+        office.rotations.look()
+        old = office.issuers.active().id
+
+        office.rotations.start("issuer", "now", ADMINISTRATOR)
+        settle(office, premises.clock)
+
+        assert office.issuers.active().id != old
+        assert isinstance(office.issuers.active().issuer.private_key, TokenEcKey)
+        assert office.authority.issue(order_for("web.example"))
+    assert len(list((premises.directory / "keys").iterdir())) == 2
+
+
+def test_backup_leaves_the_keys_in_the_token(empty_premises: Premises, softhsm: SoftHsm, tmp_path: Path) -> None:
+    elsewhere = Premises(directory=tmp_path / "elsewhere", entropy=CountedEntropy(start=9_000_000))
+    with empty_premises.open(**softhsm.settings) as office:
+        roots = office.issuers.bundle.roots
+    world = {"clock": empty_premises.clock, "entropy": empty_premises.entropy, "secrets": NO_SECRETS}
+
+    settings = ServeSettings.from_mapping({"data_directory": empty_premises.directory})
+    end = BackupMaker(settings=settings, **world).make(tmp_path / "backup", b"passphrase")
+    settings = ServeSettings.from_mapping({"data_directory": elsewhere.directory})
+    restored = Restorer(settings=settings, **world).restore(tmp_path / "backup", b"passphrase")
+
+    assert (end.keys, restored.keys_opened) == (0, 0)
+    with elsewhere.open(**softhsm.settings) as office:
+        assert office.issuers.bundle.roots == roots
         assert office.authority.issue(order_for("web.example"))
 
 
