@@ -97,7 +97,8 @@ class Rotations(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["root", "issuer"]), haste=st.sampled_from(["due", "now"]))
     def begin(self, kind, haste):
         self.count += 1
-        old = [record.id for record in self.moves._replaced(kind)]
+        profiles = ("root", "cross", "intermediate") if kind == "root" else ("intermediate",)
+        old = [one for profile in profiles for one in self.world.ids(profile, "pending", "active", "passive")]
         root = f"root-{self.count}" if kind == "root" else self.world.root_of[self.world.active()]
         incoming = [f"issuer-{self.count}"]
         if kind == "root":
