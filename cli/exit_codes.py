@@ -61,6 +61,7 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     storage.NotFound: ExitCode.NOT_FOUND,
     storage.AlreadyExists: ExitCode.NOT_READY,
     storage.DuplicateSerial: ExitCode.INTERNAL,
+    storage.IssuerRetired: ExitCode.UNAVAILABLE,
     storage.AlreadyRevoked: ExitCode.NOT_READY,
     storage.TokenSpent: ExitCode.DENIED,
     storage.TokenExpired: ExitCode.DENIED,

@@ -31,9 +31,14 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
 
 def fetch_row(connection: Connection, statement: str) -> tuple[Any, ...] | None:
     """The first row of a query without parameters."""
+    return next(iter(fetch_rows(connection, statement)), None)
+
+
+def fetch_rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
+    """All rows of a query without parameters."""
     driver: Any = connection.connection.driver_connection
-    row: tuple[Any, ...] | None = driver.execute(statement).fetchone()
-    return row
+    rows: list[tuple[Any, ...]] = driver.execute(statement).fetchall()
+    return rows
 
 
 def _insert(driver: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:

@@ -10,6 +10,7 @@
     │   └── UnsupportedDatabase      the address names no database of ours
     ├── NotFound                     the caller's: no such record
     ├── AlreadyExists    DuplicateSerial    AlreadyRevoked
+    ├── IssuerRetired                try again: another issuing CA signs by now
     ├── TokenSpent    TokenExpired
     ├── InvalidPageToken
     └── AuditChainBroken             somebody has changed the audit trail
@@ -103,6 +104,17 @@ class DuplicateSerial(StoreError):
     def __init__(self, *, serial: bytes) -> None:
         super().__init__(f"serial {serial.hex()} is taken; sign again with a fresh one")
         self.serial = serial
+
+
+class IssuerRetired(StoreError):
+    """Its issuing CA was retired before it was recorded, by this process or another: sign again, by the one that is active."""
+
+    reason = "ISSUER_RETIRED"
+    retryable = True
+
+    def __init__(self, issuer_id: str) -> None:
+        super().__init__(f"issuing CA {issuer_id} was retired while this was signed; try again in a moment")
+        self.issuer_id = issuer_id
 
 
 class AlreadyRevoked(StoreError):

@@ -2,6 +2,7 @@
 
 - A batch of fresh certificates takes the short way: they are added, and unique indexes show that none was there before.
 - Where one was, or where tokens are to be spent, each issuance is judged first, in the order of the batch.
+- Nothing of an issuing CA that has been retired is recorded, whoever signed it and whatever that process knew.
 - What an issuance brings (certificate, names, sealed key, spent token, audit event) is recorded together or not at all.
 """
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, or_, select, tuple_, update
 
 from store.audit import append_events
-from store.bulk import RowExists, fetch_row, insert_rows
+from store.bulk import RowExists, fetch_row, fetch_rows, insert_rows
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows, numbered
-from store.errors import DuplicateSerial, StoreError, TokenExpired, TokenSpent
+from store.errors import DuplicateSerial, IssuerRetired, StoreError, TokenExpired, TokenSpent
 from store.locks import Lock, take_lock
 from store.records import CertificateRecord, Issuance
 from store.schema import certificate_names, certificates, private_keys, tokens
@@ -21,6 +22,7 @@ from store.schema import certificate_names, certificates, private_keys, tokens
 Outcome = CertificateRecord | StoreError
 
 _LAST = "SELECT coalesce(max(sequence), 0) FROM certificates"
+_RETIRED = "SELECT id FROM authorities WHERE state = 'retired'"
 
 
 class NotFresh(Exception):
@@ -32,6 +34,8 @@ def record_fresh(connection: Connection, issuances: Sequence[Issuance]) -> tuple
     if any(issuance.certificate.token_id for issuance in issuances):
         raise NotFresh
     take_lock(connection, Lock.APPEND)
+    if not _retired(connection).isdisjoint(issuance.certificate.issuer_id for issuance in issuances):
+        raise NotFresh
     return _add(connection, issuances)
 
 
@@ -90,6 +94,8 @@ class _Judgement:
     by_request: dict[tuple[str, str], CertificateRecord]
     taken: set[bytes | str]
     """Serials and ids."""
+    retired: set[str]
+    """Ids of authorities."""
     token_expiries: dict[str, int]
     """Of tokens that can still be spent."""
     spent: set[str] = field(default_factory=set)
@@ -102,6 +108,7 @@ class _Judgement:
                 (record.requester, record.request_id): record for record in earlier if record.request_id is not None
             },
             taken={mark for record in earlier for mark in (record.serial, record.id)},
+            retired=_retired(connection),
             token_expiries=_spendable(connection, {record.token_id for record in records if record.token_id}),
         )
 
@@ -111,6 +118,8 @@ class _Judgement:
             earlier = self.by_request.get((record.requester, record.request_id))
             if earlier is not None:
                 return earlier
+        if record.issuer_id in self.retired:
+            return IssuerRetired(record.issuer_id)
         if record.serial in self.taken or record.id in self.taken:
             return DuplicateSerial(serial=record.serial)
         if record.token_id is not None:
@@ -130,6 +139,10 @@ class _Judgement:
             return TokenExpired(token_id)
         self.spent.add(token_id)
         return None
+
+
+def _retired(connection: Connection) -> set[str]:
+    return {authority_id for (authority_id,) in fetch_rows(connection, _RETIRED)}
 
 
 def _earlier(connection: Connection, records: Sequence[CertificateRecord]) -> list[CertificateRecord]:

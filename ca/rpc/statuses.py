@@ -31,6 +31,7 @@ _CODES: Mapping[type[Exception], grpc.StatusCode] = {
     certs_errors.IssuerExpired: grpc.StatusCode.FAILED_PRECONDITION,
     store_errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     store_errors.StoreFull: grpc.StatusCode.UNAVAILABLE,
+    store_errors.IssuerRetired: grpc.StatusCode.UNAVAILABLE,
     store_errors.NotFound: grpc.StatusCode.NOT_FOUND,
     store_errors.InvalidPageToken: grpc.StatusCode.INVALID_ARGUMENT,
 }
@@ -66,4 +67,6 @@ def metadata_of(error: Exception) -> Mapping[str, str]:
     """What an error tells programs; nothing where it is ours."""
     if status_code(error) is grpc.StatusCode.INTERNAL:
         return {}
+    if isinstance(error, store_errors.StoreUnavailable) and error.outcome_unknown:
+        return {"outcome": "unknown"}
     return error.metadata if isinstance(error, (ca_errors.CaError, certs_errors.CertsError)) else {}

@@ -24,6 +24,7 @@ INTERNAL_TO_A_CALLER = {  # of the store: never the doing of one request, so tol
     storage.NotFound,
     storage.AlreadyExists,
     storage.DuplicateSerial,
+    storage.IssuerRetired,
     storage.AlreadyRevoked,
     storage.TokenSpent,
     storage.TokenExpired,

@@ -24,7 +24,11 @@ def test_reasons_are_stable_words_and_all_different() -> None:
 
 
 def test_only_what_may_pass_by_itself_is_retryable() -> None:
-    assert {kind for kind in leaves(StoreError) if kind.retryable} == {errors.StoreUnavailable, errors.StoreFull}
+    assert {kind for kind in leaves(StoreError) if kind.retryable} == {
+        errors.StoreUnavailable,
+        errors.StoreFull,
+        errors.IssuerRetired,
+    }
 
 
 def test_tree_in_the_docstring_names_every_error() -> None:
@@ -39,6 +43,7 @@ def test_tree_in_the_docstring_names_every_error() -> None:
         errors.NotFound(kind="token", key="x"),
         errors.AlreadyExists(kind="token", key="x"),
         errors.DuplicateSerial(serial=b"\x01"),
+        errors.IssuerRetired("x"),
         errors.AlreadyRevoked(certificate()),
         errors.TokenSpent("x"),
         errors.TokenExpired("x"),

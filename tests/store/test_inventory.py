@@ -7,11 +7,21 @@ from dataclasses import replace
 import pytest
 
 from store.audit import AuditTrail
-from store.errors import AlreadyRevoked, DuplicateSerial, InvalidPageToken, NotFound, TokenExpired, TokenSpent
+from store.authorities import Authorities
+from store.database import Database
+from store.errors import (
+    AlreadyRevoked,
+    DuplicateSerial,
+    InvalidPageToken,
+    IssuerRetired,
+    NotFound,
+    TokenExpired,
+    TokenSpent,
+)
 from store.inventory import Inventory
 from store.records import CertificateFilter, CertificateRecord, InventoryCounts
 from store.tokens import Tokens
-from tests.store.samples import ALICE, BOB, DAY, NOW, certificate, event, issuance, octets, token
+from tests.store.samples import ALICE, BOB, DAY, NOW, authority, certificate, event, issuance, octets, token
 
 
 def recorded(inventory: Inventory, *issuances) -> list[CertificateRecord]:
@@ -359,6 +369,22 @@ def test_text_with_quotes_and_foreign_letters_comes_back_unchanged(inventory: In
     assert inventory.find(record.id) == record
     assert inventory.search(CertificateFilter(name=text), now=NOW).items == (record,)
     assert inventory.find_by_request(text, text) == record
+
+
+def test_what_a_retired_issuing_ca_signed_is_not_recorded(database: Database, inventory: Inventory) -> None:
+    authorities = Authorities(database)
+    old = authorities.add(authority(profile="intermediate"), event())
+    recorded(inventory, issuance(issuer_id=old.id, request_id="r-1"))
+    authorities.set_state(old.id, "retired", event())
+
+    late, other, retried = inventory.record(
+        [issuance(issuer_id=old.id), issuance(), issuance(issuer_id=old.id, request_id="r-1")]
+    )
+
+    assert isinstance(late, IssuerRetired)
+    assert isinstance(other, CertificateRecord)
+    assert isinstance(retried, CertificateRecord)
+    assert (inventory.counts(now=NOW).total, retried.sequence) == (2, 1)
 
 
 def test_record_that_is_no_record_is_refused_whole(inventory: Inventory) -> None:
