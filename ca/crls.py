@@ -3,7 +3,8 @@
 - A certificate's shard is fixed when it is issued; a shard's list holds what was revoked and has not long expired. Shards that new
   certificates no longer go to are served all the same.
 - Without a base URL no list can say which shard it covers (RFC 5280 section 5.2.5), so one complete list answers for all.
-- CRL numbers come from the store, so they grow across restarts and replicas (RFC 5280 section 5.2.3).
+- CRL numbers come from the store, with what is listed: they grow across restarts and replicas, and a list with a larger number
+  never lacks what one with a smaller number has (RFC 5280 section 5.2.3).
 - A revoked certificate stays listed for one list past its expiry (RFC 5280 section 3.3).
 """
 
@@ -84,17 +85,18 @@ class CrlPublisher:
         next_update = now + self._settings.crl_lifetime
         seen = self._revocations.count
         base = self._settings.crl_base_url.rstrip("/")
+        listing = self._inventory.listing(
+            active.id, shard if base else None, not_after_from=epoch_seconds(now - self._settings.crl_lifetime)
+        )
+        number, revocations = self._authorities.next_crl(active.id, shard, listing)
         entries = [
             RevokedCertificate(
                 serial=Serial(octets=one.serial),
                 revoked_at=datetime.fromtimestamp(one.revoked_at, UTC),
                 reason=RevocationReason(one.reason),
             )
-            for one in self._inventory.revoked(
-                active.id, shard if base else None, not_after_from=epoch_seconds(now - self._settings.crl_lifetime)
-            )
+            for one in revocations
         ]
-        number = self._authorities.next_crl_number(active.id, shard)
         der = sign_crl(
             active.issuer,
             entries,

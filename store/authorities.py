@@ -5,8 +5,9 @@
   hold a bundle can say which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -16,6 +17,8 @@ from store.errors import AlreadyExists, NotFound
 from store.locks import Lock, take_lock
 from store.records import AuditEvent, AuthorityRecord, AuthorityState
 from store.schema import authorities, crl_numbers, sealing_keys
+
+T = TypeVar("T")
 
 _AUTHORITY = select(*(column for column in authorities.c if column.name != "sequence"))
 
@@ -44,7 +47,7 @@ class Authorities:
 
     def list(self) -> tuple[AuthorityRecord, ...]:
         """All of them, oldest first."""
-        return self._database.read(_list)
+        return self._database.read(list_authorities)
 
     def set_state(self, authority_id: str, state: AuthorityState, event: AuditEvent) -> AuthorityRecord:
         """Changes the state and appends `event`, in one durable transaction; a root gets the next generation.
@@ -60,6 +63,17 @@ class Authorities:
     def next_crl_number(self, issuer_id: str, shard: int) -> int:
         """A number larger than any given out before for this shard (RFC 5280 section 5.2.3), durably; starts at 1."""
         return self._database.write(lambda connection: _next_crl_number(connection, issuer_id, shard))
+
+    def next_crl(self, issuer_id: str, shard: int, read: Callable[[Connection], T]) -> tuple[int, T]:
+        """A number as `next_crl_number` gives it, and what `read` finds in the same transaction.
+
+        Of two lists, whichever replicas make them, the one with the larger number knows all that the other knows.
+        """
+
+        def write(connection: Connection) -> tuple[int, T]:
+            return _next_crl_number(connection, issuer_id, shard), read(connection)
+
+        return self._database.write(write)
 
     def sealing_key(self, wrapped: bytes) -> bytes:
         """The wrapped key that seals private keys: the stored one or, where there is none, `wrapped`, now stored."""
@@ -82,13 +96,14 @@ def _establish(
     connection: Connection, records: Sequence[AuthorityRecord], events: Sequence[AuditEvent]
 ) -> tuple[AuthorityRecord, ...]:
     take_lock(connection, Lock.APPEND)
-    if not _list(connection):
+    if not list_authorities(connection):
         for record, event in zip(records, events, strict=True):
             add_authority(connection, record, event)
-    return _list(connection)
+    return list_authorities(connection)
 
 
-def _list(connection: Connection) -> tuple[AuthorityRecord, ...]:
+def list_authorities(connection: Connection) -> tuple[AuthorityRecord, ...]:
+    """As `Authorities.list`, within a transaction."""
     rows = connection.execute(_AUTHORITY.order_by(authorities.c.sequence)).mappings()
     return tuple(AuthorityRecord(**row) for row in rows)
 

@@ -5,7 +5,7 @@
 - Sequence numbers follow the order of commits, so that one who has read up to a number has missed nothing before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -66,6 +66,7 @@ class Inventory:
         - the record, with its sequence number;
         - the earlier record, where this requester's request_id was recorded before, in this batch or another: a retry;
         - DuplicateSerial, where the serial or id belongs to another certificate;
+        - IssuerRetired, where its issuing CA no longer signs anything;
         - TokenSpent or TokenExpired (judged at `issued_at`), where its token cannot be spent; else it is spent now.
 
         An error outcome leaves the rest of the batch untouched. Where this raises, nothing was recorded, unless the
@@ -121,6 +122,13 @@ class Inventory:
 
     def revoked(self, issuer_id: str, shard: int | None, *, not_after_from: int) -> tuple[Revocation, ...]:
         """What a shard of a CRL lists, None meaning all: revoked, not expired before `not_after_from`; in order of revocation."""
+        return self._database.read(self.listing(issuer_id, shard, not_after_from=not_after_from))
+
+    @staticmethod
+    def listing(
+        issuer_id: str, shard: int | None, *, not_after_from: int
+    ) -> Callable[[Connection], tuple[Revocation, ...]]:
+        """The same, as an operation in another's transaction: see `Authorities.next_crl`."""
         query = _REVOCATION.where(
             _COLUMNS.issuer_id == issuer_id,
             _COLUMNS.not_after >= not_after_from,
@@ -128,7 +136,7 @@ class Inventory:
         )
         if shard is not None:
             query = query.where(_COLUMNS.crl_shard == shard)
-        return self._database.read(lambda connection: _revocations(connection, query))
+        return lambda connection: _revocations(connection, query)
 
     def revocations_after(self, sequence: int, *, limit: int = 1000) -> tuple[Revocation, ...]:
         """Revocations after number `sequence`, oldest first: how one replica learns of another's."""

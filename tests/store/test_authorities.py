@@ -1,13 +1,15 @@
 """Authorities, trust bundle generations, CRL numbers and the sealing key."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 
 from store.audit import AuditTrail
 from store.authorities import Authorities
 from store.errors import AlreadyExists, NotFound
-from tests.store.samples import authority, event, octets
+from store.inventory import Inventory
+from tests.store.samples import NOW, authority, event, issuance, octets
 
 
 def test_authorities_are_listed_in_the_order_they_came(authorities: Authorities) -> None:
@@ -70,6 +72,23 @@ def test_crl_numbers_grow_for_each_shard_and_are_never_given_twice(authorities: 
     assert sorted(numbers) == list(range(1, 21))
     assert authorities.next_crl_number("issuer", 1) == 1
     assert authorities.next_crl_number("other", 0) == 1
+
+
+def test_a_crl_with_a_larger_number_lists_all_that_one_with_a_smaller_number_does(
+    database: Database, authorities: Authorities, inventory: Inventory
+) -> None:
+    records = [inventory.record([issuance(crl_shard=0)])[0] for _ in range(12)]
+
+    def revoke_and_list(number: int) -> tuple[int, set[bytes]]:
+        inventory.revoke(records[number].id, at=NOW, reason=1, event=event())
+        number, entries = authorities.next_crl("a" * 32, 0, inventory.listing("a" * 32, 0, not_after_from=NOW))
+        return number, {entry.serial for entry in entries}
+
+    with ThreadPoolExecutor(4) as pool:
+        lists = [entries for _number, entries in sorted(pool.map(revoke_and_list, range(len(records))))]
+
+    assert all(earlier <= later for earlier, later in pairwise(lists))
+    assert len(lists[-1]) == len(records)
 
 
 def test_first_sealing_key_wins(authorities: Authorities) -> None:
