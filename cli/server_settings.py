@@ -21,7 +21,7 @@ from serving.settings import Setting, describe
 
 CONFIG = "config"
 _LARGEST_FILE = 1 << 20
-_PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&]password=")
+_PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&](ssl)?password=")
 
 
 def settings_options(

@@ -40,6 +40,9 @@ _SESSION = (
     "SELECT set_config('synchronous_commit', 'on', false) "
     "WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')"
 )
+_WRITING_SESSION = "SET idle_in_transaction_session_timeout = '10s'"
+"""Less than the lock_timeout: a process that is stopped in mid-transaction, or whose machine is gone, loses its locks before others
+give up waiting for them."""
 
 
 class PostgresqlDatabase:
@@ -115,10 +118,13 @@ class PostgresqlDatabase:
 
     def _connect(self, *, reading: bool) -> psycopg.Connection[tuple[object, ...]]:
         """Raises StoreUnavailable, which is not repeated: a server that is not there takes a while to come back."""
-        with translated_faults():
+        with translated_faults(connecting=True):
             connection = psycopg.connect(self._conninfo)
+        with translated_faults():
             try:
                 connection.execute(_SESSION)
+                if not reading:
+                    connection.execute(_WRITING_SESSION)
                 connection.commit()
             except BaseException:
                 connection.close()

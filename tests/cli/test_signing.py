@@ -314,8 +314,16 @@ def test_profile_follows_from_the_names(cli: Program, names: tuple[str, str], pr
     assert json.loads(cli.succeed("sign", *names, "-o", "json"))["profile"] == profile
 
 
-def test_database_password_in_a_flag_is_refused(cli: Program) -> None:
-    outcome = cli("serve", "--database", "postgresql://chancery:secret@127.0.0.1/ca")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://chancery:secret@127.0.0.1/ca",
+        "postgresql://chancery@127.0.0.1/ca?password=secret",
+        "postgresql://chancery@127.0.0.1/ca?sslkey=/k&sslpassword=secret",
+    ],
+)
+def test_database_password_in_a_flag_is_refused(cli: Program, address: str) -> None:
+    outcome = cli("serve", "--database", address)
 
     assert outcome.status != 0
     assert "CHANCERY_DATABASE" in outcome.errors
