@@ -75,7 +75,7 @@ def test_crl_numbers_grow_for_each_shard_and_are_never_given_twice(authorities: 
 
 
 def test_a_crl_with_a_larger_number_lists_all_that_one_with_a_smaller_number_does(
-    database: Database, authorities: Authorities, inventory: Inventory
+    authorities: Authorities, inventory: Inventory
 ) -> None:
     records = [inventory.record([issuance(crl_shard=0)])[0] for _ in range(12)]
 
