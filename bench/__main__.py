@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import crypto, endtoend, scaling, storage_api, store
+from bench import crypto, endtoend, replicas, rotation, scaling, storage_api, store
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -27,6 +27,8 @@ SECTIONS: Mapping[str, Section] = {
     "endtoend": endtoend.measure,
     "scaling": scaling.measure,
     "storage_api": storage_api.measure,
+    "rotation": rotation.measure,
+    "replicas": replicas.measure,
 }
 
 

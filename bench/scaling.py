@@ -29,14 +29,15 @@ def measure(*, quick: bool) -> list[Finding]:
             servers.append(stack.enter_context(authority(program, directory / str(number), core=core)))
         generators = [stack.enter_context(load_generator(None)) for _ in servers]
         alone = take_turn(generators[0], _UNARY, servers[0], WARM_UP, SECONDS, placement[0])
-        together = _all_at_once(generators, servers)
+        together = all_at_once(generators, servers, seconds=SECONDS)
         return [_figure(alone, together)]
 
 
-def _all_at_once(generators: list[LoadGenerator], servers: list[RunningServer]) -> list[Measured]:
+def all_at_once(generators: list[LoadGenerator], servers: list[RunningServer], *, seconds: float) -> list[Measured]:
+    """A turn of each generator at its own server, in the same seconds."""
     with ThreadPoolExecutor(len(servers)) as pool:
         turns = [
-            pool.submit(take_turn, generator, _UNARY, server, WARM_UP, SECONDS, None)
+            pool.submit(take_turn, generator, _UNARY, server, WARM_UP, seconds, None)
             for generator, server in zip(generators, servers, strict=True)
         ]
         return [turn.result() for turn in turns]

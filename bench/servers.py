@@ -43,6 +43,7 @@ class RunningServer:
     target: str
     identity: Path
     start_seconds: float
+    url: str = ""
 
 
 def command_line() -> str | None:
@@ -53,18 +54,27 @@ def command_line() -> str | None:
 
 @contextlib.contextmanager
 def authority(
-    program: str, directory: Path, *, core: int | None, environment: Mapping[str, str] | None = None
+    program: str,
+    directory: Path,
+    *,
+    core: int | None,
+    environment: Mapping[str, str] | None = None,
+    beside: RunningServer | None = None,
 ) -> Iterator[RunningServer]:
-    """`ca-cli init` and `ca-cli serve` in a home of their own, stopped gracefully at the end. Raises ServerFailed."""
+    """`ca-cli init` and `ca-cli serve` in a home of their own, stopped gracefully at the end. Raises ServerFailed.
+
+    `beside` is another replica, whose authority, in a database that `environment` names, is this one's, too.
+    """
     home = directory / "home"
     variables = {**os.environ, **(environment or {}), "CHANCERY_HOME": str(home)}
     variables.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
     variables["PYTHONPYCACHEPREFIX"] = str(directory.parent / "bytecode")
-    initialised = subprocess.run(
-        [program, "init"], check=False, env=variables, capture_output=True, text=True, timeout=60
-    )
-    if initialised.returncode != 0:
-        raise ServerFailed(f"ca-cli init failed: {initialised.stderr[-2000:]}")
+    if beside is None:
+        initialised = subprocess.run(
+            [program, "init"], check=False, env=variables, capture_output=True, text=True, timeout=60
+        )
+        if initialised.returncode != 0:
+            raise ServerFailed(f"ca-cli init failed: {initialised.stderr[-2000:]}")
     grpc_port, http_port, enrollment_port = _free_ports(3)
     arguments = ["--grpc-port", grpc_port, "--http-port", http_port, "--enrollment-port", enrollment_port]
     with (directory / "log").open("w+b") as log:
@@ -75,8 +85,9 @@ def authority(
                 name="chancery",
                 pid=process.pid,
                 target=f"127.0.0.1:{grpc_port}",
-                identity=home / "identity",
+                identity=home / "identity" if beside is None else beside.identity,
                 start_seconds=time.perf_counter() - started,
+                url=f"https://127.0.0.1:{http_port}",
             )
 
 
