@@ -22,12 +22,22 @@ from tests.servers.kubernetes.binaries import VARIABLE as KUBERNETES_BINARIES
 from tests.servers.kubernetes.binaries import find_binaries
 
 KEPT_VARIABLES = frozenset(
-    {"PATH", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PGBIN", "GRPC_SSL_CIPHER_SUITES"}
+    {
+        "PATH",
+        "TMPDIR",
+        "JAVA_HOME",
+        "LD_LIBRARY_PATH",
+        "VIRTUAL_ENV",
+        "PGBIN",
+        "GRPC_SSL_CIPHER_SUITES",
+        "GRPC_VERBOSITY",
+    }
 )
 KEPT_PREFIXES = ("PYTEST", "PYTHON", "COV", "COVERAGE", "HYPOTHESIS")
 
 # gRPC reads this when it is imported, which may be soon: a server in a test's thread shall refuse what `serve` refuses
 os.environ.update(FORCE_TLS_1_3)
+os.environ["GRPC_VERBOSITY"] = "NONE"  # as commands that are run in a test's process set it
 
 settings.register_profile(
     "repeatable",
