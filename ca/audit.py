@@ -14,6 +14,7 @@ class Action(StrEnum):
     AUTHORITY_CREATE = "authority.create"
     AUTHORITY_IMPORT = "authority.import"
     AUTHORITY_CHANGE = "authority.change"
+    AUTHORITY_REQUEST = "authority.request"
     CERTIFICATE_ISSUE = "certificate.issue"
     CERTIFICATE_RENEW = "certificate.renew"
     CERTIFICATE_REVOKE = "certificate.revoke"

@@ -17,6 +17,7 @@ from ca.calls import Call
 from ca.errors import AuthorityMismatch
 from ca.keys import AuthorityKeys
 from ca.settings import Hierarchy as HierarchySettings
+from certs.authority_requests import build_authority_request
 from certs.inspection import verify_issued
 from certs.issuers import Issuer
 from certs.keys import KeyFactory, PrivateKey, PublicKey, key_type_of, subject_public_key_info
@@ -26,7 +27,7 @@ from certs.profiles import PROFILES
 from certs.serials import Serial
 from certs.signing import self_sign, sign_with_builder
 from certs.templates import CertificateTemplate, validity
-from store.records import AuditEvent, AuthorityProfile, AuthorityRecord, AuthorityState
+from store.records import AuditEvent, AuthorityProfile, AuthorityRecord, AuthorityState, IssuerRequest
 
 _log = structlog.get_logger("chancery.authorities")
 
@@ -77,6 +78,27 @@ class AuthorityMaker:
         certificate = self._sign("intermediate", name, key.public_key(), root.issuer())
         return Pair(certificate=certificate, private_key=key)
 
+    def make_request(self, keys: AuthorityKeys, call: Call) -> tuple[IssuerRequest, AuditEvent]:
+        """A request for an issuing CA that is signed elsewhere. Its key is kept, durably, before there is a request."""
+        key, authority_id, now = self._make_key(), random_id(self.entropy), self.clock()
+        name = self._name(self.settings.issuer_common_name)
+        keys.put(authority_id, key)
+        request = IssuerRequest(
+            authority_id=authority_id,
+            request=build_authority_request(keys.get(authority_id), name),
+            created_at=epoch_seconds(now),
+        )
+        event = audit_event(
+            Action.AUTHORITY_REQUEST,
+            call,
+            at=now,
+            subject_id=authority_id,
+            subject=name.rfc4514,
+            key_type=key_type_of(key.public_key()).value,
+        )
+        _log.info("authority", action=Action.AUTHORITY_REQUEST.value, id=authority_id, subject=name.rfc4514)
+        return request, event
+
     def make_cross(self, root: Pair, by: Pair) -> Pair:
         """The name and key of `root` in a certificate that another root signs (RFC 4210 section 4.4.1); without its key.
 
@@ -96,10 +118,22 @@ class AuthorityMaker:
         state: AuthorityState = "active",
     ) -> tuple[AuthorityRecord, AuditEvent]:
         """Keeps the key, durably, where there is one; returns what is to be recorded of the certificate, and the act."""
-        certificate, now = pair.certificate, self.clock()
         authority_id = random_id(self.entropy)
         if pair.private_key is not None:
             keys.put(authority_id, pair.private_key)
+        return self.describe(authority_id, profile, pair.certificate, action, call, state)
+
+    def describe(
+        self,
+        authority_id: str,
+        profile: AuthorityProfile,
+        certificate: x509.Certificate,
+        action: Action,
+        call: Call,
+        state: AuthorityState = "active",
+    ) -> tuple[AuthorityRecord, AuditEvent]:
+        """What is to be recorded of an authority whose key, if it is here, is kept already; and the act."""
+        now = self.clock()
         record = AuthorityRecord(
             id=authority_id,
             profile=profile,

@@ -8,12 +8,12 @@
     │   ├── PolicyDenied
     │   └── NotTheOwner
     ├── InvalidArgument            the caller asked for something that cannot be
-    │   └── RequestInvalid    RequestIdReused
+    │   └── RequestInvalid    RequestIdReused    IssuerCertificateRefused
     ├── NotFound
     │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
     ├── FailedPrecondition         right request, wrong moment
     │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
-    │   └── RotationUnderWay    NoRotation    RootKeyElsewhere
+    │   └── RotationUnderWay    NoRotation    RootKeyElsewhere    NoIssuerRequest
     ├── Unavailable                try again
     │   └── Overloaded    ShuttingDown    Pkcs11Unavailable
     ├── Misconfigured              the operator's: the process does not start
@@ -109,6 +109,12 @@ class RequestIdReused(InvalidArgument):
     reason = "REQUEST_ID_REUSED"
 
 
+class IssuerCertificateRefused(InvalidArgument):
+    """It is no answer to the request for an issuing CA that waits."""
+
+    reason = "ISSUER_CERTIFICATE_REFUSED"
+
+
 class NotFound(CaError):
     reason = "NOT_FOUND"
 
@@ -161,6 +167,12 @@ class RootKeyElsewhere(FailedPrecondition):
     """The root that would have to sign is kept offline."""
 
     reason = "ROOT_KEY_ELSEWHERE"
+
+
+class NoIssuerRequest(FailedPrecondition):
+    """No issuing CA waits for a certificate."""
+
+    reason = "NO_ISSUER_REQUEST"
 
 
 class NoActiveIssuer(FailedPrecondition):

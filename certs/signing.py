@@ -116,7 +116,7 @@ def _extensions(
     profile = template.profile
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=profile.is_ca, path_length=profile.path_length), True),
-        (_key_usage(profile), True),
+        (key_usage_extension(profile), True),
     ]
     if profile.extended_key_usages:
         extensions.append((x509.ExtendedKeyUsage(profile.extended_key_usages), False))
@@ -145,7 +145,7 @@ def _access_descriptions(template: CertificateTemplate) -> list[x509.AccessDescr
     ]
 
 
-def _key_usage(profile: Profile) -> x509.KeyUsage:
+def key_usage_extension(profile: Profile) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=KeyUsage.DIGITAL_SIGNATURE in profile.key_usages,
         content_commitment=False,

@@ -152,6 +152,17 @@ class RotationRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerRequest:
+    """A request for an issuing CA whose key is kept here and whose certificate somebody signs elsewhere."""
+
+    authority_id: str
+    """What the issuing CA will have as its id; its key is kept under it already."""
+    request: bytes
+    """PKCS #10, DER."""
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustConsumer:
     """Somebody who verifies with our roots, and the generation of the bundle that it last said it holds."""
 

@@ -17,14 +17,26 @@ from store.audit import append_event
 from store.authorities import add_authority, bundle_generation, set_authority_state
 from store.database import Database
 from store.errors import AlreadyExists, NotFound
+from store.issuer_requests import forget_request, keep_request, waiting_request
 from store.locks import Lock, take_lock
-from store.records import AuditEvent, AuthorityRecord, AuthorityState, Replica, RotationRecord, TrustConsumer
+from store.records import (
+    AuditEvent,
+    AuthorityRecord,
+    AuthorityState,
+    IssuerRequest,
+    Replica,
+    RotationRecord,
+    TrustConsumer,
+)
 from store.schema import replicas, rotations, trust_consumers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What changes together: the rotation as it is to be, authorities that are new, and states of those there are."""
+    """What changes together: the rotation as it is to be, authorities that are new, and states of those there are.
+
+    What is added fulfils the request for an issuing CA that has its id.
+    """
 
     rotation: RotationRecord
     event: AuditEvent
@@ -56,6 +68,19 @@ class Rotations:
         Raises NotFound.
         """
         return self._database.write(lambda connection: _advance(connection, move))
+
+    def waiting_request(self) -> IssuerRequest | None:
+        """The request for an issuing CA that waits for its certificate."""
+        return self._database.read(waiting_request)
+
+    def keep_request(
+        self, request: IssuerRequest, event: AuditEvent, *, instead_of: str | None = None
+    ) -> IssuerRequest:
+        """Keeps the request and appends `event`, in one durable transaction, unless one waits already; returns the one that waits.
+
+        `instead_of` is the id of one that this replaces.
+        """
+        return self._database.write(lambda connection: keep_request(connection, request, event, instead_of=instead_of))
 
     def report(self, consumer: TrustConsumer) -> None:
         """Notes what a consumer holds. Later reports replace earlier ones."""
@@ -115,6 +140,7 @@ def _apply(connection: Connection, move: Move) -> RotationRecord:
     """Changes the authorities; returns the rotation with the generation of the trust bundle that this led to."""
     for authority, event in move.added:
         add_authority(connection, authority, event)
+        forget_request(connection, authority.id)
     for authority_id, state, event in move.states:
         set_authority_state(connection, authority_id, state, event)
     append_event(connection, move.event)

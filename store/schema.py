@@ -199,6 +199,14 @@ rotations = Table(
     Index("rotations_id", "id", unique=True),
 )
 
+issuer_requests = Table(
+    "issuer_requests",
+    metadata,
+    Column("authority_id", Text, primary_key=True),
+    Column("request", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 trust_consumers = Table(
     "trust_consumers",
     metadata,

@@ -7,6 +7,7 @@ from ca.client.connection import Connection
 from ca.client.values import (
     AuditPage,
     AuditRecord,
+    IssuerCsr,
     IssuerStatus,
     NewToken,
     PolicyExplanation,
@@ -155,13 +156,26 @@ class AdministrationClient:
             root_due=conversion.instant(answer.root_due_time),
         )
 
-    def start_rotation(self, kind: str, *, haste: str = "due") -> Rotation:
-        """`kind` is `issuer` or `root`; `haste` is `due`, `now` or `emergency`. Makes haste with a rotation under way."""
+    def start_rotation(self, kind: str, *, haste: str = "due", certificate_pem: bytes = b"") -> Rotation:
+        """`kind` is `issuer` or `root`; `haste` is `due`, `now` or `emergency`. Makes haste with a rotation under way.
+
+        `certificate_pem` is of the issuing CA that `create_issuer_csr` asked for.
+        """
         request = messages.StartRotationRequest(
             kind=messages.RotationKind.Value(f"ROTATION_KIND_{kind.upper()}"),
             haste=messages.RotationHaste.Value(f"ROTATION_HASTE_{haste.upper()}"),
+            certificate_pem=certificate_pem.decode(),
         )
         return _rotation(self._connection.call(self._stub.StartRotation, request).rotation)
+
+    def create_issuer_csr(self) -> IssuerCsr:
+        """A request for a new issuing CA whose key the server keeps; the same one until its certificate is there."""
+        answer = self._connection.call(self._stub.CreateIssuerCsr, messages.CreateIssuerCsrRequest())
+        return IssuerCsr(
+            csr_pem=answer.csr_pem.encode(),
+            subject=answer.subject,
+            created_at=conversion.instant(answer.create_time),
+        )
 
     def abort_rotation(self) -> Rotation:
         """Turns the rotation under way back."""

@@ -166,6 +166,15 @@ class IssuerStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerCsr:
+    """A request for an issuing CA, PKCS #10, to be signed where the root's key is."""
+
+    csr_pem: bytes
+    subject: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
     """How the authority stands, by its own clock."""
 

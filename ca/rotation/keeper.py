@@ -26,8 +26,16 @@ from certs.crl import RevocationReason
 from certs.errors import CertsError
 from store.errors import AlreadyExists, AlreadyRevoked
 from store.inventory import Inventory
-from store.records import CertificateRecord, Haste, Replica, RotationKind, RotationRecord, TrustConsumer
-from store.rotations import Rotations
+from store.records import (
+    CertificateRecord,
+    Haste,
+    IssuerRequest,
+    Replica,
+    RotationKind,
+    RotationRecord,
+    TrustConsumer,
+)
+from store.rotations import Move, Rotations
 
 _REPLICA_SILENCE_SECONDS = 60
 _AWAY_AFTER_SECONDS = 60
@@ -99,11 +107,28 @@ class RotationKeeper:
         current = self.rotations.current()
         if current is not None:
             return self._hasten(current, kind, haste, call)
-        try:
-            rotation = self.rotations.begin(self.moves.begin(kind, haste, call))
-        except AlreadyExists as err:
-            raise RotationUnderWay("another replica has just begun a rotation; look at it with --status") from err
-        return self._told(rotation)
+        return self._begin(self.moves.begin(kind, haste, call))
+
+    def start_with(self, certificate: bytes, haste: Haste, call: Call) -> RotationRecord:
+        """Begins to replace the issuing CA by one that was signed elsewhere, at the request that waits.
+
+        Raises RotationUnderWay, NoIssuerRequest, IssuerCertificateRefused.
+        """
+        current = self.rotations.current()
+        if current is not None:
+            raise RotationUnderWay(
+                f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it, then bring this again"
+            )
+        return self._begin(self.moves.begin_with(certificate, self.rotations.waiting_request(), haste, call))
+
+    def request(self, call: Call) -> IssuerRequest:
+        """The request for an issuing CA that waits for its certificate; made where none does, or where its key is lost."""
+        waiting = self.rotations.waiting_request()
+        if waiting is not None and self.moves.keys.has(waiting.authority_id):
+            return waiting
+        request, event = self.moves.request(call)
+        lost = None if waiting is None else waiting.authority_id
+        return self.rotations.keep_request(request, event, instead_of=lost)
 
     def abort(self, call: Call) -> RotationRecord:
         """Turns the rotation under way back. Raises NoRotation; RotationUnderWay where it has moved on meanwhile."""
@@ -143,6 +168,13 @@ class RotationKeeper:
             root_due=self._due(self.issuers.root_id(active)),
             generation=self.issuers.bundle.generation,
         )
+
+    def _begin(self, move: Move) -> RotationRecord:
+        try:
+            rotation = self.rotations.begin(move)
+        except AlreadyExists as err:
+            raise RotationUnderWay("another replica has just begun a rotation; look at it with --status") from err
+        return self._told(rotation)
 
     @property
     def _silence(self) -> int:

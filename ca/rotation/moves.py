@@ -13,12 +13,22 @@ from ca.ambient import Clock, Entropy, epoch_seconds, random_id
 from ca.audit import Action, audit_event
 from ca.authority_making import AuthorityMaker, Pair
 from ca.calls import Call
-from ca.errors import AuthorityMismatch, RootKeyElsewhere
+from ca.errors import AuthorityMismatch, IssuerCertificateRefused, NoIssuerRequest, RootKeyElsewhere
 from ca.issuers import Issuers
 from ca.keys import AuthorityKeys
 from ca.rotation.machine import Phase
-from certs.errors import NotAnIssuer
-from store.records import AuditEvent, AuthorityRecord, AuthorityState, Haste, RotationKind, RotationRecord
+from certs.authority_requests import verify_signed_authority
+from certs.errors import CertsError, NotAnIssuer
+from certs.pem import load_certificate
+from store.records import (
+    AuditEvent,
+    AuthorityRecord,
+    AuthorityState,
+    Haste,
+    IssuerRequest,
+    RotationKind,
+    RotationRecord,
+)
 from store.rotations import Move
 
 _log = structlog.get_logger("chancery.rotation")
@@ -49,7 +59,41 @@ class Moves:
 
     def begin(self, kind: RotationKind, haste: Haste, call: Call) -> Move:
         """Makes what is to come. Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises."""
-        made = tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
+        return self._begin(
+            kind, haste, call, tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
+        )
+
+    def begin_with(self, certificate: bytes, waiting: IssuerRequest | None, haste: Haste, call: Call) -> Move:
+        """Begins with an issuing CA that was signed elsewhere, PEM or DER; verified before anything of it is kept.
+
+        Raises NoIssuerRequest, IssuerCertificateRefused.
+        """
+        if waiting is None or not self.keys.has(waiting.authority_id):
+            raise NoIssuerRequest(
+                "no issuing CA waits for a certificate; make a request with: ca-cli rotate issuer --csr-out FILE"
+            )
+        try:
+            signed = load_certificate(certificate)
+            verify_signed_authority(
+                signed,
+                private_key=self.keys.get(waiting.authority_id),
+                known=tuple(self.issuers.certificate(record.id) for record in self.issuers.records),
+                roots=self.issuers.bundle.roots,
+                at=self.clock(),
+            )
+        except CertsError as err:
+            raise IssuerCertificateRefused(f"the certificate is not taken: {err}") from err
+        act = Action.AUTHORITY_IMPORT
+        added = self.maker.describe(waiting.authority_id, "intermediate", signed, act, call, "pending")
+        return self._begin("issuer", haste, call, (added,))
+
+    def request(self, call: Call) -> tuple[IssuerRequest, AuditEvent]:
+        """A request for an issuing CA that is signed where the root's key is."""
+        return self.maker.make_request(self.keys, call)
+
+    def _begin(
+        self, kind: RotationKind, haste: Haste, call: Call, made: tuple[tuple[AuthorityRecord, AuditEvent], ...]
+    ) -> Move:
         now = epoch_seconds(self.clock())
         rotation = RotationRecord(
             id=random_id(self.entropy),
@@ -131,7 +175,8 @@ class Moves:
         root_id = self.issuers.root_id(self.issuers.active().id)
         if not self.keys.has(root_id):
             raise RootKeyElsewhere(
-                "the key of the root is not here; rotate the root itself, or bring an issuing CA that was signed where the key is"
+                "the key of the root is not here; have an issuing CA signed where it is: ca-cli rotate issuer --csr-out FILE, "
+                "then --certificate FILE; or rotate the root itself"
             )
         return Pair(certificate=self.issuers.certificate(root_id), private_key=self.keys.get(root_id))
 

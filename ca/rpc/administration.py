@@ -17,7 +17,7 @@ from ca.rotation.keeper import RotationKeeper
 from ca.rpc import conversion
 from ca.rpc.certificates import parse_key_type
 from ca.rpc.conversion import DEFAULT_PROFILE
-from ca.rpc.rotation import from_rotation, rotation_status, to_haste, to_rotation_kind
+from ca.rpc.rotation import from_issuer_request, from_rotation, rotation_status, to_haste, to_rotation_kind
 from ca.serving import ServingCertificate
 from ca.tokens import DEFAULT_LIFETIME, Grant, TokenDesk
 from certs.fingerprints import certificate_fingerprint
@@ -155,8 +155,20 @@ class AdminHandlers:
     async def start_rotation(self, request: admin.StartRotationRequest, call: Call) -> admin.StartRotationResponse:
         self._verify_administrator(call)
         kind, haste = to_rotation_kind(request.kind), to_haste(request.haste)
-        rotation = await asyncio.to_thread(self.rotations.start, kind, haste, call)
+        if not request.certificate_pem:
+            rotation = await asyncio.to_thread(self.rotations.start, kind, haste, call)
+        elif kind == "issuer":
+            certificate = request.certificate_pem.encode()
+            rotation = await asyncio.to_thread(self.rotations.start_with, certificate, haste, call)
+        else:
+            raise RequestInvalid("only an issuing CA is brought with its certificate", field="certificate_pem")
         return admin.StartRotationResponse(rotation=from_rotation(rotation))
+
+    async def create_issuer_csr(
+        self, _request: admin.CreateIssuerCsrRequest, call: Call
+    ) -> admin.CreateIssuerCsrResponse:
+        self._verify_administrator(call)
+        return from_issuer_request(await asyncio.to_thread(self.rotations.request, call))
 
     async def abort_rotation(self, _request: admin.AbortRotationRequest, call: Call) -> admin.AbortRotationResponse:
         self._verify_administrator(call)

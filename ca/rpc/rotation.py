@@ -1,12 +1,14 @@
 """Rotations as messages of the AdminService."""
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ca.errors import RequestInvalid
 from ca.rotation.keeper import RotationStatus
 from ca.rpc.conversion import timestamp
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
-from store.records import Haste, RotationKind, RotationRecord
+from store.records import Haste, IssuerRequest, RotationKind, RotationRecord
 
 _SHOWN_CONSUMERS = 100
 _KINDS: dict[int, RotationKind] = {admin.ROTATION_KIND_ISSUER: "issuer", admin.ROTATION_KIND_ROOT: "root"}
@@ -47,6 +49,15 @@ def from_rotation(rotation: RotationRecord) -> admin.Rotation:
         incoming_ids=rotation.incoming,
         outgoing_ids=rotation.outgoing,
         generation=rotation.generation,
+    )
+
+
+def from_issuer_request(request: IssuerRequest) -> admin.CreateIssuerCsrResponse:
+    parsed = x509.load_der_x509_csr(request.request)
+    return admin.CreateIssuerCsrResponse(
+        csr_pem=parsed.public_bytes(Encoding.PEM).decode(),
+        subject=parsed.subject.rfc4514_string(),
+        create_time=Timestamp(seconds=request.created_at),
     )
 
 

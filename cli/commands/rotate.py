@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,13 +10,15 @@ import click
 from cli import ambient
 from cli.documents import rotation_document, rotation_fields
 from cli.endpoint import Endpoint
-from cli.errors import Unconfirmed
-from cli.options import connection_options
+from cli.errors import OutputExists, Unconfirmed
+from cli.inputs import STANDARD_INPUT, read_input
+from cli.options import FILE, connection_options
 from cli.output import OutputFormat, notice, output_choice, show_fields
+from cli.text import instant
 
 if TYPE_CHECKING:
     from ca.client.administration import AdministrationClient
-    from ca.client.values import RotationStatus
+    from ca.client.values import IssuerCsr, RotationStatus
 
 _LOOK_SECONDS = 1.0
 
@@ -29,7 +32,9 @@ Examples:
   ca-cli rotate root --status
   ca-cli rotate root
   ca-cli rotate root --abort
-  ca-cli rotate root --emergency --yes""",
+  ca-cli rotate root --emergency --yes
+  ca-cli rotate issuer --csr-out issuer.csr       (where the root's key is elsewhere; sign it there)
+  ca-cli rotate issuer --certificate issuer.pem   (what was signed)""",
 )
 @click.argument("what", type=click.Choice(["issuer", "root"]))
 @click.option("--status", "asked", flag_value="status", help="Show where it stands, what it waits for, and who lags.")
@@ -38,6 +43,14 @@ Examples:
     "--emergency", "asked", flag_value="emergency", help="Wait for nobody, and revoke what the old one signed."
 )
 @click.option("--abort", "asked", flag_value="abort", help="Turn the rotation under way back.")
+@click.option(
+    "--csr-out",
+    type=FILE,
+    help="Write a request for a new issuing CA, to be signed where the root's key is; - for standard output.",
+)
+@click.option(
+    "--certificate", type=FILE, help="Begin with the certificate that was signed at that request; PEM or DER."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before an emergency.")
 @click.option(
     "--wait/--no-wait",
@@ -47,26 +60,69 @@ Examples:
 @output_choice("table", "plain", "json", "yaml")
 @connection_options
 def command(
-    endpoint: Endpoint, what: str, asked: str | None, yes: bool, wait: bool | None, output: OutputFormat
+    endpoint: Endpoint,
+    what: str,
+    asked: str | None,
+    csr_out: Path | None,
+    certificate: Path | None,
+    yes: bool,
+    wait: bool | None,
+    output: OutputFormat,
 ) -> None:
     """Replace the issuing CA, or the root with the issuing CA below it, while everybody goes on talking to everybody.
 
     The server does it, step by step, whether anybody watches or not: what is new is published, then signs; what is old goes once
     nobody relies on it. Both are replaced by themselves at two thirds of their lives; this begins it earlier.
+
+    Where the root's key is kept elsewhere, --csr-out writes a request for the next issuing CA, whose key stays in the server, and
+    --certificate begins the rotation with what was signed at it. Until then the same request is written again.
     """
+    from certs.pem import encode_certificate, load_certificate
+
+    _verify_options(what, asked, csr_out, certificate)
+    brought = b"" if certificate is None else encode_certificate(load_certificate(read_input(certificate)))
     with endpoint.client() as client:
         administration = client.administration
+        if csr_out is not None:
+            _write_request(administration.create_issuer_csr(), csr_out)
+            return
         if asked == "abort":
             administration.abort_rotation()
         elif asked == "emergency":
             _confirm(administration.get_rotation(), what, yes=yes)
-            administration.start_rotation(what, haste="emergency")
+            administration.start_rotation(what, haste="emergency", certificate_pem=brought)
         elif asked != "status":
-            administration.start_rotation(what, haste=asked or "due")
+            administration.start_rotation(what, haste=asked or "due", certificate_pem=brought)
         follows = ambient.writes_to_terminal() and output is OutputFormat.TABLE if wait is None else wait
         status = _follow(administration, output) if follows else administration.get_rotation()
     if not (follows and ambient.writes_to_terminal()):
         show_fields(rotation_fields(status, ambient.clock()), rotation_document(status), _name(status), output)
+
+
+def _verify_options(what: str, asked: str | None, csr_out: Path | None, certificate: Path | None) -> None:
+    """Raises UsageError."""
+    if what == "root" and (csr_out or certificate):
+        raise click.UsageError(
+            "--csr-out and --certificate are for the issuer; a root is not brought to a running server"
+        )
+    if csr_out and (certificate or asked):
+        raise click.UsageError("--csr-out begins nothing yet: give it alone, then --certificate")
+    if certificate and asked in {"status", "abort"}:
+        raise click.UsageError(f"--certificate begins a rotation; leave out --{asked}")
+
+
+def _write_request(request: "IssuerCsr", path: Path) -> None:
+    """Raises OutputExists."""
+    if path == STANDARD_INPUT:
+        click.echo(request.csr_pem.decode(), nl=False)
+        return
+    try:
+        with path.open("xb") as stream:
+            stream.write(request.csr_pem)
+    except FileExistsError as err:
+        raise OutputExists(f"{path} exists", hint="name another file") from err
+    notice(f"written: {path}, the request for {request.subject} that was made {instant(request.created_at)}")
+    notice("sign it where the root's key is, then: ca-cli rotate issuer --certificate FILE")
 
 
 def _confirm(status: "RotationStatus", what: str, *, yes: bool) -> None:

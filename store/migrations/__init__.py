@@ -31,7 +31,9 @@ class Lineage:
         return self.revisions[-1]
 
 
-AUTHORITY = Lineage(scripts="store:migrations", revisions=("0001", "0002", "0003"), version_table="alembic_version")
+AUTHORITY = Lineage(
+    scripts="store:migrations", revisions=("0001", "0002", "0003", "0004"), version_table="alembic_version"
+)
 """The inventory of the certificate authority."""
 
 

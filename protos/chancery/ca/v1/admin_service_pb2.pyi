@@ -957,18 +957,22 @@ class StartRotationRequest(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     HASTE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
     kind: Global___RotationKind.ValueType
     haste: Global___RotationHaste.ValueType
     """DUE where unspecified."""
+    certificate_pem: _builtins.str
+    """Of the issuing CA that CreateIssuerCsr asked for: the rotation begins with it. Empty: the server signs one itself."""
     def __init__(
         self,
         *,
         kind: Global___RotationKind.ValueType = ...,
         haste: Global___RotationHaste.ValueType = ...,
+        certificate_pem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["haste", b"haste", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "haste", b"haste", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -993,6 +997,50 @@ class StartRotationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartRotationResponse: _TypeAlias = StartRotationResponse  # noqa: Y015
+
+@_typing.final
+class CreateIssuerCsrRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateIssuerCsrRequest: _TypeAlias = CreateIssuerCsrRequest  # noqa: Y015
+
+@_typing.final
+class CreateIssuerCsrResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSR_PEM_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    csr_pem: _builtins.str
+    """PKCS #10."""
+    subject: _builtins.str
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the request was first made."""
+
+    def __init__(
+        self,
+        *,
+        csr_pem: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "csr_pem", b"csr_pem", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateIssuerCsrResponse: _TypeAlias = CreateIssuerCsrResponse  # noqa: Y015
 
 @_typing.final
 class AbortRotationRequest(_message.Message):

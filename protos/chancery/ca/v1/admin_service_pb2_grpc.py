@@ -85,6 +85,11 @@ class AdminServiceStub:
                 request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.SerializeToString,
                 response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.FromString,
                 _registered_method=True)
+        self.CreateIssuerCsr = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/CreateIssuerCsr',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.FromString,
+                _registered_method=True)
         self.AbortRotation = channel.unary_unary(
                 '/chancery.ca.v1.AdminService/AbortRotation',
                 request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationRequest.SerializeToString,
@@ -160,6 +165,14 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateIssuerCsr(self, request, context):
+        """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
+        back with StartRotation; until then the same request is answered again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AbortRotation(self, request, context):
         """Turns the rotation under way back.
         """
@@ -219,6 +232,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.StartRotation,
                     request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.FromString,
                     response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.SerializeToString,
+            ),
+            'CreateIssuerCsr': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateIssuerCsr,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.SerializeToString,
             ),
             'AbortRotation': grpc.unary_unary_rpc_method_handler(
                     servicer.AbortRotation,
@@ -497,6 +515,33 @@ class AdminService:
             '/chancery.ca.v1.AdminService/StartRotation',
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationRequest.SerializeToString,
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.StartRotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateIssuerCsr(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/CreateIssuerCsr',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class AdminServiceStub:
     """The rotation under way, or the last one, and what it waits for."""
     StartRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.StartRotationRequest, _admin_service_pb2.StartRotationResponse]
     """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+    CreateIssuerCsr: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CreateIssuerCsrRequest, _admin_service_pb2.CreateIssuerCsrResponse]
+    """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
+    back with StartRotation; until then the same request is answered again.
+    """
     AbortRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]
     """Turns the rotation under way back."""
 
@@ -69,6 +73,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """The rotation under way, or the last one, and what it waits for."""
     StartRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.StartRotationRequest, _admin_service_pb2.StartRotationResponse]  # type: ignore[assignment]
     """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+    CreateIssuerCsr: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CreateIssuerCsrRequest, _admin_service_pb2.CreateIssuerCsrResponse]  # type: ignore[assignment]
+    """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
+    back with StartRotation; until then the same request is answered again.
+    """
     AbortRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]  # type: ignore[assignment]
     """Turns the rotation under way back."""
 
@@ -148,6 +156,16 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.StartRotationResponse, _abc.Awaitable[_admin_service_pb2.StartRotationResponse]]:
         """Begins to replace the issuing CA or the root, or makes haste with the rotation under way."""
+
+    @_abc_1.abstractmethod
+    def CreateIssuerCsr(
+        self,
+        request: _admin_service_pb2.CreateIssuerCsrRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.CreateIssuerCsrResponse, _abc.Awaitable[_admin_service_pb2.CreateIssuerCsrResponse]]:
+        """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
+        back with StartRotation; until then the same request is answered again.
+        """
 
     @_abc_1.abstractmethod
     def AbortRotation(
