@@ -12,7 +12,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from certs.errors import KeyMismatch
 from certs.keys import verify_key_pair
 from store.audit import append_event, verify_chain
 from store.authorities import Authorities
+from store.bulk import RowExists
 from store.copying import TableWriter, holds_authority, move_ahead
 from store.database import Database, open_database, sqlite_path
 from store.errors import SchemaTooNew
@@ -75,14 +76,14 @@ class Restorer:
 
     def restore(self, source: Path, passphrase: bytes) -> Restored:
         """Raises AlreadyInitialised, BackupDamaged, WrongPassphrase, AuthorityMismatch, and StorageFault leaves; OSError."""
-        manifest, end = _verify(source, passphrase)
+        manifest, files, end = _verify(source, passphrase)
         directory = self.settings.data_directory
         with DataDirectory.open(directory, create=True):
             self._verify_free()
             staging = directory / STAGING
             staging.mkdir(mode=0o700)
             try:
-                _unpack(source, passphrase, staging)
+                _unpack(files, staging)
                 with self._place_of_database() as url:
                     withdrawn = self._load(url, source, passphrase, manifest)
                     self._settle_keys(url, staging)
@@ -143,10 +144,8 @@ class Restorer:
             if isinstance(record, Rows):
                 try:
                     writer.write(record.table, record.columns, record.rows)
-                except KeyError as err:
-                    raise BackupDamaged(
-                        f"the backup holds {err}, which its schema does not know; take another"
-                    ) from err
+                except (KeyError, RowExists) as err:
+                    raise BackupDamaged(f"the backup holds {err}, which does not fit its schema; take another") from err
         verify_chain(connection)
         now = self.clock()
         at = epoch_seconds(now)
@@ -218,25 +217,27 @@ def verify_finished(settings: ServeSettings) -> None:
         raise NotInitialised(f"a restore into {settings.data_directory} was cut off; run it again")
 
 
-def _verify(source: Path, passphrase: bytes) -> tuple[Manifest, End]:
-    """Reads the whole backup. Raises BackupDamaged, WrongPassphrase, SchemaTooNew."""
+def _verify(source: Path, passphrase: bytes) -> tuple[Manifest, list[File], End]:
+    """Reads the whole backup; its files are few and small. Raises BackupDamaged, WrongPassphrase, SchemaTooNew."""
     records = read_records(source, passphrase)
     manifest = next(records)
     assert isinstance(manifest, Manifest)  # noqa: S101 - as `read_records` says
     if manifest.schema not in AUTHORITY.revisions:
         raise SchemaTooNew(found=manifest.schema, newest=AUTHORITY.newest)
+    files: list[File] = []
     last: object = manifest
     for last in records:
-        if isinstance(last, File) and not _KNOWN_FILES.fullmatch(last.name):
-            raise BackupDamaged(f"the backup holds a file {last.name!r}, which no authority has; take another")
+        if isinstance(last, File):
+            if not _KNOWN_FILES.fullmatch(last.name):
+                raise BackupDamaged(f"the backup holds a file {last.name!r}, which no authority has; take another")
+            files.append(last)
     assert isinstance(last, End)  # noqa: S101 - as `read_records` says
-    return manifest, last
+    return manifest, files, last
 
 
-def _unpack(source: Path, passphrase: bytes, staging: Path) -> None:
-    for record in read_records(source, passphrase):
-        if isinstance(record, File):
-            write_private_file(staging / record.name, record.content)
+def _unpack(files: Sequence[File], staging: Path) -> None:
+    for one in files:
+        write_private_file(staging / one.name, one.content)
 
 
 def _verify_empty(url: str) -> None:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, MetaData, Table, func, insert, inspect, select, text, update
 
+from store.bulk import insert_rows
 from store.locks import Lock, take_lock
 from store.migrations import AUTHORITY
 from store.schema import metadata
@@ -54,12 +55,11 @@ class TableWriter:
         self._tables = {table.name: table for table in _tables(connection)}
 
     def write(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
-        """Raises KeyError for a table or column that there is not."""
+        """Raises KeyError for a table or columns that there are not, RowExists for a row that contradicts another."""
         table = self._tables[name]
-        for column in columns:
-            table.columns[column]
-        if rows:
-            self._connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+        if list(columns) != [column.name for column in table.columns]:
+            raise KeyError(f"{name}({', '.join(columns)})")
+        insert_rows(self._connection, table, [tuple(row) for row in rows])
 
 
 def move_ahead(connection: Connection, *, crl_numbers: int, shards: int, at: int) -> int:
