@@ -3,6 +3,8 @@
 - Never `good` for what was not issued: a serial that is not recorded under the issuer is `unknown`.
 - Each issuing CA has a delegate of its own, those that have been replaced, too. Its key is made in memory when the first request
   comes, and again at two thirds of its certificate's life.
+- The delegate's key is P-256, or like the issuing CA's where that is ML-DSA: what a quantum computer cannot forge in a certificate
+  it shall not forge in an answer either.
 - An answer without a nonce is kept and given again, for half of its validity or until the next revocation.
 """
 
@@ -136,7 +138,8 @@ class OcspDesk:
             return delegate
 
     def _make_delegate(self, issuing: IssuingAuthority) -> _Delegate:
-        key = self._key_factory(KeyType.EC_P256)
+        above = issuing.issuer.key_type
+        key = self._key_factory(above if above.is_post_quantum else KeyType.EC_P256)
         subject = SubjectName(common_name="chancery-ocsp")
         record = self._authority.issue_own(
             key.public_key(), purpose="ocsp", profile="ocsp", subject=subject, issuer_id=issuing.id

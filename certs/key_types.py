@@ -33,6 +33,11 @@ class KeyType(StrEnum):
     ML_DSA_65 = "ml-dsa-65"
     ML_DSA_87 = "ml-dsa-87"
 
+    @property
+    def is_post_quantum(self) -> bool:
+        """Whether its signatures withstand a quantum computer: ML-DSA (FIPS 204)."""
+        return self.startswith("ml-dsa")
+
 
 PrivateKey: TypeAlias = (
     ec.EllipticCurvePrivateKey
