@@ -1,6 +1,8 @@
 """One channel to one port of the authority.
 
 - TLS with the identity's roots; plain text only where it is asked for by name.
+- Of a long chain, as one of ML-DSA is, the leaf alone is shown: the authority knows its issuing CAs, and gRPC breaks off
+  handshakes in which a client shows more than about 8 kB.
 - Every unary call has a deadline; streams are held open by keepalive, so that a dead peer is noticed within a minute.
 - A connection is used by one thread or many; whoever opened it closes it.
 """
@@ -17,6 +19,7 @@ import grpc
 from ca.client.errors import AddressInvalid
 from ca.client.identity import Identity
 from ca.client.statuses import client_error
+from certs.pem import encode_certificate
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds that a unary call may take, connecting included."""
@@ -32,6 +35,9 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+
+# the server puts the client's chain into both of its session tickets, which together must fit into the 17 KiB of a gRPC BIO
+_LONGEST_SHOWN_CHAIN = 8 * 1024
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -71,7 +77,7 @@ class Connection:
     @classmethod
     def mutual_tls(cls, address: Address, identity: Identity, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
         """Shows `identity` to the server and trusts its roots."""
-        credentials = grpc.ssl_channel_credentials(identity.roots_pem, identity.private_key_pem, identity.chain_pem)
+        credentials = grpc.ssl_channel_credentials(identity.roots_pem, identity.private_key_pem, _shown_chain(identity))
         return cls(grpc.secure_channel(str(address), credentials, options=_OPTIONS), address, timeout=timeout)
 
     @classmethod
@@ -113,3 +119,10 @@ class Connection:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _shown_chain(identity: Identity) -> bytes:
+    """PEM, whose base64 makes more of it by a third: a chain that fits by PEM fits."""
+    if len(identity.chain_pem) <= _LONGEST_SHOWN_CHAIN:
+        return identity.chain_pem
+    return encode_certificate(identity.certificate)
