@@ -7,6 +7,7 @@
 """
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,9 +17,11 @@ from ca.errors import SettingsInvalid
 from certs.errors import CertsError
 from certs.keys import KeyType
 from certs.names import TrustDomain
+from certs.permitted_names import PermittedNames
 from serving.settings import build, is_loopback, setting
 
 MAXIMUM_CRL_SHARDS = 1024
+_OPENSSL_WITH_ML_DSA = (3, 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +83,39 @@ class Listeners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hierarchy:
-    """What the first start makes; ignored by every later one, which adopts what it finds."""
+    """What the first start makes; later ones adopt what they find. Issuing CAs made by rotations are of the type and the limits
+    that are set then."""
 
     trust_domain: str = setting("cluster.local", "SPIFFE trust domain of every workload identity.")
     key_type: KeyType = setting(KeyType.EC_P256, "Key type of root and issuing CA.")
     root_common_name: str = setting("Chancery Root CA", "Common name of the root.")
     issuer_common_name: str = setting("Chancery Issuing CA", "Common name of the issuing CA.")
+    permitted_dns: tuple[str, ...] = setting(
+        (),
+        "Domains: issuing CAs that are made may name them and what is below them, and no other DNS name. Empty: all. Names of the "
+        "server itself, such as localhost, are no exception.",
+    )
+    permitted_ips: tuple[str, ...] = setting(
+        (), "Networks, such as 10.0.0.0/8, whose addresses issuing CAs that are made may name. Empty: all."
+    )
+    permitted_uris: tuple[str, ...] = setting(
+        (),
+        "Hosts in URIs that issuing CAs that are made may name: example.com is that one host, .example.com all below it. The trust "
+        "domain is the host of workload identities. Empty: all.",
+    )
+    permitted_emails: tuple[str, ...] = setting(
+        (),
+        "Mailboxes that issuing CAs that are made may name: all at the host example.com, below .example.com, or one: a@example.com. "
+        "Empty: all.",
+    )
+
+    @property
+    def permitted_names(self) -> PermittedNames | None:
+        """Raises MalformedName."""
+        permitted = PermittedNames.parse(
+            dns=self.permitted_dns, ips=self.permitted_ips, uris=self.permitted_uris, emails=self.permitted_emails
+        )
+        return None if permitted.is_empty else permitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +219,16 @@ def _token_faults(settings: ServeSettings) -> list[str]:
     return faults
 
 
+def _post_quantum_faults(settings: ServeSettings) -> list[str]:
+    """The HTTPS port has the TLS of Python, gRPC its own, which knows ML-DSA; docs/post-quantum.md has what was tried."""
+    uses_tls = settings.listeners.mtls and settings.hierarchy.key_type.is_post_quantum
+    if not uses_tls or ssl.OPENSSL_VERSION_INFO >= _OPENSSL_WITH_ML_DSA:
+        return []
+    return [
+        f"key_type: the {ssl.OPENSSL_VERSION} of this Python cannot verify ML-DSA chains, 3.5 can; take another, or turn mtls off"
+    ]
+
+
 def _contradictions(settings: ServeSettings) -> list[str]:
     """What no single setting shows."""
     faults = []
@@ -213,15 +253,16 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         for name, url in (("crl_base_url", issuance.crl_base_url), ("ocsp_url", issuance.ocsp_url))
         if url and not re.fullmatch(r"http://[^\s?#]+", url)
     ]
-    if listeners.mtls and settings.hierarchy.key_type.startswith("ml-dsa"):
-        faults.append(
-            "key_type: TLS libraries cannot verify ML-DSA chains yet, so nobody could reach this server; take another"
-        )
+    faults += _post_quantum_faults(settings)
     faults += _token_faults(settings)
     if settings.observability.log_format not in {"auto", "json", "console"}:
         faults.append("log_format: must be json, console or auto")
     if settings.observability.log_level not in {"debug", "info", "warning", "error"}:
         faults.append("log_level: must be debug, info, warning or error")
+    try:
+        _ = settings.hierarchy.permitted_names
+    except CertsError as err:
+        faults.append(str(err))
     try:
         TrustDomain.parse(settings.hierarchy.trust_domain)
     except CertsError as err:
