@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, Table, delete, desc, func, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.audit import append_event
-from store.authorities import add_authority, bundle_generation, set_authority_state
+from store.authorities import add_authority, bundle_generation, list_authorities, set_authority_state
 from store.database import Database
 from store.errors import AlreadyExists, NotFound
 from store.issuer_requests import forget_request, keep_request, waiting_request
@@ -35,13 +35,15 @@ from store.schema import replicas, rotations, trust_consumers
 class Move:
     """What changes together: the rotation as it is to be, authorities that are new, and states of those there are.
 
-    What is added fulfils the request for an issuing CA that has its id.
+    What is added fulfils the request for an issuing CA that has its id. `seen` are the authorities that all of this was worked out
+    from: where there are others by now, nothing changes.
     """
 
     rotation: RotationRecord
     event: AuditEvent
     added: Sequence[tuple[AuthorityRecord, AuditEvent]] = ()
     states: Sequence[tuple[str, AuthorityState, AuditEvent]] = ()
+    seen: Sequence[AuthorityRecord] | None = None
 
 
 class Rotations:
@@ -59,11 +61,12 @@ class Rotations:
         return self._database.read(_latest)
 
     def begin(self, move: Move) -> RotationRecord:
-        """Raises AlreadyExists where one is under way."""
+        """Raises AlreadyExists where one is under way, or the authorities are not those that the move has seen."""
         return self._database.write(lambda connection: _begin(connection, move))
 
     def advance(self, move: Move) -> RotationRecord | None:
-        """None, and nothing has changed, where somebody else has moved it since (its `step` is not the one before the move's).
+        """None, and nothing has changed, where somebody else has moved it since (its `step` is not the one before the move's), or
+        the authorities are not those that the move has seen.
 
         Raises NotFound.
         """
@@ -82,9 +85,14 @@ class Rotations:
         """
         return self._database.write(lambda connection: keep_request(connection, request, event, instead_of=instead_of))
 
-    def report(self, consumer: TrustConsumer) -> None:
-        """Notes what a consumer holds. Later reports replace earlier ones."""
-        self._database.write(lambda connection: _put(connection, trust_consumers, "name", _values(consumer)))
+    def report(self, consumer: TrustConsumer, *, forget_before: int = 0) -> None:
+        """Notes what a consumer holds; later reports replace earlier ones. Forgets those not heard of since `forget_before`."""
+
+        def write(connection: Connection) -> None:
+            _put(connection, trust_consumers, "name", _values(consumer))
+            connection.execute(delete(trust_consumers).where(trust_consumers.c.reported_at < forget_before))
+
+        self._database.write(write)
 
     def consumers(self, *, reported_since: int) -> tuple[TrustConsumer, ...]:
         """Those heard of since then; the furthest behind first."""
@@ -106,6 +114,10 @@ class Rotations:
 
         self._database.write(write)
 
+    def leave(self, replica_id: str) -> None:
+        """Forgets a replica that stops."""
+        self._database.write(lambda connection: connection.execute(delete(replicas).where(replicas.c.id == replica_id)))
+
     def replicas(self, *, seen_since: int) -> tuple[Replica, ...]:
         query = select(replicas).where(replicas.c.seen_at >= seen_since).order_by(replicas.c.id)
         return self._database.read(
@@ -118,6 +130,8 @@ def _begin(connection: Connection, move: Move) -> RotationRecord:
     under_way = _current(connection)
     if under_way is not None:
         raise AlreadyExists(kind="rotation", key=under_way.id)
+    if _is_overtaken(connection, move):
+        raise AlreadyExists(kind="change of the authorities", key="since they were looked at")
     rotation = _apply(connection, move)
     last = connection.execute(select(func.coalesce(func.max(rotations.c.sequence), 0))).scalar_one()
     connection.execute(insert(rotations).values(sequence=last + 1, **_row(rotation)))
@@ -131,9 +145,15 @@ def _advance(connection: Connection, move: Move) -> RotationRecord | None:
         raise NotFound(kind="rotation", key=move.rotation.id)
     if row["step"] != move.rotation.step - 1 or row["finished_at"] is not None:
         return None
+    if _is_overtaken(connection, move):
+        return None
     rotation = _apply(connection, move)
     connection.execute(update(rotations).where(rotations.c.id == rotation.id).values(**_row(rotation)))
     return rotation
+
+
+def _is_overtaken(connection: Connection, move: Move) -> bool:
+    return move.seen is not None and tuple(move.seen) != list_authorities(connection)
 
 
 def _apply(connection: Connection, move: Move) -> RotationRecord:

@@ -15,6 +15,8 @@ from ca.rpc import conversion
 from protos.chancery.ca.v1 import trust_service_pb2 as service
 
 _MOST_CHARACTERS = 64
+_MOST_CONSUMERS = 1024
+_MOST_CALLERS = 100_000
 _REPORT_SECONDS = 600.0
 
 
@@ -28,6 +30,7 @@ class TrustHandlers:
     trust_domain: str
     stopping: asyncio.Event
     _watchers: set[asyncio.Event] = field(default_factory=set)
+    _consumers: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -76,8 +79,23 @@ class TrustHandlers:
     async def _note(self, request: service.GetTrustBundleRequest | service.WatchTrustBundleRequest, call: Call) -> None:
         """Remembers what a consumer holds, where it shows who it is: what anybody can claim would hold rotations up."""
         if call.caller.kind is CallerKind.CERTIFICATE and request.held_generation > 0:
-            name = call.caller.name if not request.consumer else f"{call.caller.name} {_consumer(request.consumer)}"
+            name = self._name(call.caller.name, request.consumer)
             await asyncio.to_thread(self.rotations.report, name, request.held_generation)
+
+    def _name(self, caller: str, consumer: str) -> str:
+        """Raises RequestInvalid: one identity cannot be a crowd that holds rotations up, nor fill the store."""
+        if len(consumer) > _MOST_CHARACTERS or not consumer.isprintable():
+            raise RequestInvalid(f"consumer must be at most {_MOST_CHARACTERS} printable characters", field="consumer")
+        if len(self._consumers) >= _MOST_CALLERS:
+            self._consumers.clear()
+        names = self._consumers.setdefault(caller, set())
+        names.add(consumer)
+        if len(names) > _MOST_CONSUMERS:
+            names.discard(consumer)
+            raise RequestInvalid(
+                f"one identity may speak for {_MOST_CONSUMERS} consumers; issue others", field="consumer"
+            )
+        return f"{caller} {consumer}".strip()
 
     def _wake(self) -> None:
         for news in self._watchers:
@@ -92,10 +110,3 @@ class TrustHandlers:
             trust_domain=self.trust_domain,
             retiring_key_ids=bundle.retiring_key_ids,
         )
-
-
-def _consumer(text: str) -> str:
-    """Raises RequestInvalid."""
-    if len(text) > _MOST_CHARACTERS or not text.isprintable():
-        raise RequestInvalid(f"consumer must be at most {_MOST_CHARACTERS} printable characters", field="consumer")
-    return text
