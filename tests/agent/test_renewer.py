@@ -121,6 +121,30 @@ def test_a_period_is_obeyed(tmp_path, clock, make_credentials):
     assert len(daemon.of(Renewed)) == 5
 
 
+def test_what_the_authority_wants_renewed_now_is_renewed_at_the_next_look(tmp_path, clock, make_credentials):
+    wanted = []
+    daemon = Daemon(tmp_path / "identity", clock, make_credentials, hurried=lambda held: held.fingerprint in wanted)
+    daemon.run_for(timedelta(hours=1))
+    assert daemon.of(Renewed) == []
+
+    wanted.append(daemon.first.fingerprint)
+    daemon.go_on_for(timedelta(minutes=2))
+
+    assert daemon.authority.asked == [daemon.first]
+    assert daemon.on_disk.not_before - daemon.first.not_before <= timedelta(minutes=62)
+
+
+def test_a_renewal_ahead_of_time_that_fails_is_backed_off_like_any_other(tmp_path, clock, make_credentials):
+    daemon = Daemon(tmp_path / "identity", clock, make_credentials)
+    daemon.renewer._hurried = lambda held: held.fingerprint == daemon.first.fingerprint
+    daemon.authority.errors = [RenewalFailed("authority is away") for _ in range(9)]
+
+    daemon.run_for(timedelta(hours=1))
+
+    assert [failure.retry_in.total_seconds() for failure in daemon.of(StepFailed)[:5]] == [1, 2, 4, 8, 16]
+    assert len(daemon.of(Renewed)) == 1
+
+
 def test_failures_are_reported_backed_off_and_survived(daemon):
     daemon.authority.errors = [RenewalFailed("authority is away") for _ in range(12)]
 
