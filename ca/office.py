@@ -89,8 +89,9 @@ def open_office(
     key_factory: KeyFactory,
     brought: BroughtHierarchy | None = None,
     secrets: Secrets = NO_SECRETS,
+    host_name: str = "",
 ) -> Iterator[Office]:
-    """Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
+    """`host_name` is what people know this replica by. Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
     with DataDirectory.open(settings.data_directory, create=True):
         verify_finished(settings)
         database = open_database(settings.database_url)
@@ -106,6 +107,7 @@ def open_office(
                     brought=brought,
                     secrets=secrets,
                     token=token,
+                    host_name=host_name,
                 )
         finally:
             database.close()
@@ -142,6 +144,7 @@ def _compose(
     brought: BroughtHierarchy | None,
     secrets: Secrets,
     token: Pkcs11Token | None,
+    host_name: str,
 ) -> Office:
     directory = keys_directory(settings)
     kept = is_anything_kept(directory, KeysAtRest(database))
@@ -172,7 +175,7 @@ def _compose(
         moves=Moves(issuers=issuers, keys=keys, maker=maker, clock=clock, entropy=entropy),
         settings=settings.rotation,
         clock=clock,
-        replica_id=random_id(entropy),
+        replica_id="-".join(filter(None, (host_name, random_id(entropy)[:8]))),
     )
     authority = Authority(
         inventory=inventory,

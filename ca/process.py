@@ -62,6 +62,7 @@ async def serve(
         announce(endpoints)
         await stopping.wait()
         _log.info("stopping", waiting=pipeline.waiting)
+    await _leave(office)
     _log.info("stopped")
 
 
@@ -106,6 +107,8 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
             await asyncio.to_thread(office.private_keys.purge, epoch_seconds(office.clock()))
         except StoreError as err:
             _log.warning("housekeeping put off", error=str(err))
+        except Exception:  # noqa: BLE001 - whatever it is, revocations of other replicas must go on to arrive
+            _log.exception("housekeeping put off")
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 
@@ -119,7 +122,17 @@ async def _rotate(office: Office, metrics: Metrics) -> None:
                 metrics.expiry.labels(kind=kind, id=certificate_id).set(not_after.timestamp())
         except (StoreError, CaError, CertsError) as err:
             _log.warning("rotation put off", error=str(err))
+        except Exception:  # noqa: BLE001 - whatever it is, a replica that no longer follows would be left behind
+            _log.exception("rotation put off")
         await asyncio.sleep(_ROTATION_SECONDS)
+
+
+async def _leave(office: Office) -> None:
+    """Other replicas need not wait for this one; where it cannot be said, they find out by its silence."""
+    try:
+        await asyncio.to_thread(office.rotations.leave)
+    except StoreError as err:
+        _log.warning("left without a word to the other replicas", error=str(err))
 
 
 def _policy_event(office: Office) -> AuditEvent:

@@ -93,10 +93,13 @@ class RotationKeeper:
         """Does what can be done now; whether anything was. Raises store errors; call it again."""
         now = epoch_seconds(self.clock())
         self._notice_absence(now)
-        self.issuers.refresh()
-        beat = Replica(id=self.replica_id, view=self.issuers.view, seen_at=now)
-        self.rotations.beat(beat, forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
         rotation = self.rotations.current()
+        # After the rotation was read: whoever moves it meanwhile makes this step come to nothing. And who cannot load the hierarchy
+        # runs all the same: it is heard, and holds up those who would go on without it.
+        try:
+            self.issuers.refresh()
+        finally:
+            self._beat(now)
         if rotation is None:
             return self._begin_what_is_due()
         decision = decide(rotation, self._observe(rotation, now), self._timing)
@@ -107,6 +110,7 @@ class RotationKeeper:
         current = self.rotations.current()
         if current is not None:
             return self._hasten(current, kind, haste, call)
+        self.issuers.refresh()
         return self._begin(self.moves.begin(kind, haste, call))
 
     def start_with(self, certificate: bytes, haste: Haste, call: Call) -> RotationRecord:
@@ -119,6 +123,7 @@ class RotationKeeper:
             raise RotationUnderWay(
                 f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it, then bring this again"
             )
+        self.issuers.refresh()
         return self._begin(self.moves.begin_with(certificate, self.rotations.waiting_request(), haste, call))
 
     def request(self, call: Call) -> IssuerRequest:
@@ -135,6 +140,7 @@ class RotationKeeper:
         current = self.rotations.current()
         if current is None:
             raise NoRotation("no rotation is under way")
+        self.issuers.refresh()
         rotation = self.rotations.advance(self.moves.abort(current, call))
         if rotation is None:
             raise RotationUnderWay("the rotation has just moved on; look at it with --status, then abort again")
@@ -168,6 +174,14 @@ class RotationKeeper:
             root_due=self._due(self.issuers.root_id(active)),
             generation=self.issuers.bundle.generation,
         )
+
+    def leave(self) -> None:
+        """Says that this replica stops, so that nobody waits for it."""
+        self.rotations.leave(self.replica_id)
+
+    def _beat(self, now: int) -> None:
+        beat = Replica(id=self.replica_id, view=self.issuers.view, seen_at=now)
+        self.rotations.beat(beat, forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
 
     def _begin(self, move: Move) -> RotationRecord:
         try:
@@ -205,7 +219,8 @@ class RotationKeeper:
         return self.inventory.in_use(rotation.outgoing, now=now, limit=limit)
 
     def _advance(self, rotation: RotationRecord, phase: Phase) -> bool:
-        if rotation.haste == "emergency" and phase is Phase.RETIRING:
+        if rotation.haste == "emergency" and phase in {Phase.RETIRING, Phase.STABLE}:
+            # once more at the end: until the old issuing CA was retired, other replicas may have signed with it
             self._revoke_what_is_in_use(rotation)
         onward = self.rotations.advance(self.moves.advance(rotation, phase, _CALL))
         if onward is not None:
@@ -249,6 +264,7 @@ class RotationKeeper:
             raise RotationUnderWay(
                 f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it"
             )
+        self.issuers.refresh()
         move = self.moves.advance(current, Phase(current.phase), call)
         hastened = self.rotations.advance(
             replace(move, rotation=replace(move.rotation, haste=haste, entered_at=current.entered_at))

@@ -30,6 +30,9 @@ NEXT = {
     Phase.RETIRING: Phase.STABLE,
 }
 
+_NAMED = 5
+"""Replicas of one sentence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -96,7 +99,8 @@ def _time_left(phase: Phase, rotation: RotationRecord, observed: Observations, t
 def _replicas(observed: Observations) -> Iterator[str]:
     behind = observed.replicas_behind
     if behind:
-        yield f"{_count(behind, 'replica')} without the hierarchy or its keys"
+        names = [one.id for one in behind[:_NAMED]] + ["…"] * (len(behind) > _NAMED)
+        yield f"{_count(behind, 'replica')} without the hierarchy or its keys: {', '.join(names)}"
 
 
 def _certificates(phase: Phase, observed: Observations) -> Iterator[str]:

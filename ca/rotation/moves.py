@@ -4,7 +4,7 @@
 - What comes and what goes are lists of authorities, so that turning back is going on with the two exchanged.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -59,9 +59,9 @@ class Moves:
 
     def begin(self, kind: RotationKind, haste: Haste, call: Call) -> Move:
         """Makes what is to come. Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises."""
-        return self._begin(
-            kind, haste, call, tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
-        )
+        seen = self.issuers.records
+        made = tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
+        return self._begin(kind, haste, call, made, seen)
 
     def begin_with(self, certificate: bytes, waiting: IssuerRequest | None, haste: Haste, call: Call) -> Move:
         """Begins with an issuing CA that was signed elsewhere, PEM or DER; verified before anything of it is kept.
@@ -72,6 +72,7 @@ class Moves:
             raise NoIssuerRequest(
                 "no issuing CA waits for a certificate; make a request with: ca-cli rotate issuer --csr-out FILE"
             )
+        seen = self.issuers.records
         try:
             signed = load_certificate(certificate)
             verify_signed_authority(
@@ -85,14 +86,19 @@ class Moves:
             raise IssuerCertificateRefused(f"the certificate is not taken: {err}") from err
         act = Action.AUTHORITY_IMPORT
         added = self.maker.describe(waiting.authority_id, "intermediate", signed, act, call, "pending")
-        return self._begin("issuer", haste, call, (added,))
+        return self._begin("issuer", haste, call, (added,), seen)
 
     def request(self, call: Call) -> tuple[IssuerRequest, AuditEvent]:
         """A request for an issuing CA that is signed where the root's key is."""
         return self.maker.make_request(self.keys, call)
 
     def _begin(
-        self, kind: RotationKind, haste: Haste, call: Call, made: tuple[tuple[AuthorityRecord, AuditEvent], ...]
+        self,
+        kind: RotationKind,
+        haste: Haste,
+        call: Call,
+        made: Sequence[tuple[AuthorityRecord, AuditEvent]],
+        seen: Sequence[AuthorityRecord],
     ) -> Move:
         now = epoch_seconds(self.clock())
         rotation = RotationRecord(
@@ -103,12 +109,13 @@ class Moves:
             step=0,
             generation=0,
             incoming=tuple(record.id for record, _event in made),
-            outgoing=tuple(record.id for record in self._replaced(kind)),
+            outgoing=tuple(record.id for record in _replaced(seen, kind)),
             aborted=False,
             started_at=now,
             entered_at=now,
         )
-        return Move(rotation=rotation, event=self._event(Action.ROTATION_BEGIN, rotation, call), added=made)
+        event = self._event(Action.ROTATION_BEGIN, rotation, call)
+        return Move(rotation=rotation, event=event, added=made, seen=seen)
 
     def advance(self, rotation: RotationRecord, phase: Phase, call: Call) -> Move:
         return self._move(rotation, phase, call, Action.ROTATION_ADVANCE)
@@ -124,7 +131,7 @@ class Moves:
         return self._move(turned, phase, call, Action.ROTATION_ABORT)
 
     def _move(self, rotation: RotationRecord, phase: Phase, call: Call, action: Action) -> Move:
-        now = epoch_seconds(self.clock())
+        now, seen = epoch_seconds(self.clock()), self.issuers.records
         onward = replace(
             rotation,
             phase=phase.value,
@@ -135,13 +142,14 @@ class Moves:
         return Move(
             rotation=onward,
             event=self._event(action, onward, call),
-            states=tuple(self._states(onward, phase, call)),
+            states=tuple(self._states(seen, onward, phase, call)),
+            seen=seen,
         )
 
     def _states(
-        self, rotation: RotationRecord, phase: Phase, call: Call
+        self, seen: Sequence[AuthorityRecord], rotation: RotationRecord, phase: Phase, call: Call
     ) -> Iterator[tuple[str, AuthorityState, AuditEvent]]:
-        for record in self.issuers.records:
+        for record in seen:
             wanted = _COMING if record.id in rotation.incoming else _GOING if record.id in rotation.outgoing else None
             state = None if wanted is None else wanted[phase].get(record.profile)
             if state is not None and state != record.state:
@@ -180,11 +188,6 @@ class Moves:
             )
         return Pair(certificate=self.issuers.certificate(root_id), private_key=self.keys.get(root_id))
 
-    def _replaced(self, kind: RotationKind) -> Iterator[AuthorityRecord]:
-        for record in self.issuers.records:
-            if record.state != "retired" and (kind == "root" or record.profile == "intermediate"):
-                yield record
-
     def _change(self, record: AuthorityRecord, state: AuthorityState, call: Call) -> AuditEvent:
         return audit_event(
             Action.AUTHORITY_CHANGE, call, at=self.clock(), subject_id=record.id, before=record.state, state=state
@@ -202,3 +205,9 @@ class Moves:
             incoming=list(rotation.incoming),
             outgoing=list(rotation.outgoing),
         )
+
+
+def _replaced(seen: Sequence[AuthorityRecord], kind: RotationKind) -> Iterator[AuthorityRecord]:
+    for record in seen:
+        if record.state != "retired" and (kind == "root" or record.profile == "intermediate"):
+            yield record

@@ -56,6 +56,7 @@ def command(administrator_identity: Path | None, **given: object) -> None:
         entropy=ambient.entropy,
         key_factory=ambient.make_key,
         secrets=ambient.secrets(),
+        host_name=ambient.host_name(),
     ) as office:
         if office.founded:
             write_administrator(office, administrator_identity or ambient.home() / "identity", replace=False)

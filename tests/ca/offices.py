@@ -58,7 +58,12 @@ class Premises:
 
     @contextlib.contextmanager
     def open(
-        self, *, brought: BroughtHierarchy | None = None, secrets: Secrets = NO_SECRETS, **settings: object
+        self,
+        *,
+        brought: BroughtHierarchy | None = None,
+        secrets: Secrets = NO_SECRETS,
+        host_name: str = "",
+        **settings: object,
     ) -> Iterator[Office]:
         with open_office(
             ServeSettings.from_mapping({"data_directory": self.directory, **settings}),
@@ -67,6 +72,7 @@ class Premises:
             key_factory=generate_private_key,
             brought=brought,
             secrets=secrets,
+            host_name=host_name,
         ) as office:
             yield office
 

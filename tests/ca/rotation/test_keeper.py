@@ -378,7 +378,7 @@ def test_a_replica_that_has_not_followed_is_waited_for_until_it_is_silent(office
     office.rotations.rotations.beat(Replica(id="other", view="old", seen_at=at), forget_before=0)
     premises.clock.advance(timedelta(seconds=20))
     assert not office.rotations.look()
-    assert office.rotations.status().decision.waits == ("1 replica without the hierarchy or its keys",)
+    assert office.rotations.status().decision.waits == ("1 replica without the hierarchy or its keys: other",)
 
     premises.clock.advance(timedelta(seconds=41))
     assert office.rotations.look()
