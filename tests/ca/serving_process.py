@@ -69,6 +69,10 @@ class ServingProcess:
     def start(self) -> None:
         """Returns once every listener answers."""
         self.launch()
+        self.await_listeners()
+
+    def await_listeners(self) -> None:
+        """Of a process that was launched."""
         assert self.process.stdout is not None
         self.endpoints = {}
         while len(self.endpoints) < 3:
