@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.cli.program import Program, client_variables, serving
+from tests.cli.test_terminal import terminal
 
 _SECONDS = 60
 
@@ -66,3 +67,17 @@ def test_an_emergency_says_what_it_breaks_and_leaves_the_caller_outside(program)
 
     assert refused.status == 4
     assert "revoked" in refused.errors
+
+
+def test_a_terminal_shows_it_as_it_goes_and_may_look_away(program):
+    with terminal(program, "rotate", "issuer", "--now") as screen:
+        screen.read_until("issuer, signing")
+        screen.read_until("not renewed")
+        screen.interrupt()
+        screen.end()
+    assert status(program)["rotation"]["phase"] == "signing"
+
+    program.succeed("renew")
+    with terminal(program, "rotate", "issuer", "--status", "--wait") as screen:
+        screen.read_until("issuer, stable")
+        assert screen.end() == 0
