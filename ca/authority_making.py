@@ -85,7 +85,7 @@ class AuthorityMaker:
         keys.put(authority_id, key)
         request = IssuerRequest(
             authority_id=authority_id,
-            request=build_authority_request(keys.get(authority_id), name),
+            request=build_authority_request(keys.get(authority_id), name, self.settings.permitted_names),
             created_at=epoch_seconds(now),
         )
         event = audit_event(
@@ -181,4 +181,5 @@ class AuthorityMaker:
             public_key_info=subject_public_key_info(public_key),
             not_before=window[0],
             not_after=window[1],
+            permitted_names=self.settings.permitted_names if profile == "intermediate" else None,
         )

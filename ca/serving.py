@@ -1,6 +1,7 @@
 """The server's own certificate: made at the start, kept in memory only, renewed at two thirds of its life.
 
 - Its key never touches a disk; every start makes a new one. Each certificate is recorded as any other.
+- It names what its issuing CA may name: of names that are not permitted there it goes without.
 - Renewal is judged on the wall clock every few seconds: after a suspend, or where another issuing CA signs, it happens at once.
 - New connections get the new certificate; open ones keep theirs and are not dropped.
 """
@@ -19,6 +20,7 @@ from ca.errors import NoActiveIssuer
 from ca.issuers import Issuers
 from ca.metrics import Metrics
 from certs.keys import KeyFactory, KeyType, encode_private_key
+from certs.name_constraints import permitted_names, verify_permitted
 from certs.names import SubjectAlternativeNames, SubjectName
 
 _CHECK_SECONDS = 2.0
@@ -90,7 +92,7 @@ class ServingCertificate:
             purpose="serving",
             profile="server",
             subject=subject,
-            names=self._names,
+            names=self._permitted_names(),
             renewed_from=None if self._pair is None else self._pair.certificate_id,
         )
         leaf = ssl.DER_cert_to_PEM_cert(record.der).encode()
@@ -106,6 +108,20 @@ class ServingCertificate:
         for subscriber in self._subscribers:
             subscriber(self._pair)
         return self._pair
+
+    def _permitted_names(self) -> SubjectAlternativeNames:
+        """Raises NameNotPermitted where nothing is left, NoActiveIssuer."""
+        chain = self._issuers.active().issuer.full_chain
+        permitted = permitted_names(self._names, chain)
+        if permitted.is_empty:
+            verify_permitted(self._names, SubjectName(), chain)
+        if permitted != self._names and (self._pair is None or self._is_of_yesterday()):
+            missing = set(self._names.all_names()) - set(permitted.all_names())
+            _log.warning(
+                "the issuing CA may not name all of the server's names; clients must use another",
+                left_out=sorted(value for _kind, value in missing),
+            )
+        return permitted
 
     async def keep_fresh(self, check_every: float = _CHECK_SECONDS) -> None:
         """Renews when it is time, for as long as the process runs. A failure is logged, counted and tried again."""

@@ -16,6 +16,7 @@ from certs.errors import ConstraintViolation, UsageNotAllowed
 from certs.extensions import extension_value
 from certs.issuers import Issuer
 from certs.keys import PrivateKey, key_identifier, signature_hash, subject_public_key_info, verify_key_pair
+from certs.permitted_names import PermittedNames
 from certs.profiles import PROFILES
 from certs.signing import key_usage_extension
 from certs.subject import SubjectName
@@ -24,8 +25,10 @@ _PROFILE = PROFILES["intermediate"]
 _TLS_USAGES = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH})
 
 
-def build_authority_request(private_key: PrivateKey, subject: SubjectName) -> bytes:
-    """A request, DER, for an issuing CA with this key and name, signed by the key."""
+def build_authority_request(
+    private_key: PrivateKey, subject: SubjectName, permitted_names: PermittedNames | None = None
+) -> bytes:
+    """A request, DER, for an issuing CA with this key and name, signed by the key; `permitted_names` None for any."""
     identifier = key_identifier(subject_public_key_info(private_key.public_key()))
     builder = (
         x509.CertificateSigningRequestBuilder()
@@ -34,18 +37,21 @@ def build_authority_request(private_key: PrivateKey, subject: SubjectName) -> by
         .add_extension(key_usage_extension(_PROFILE), critical=True)
         .add_extension(x509.SubjectKeyIdentifier(identifier), critical=False)
     )
+    if permitted_names is not None:
+        builder = builder.add_extension(permitted_names.to_x509(), critical=True)
     return builder.sign(private_key, signature_hash(private_key)).public_bytes(Encoding.DER)
 
 
 def verify_signed_authority(
     certificate: x509.Certificate,
     *,
+    request: bytes,
     private_key: PrivateKey,
     known: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
     at: datetime,
 ) -> Issuer:
-    """The issuer that the certificate makes of `private_key`, at the instant `at`.
+    """The issuer that the certificate makes of `private_key`, at the instant `at`; it was asked for with `request`, DER.
 
     `known` are authorities that there are or were: no two have one name. Raises KeyMismatch, NotAnIssuer, ConstraintViolation,
     UsageNotAllowed, and what `verify_chain` raises.
@@ -56,6 +62,7 @@ def verify_signed_authority(
     _verify_path_length(certificate)
     _verify_usages(certificate)
     _verify_name(certificate, known)
+    _verify_constraints(certificate, x509.load_der_x509_csr(request))
     return issuer
 
 
@@ -78,6 +85,22 @@ def _verify_usages(certificate: x509.Certificate) -> None:
 
 
 _ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+
+
+def _verify_constraints(certificate: x509.Certificate, request: x509.CertificateSigningRequest) -> None:
+    """Of each kind of name that was to be limited there is a limit, and it is no other than was asked for."""
+    asked = next((one.value for one in request.extensions if isinstance(one.value, x509.NameConstraints)), None)
+    if asked is None:
+        return
+    found = extension_value(certificate, x509.NameConstraints)
+    wanted = asked.permitted_subtrees or []
+    given = [] if found is None else found.permitted_subtrees or []
+    kinds = {type(one) for one in wanted}
+    missing = kinds - {type(one) for one in given}
+    if missing or any(type(one) in kinds and one not in wanted for one in given):
+        raise ConstraintViolation(
+            "its name constraints permit more than the request asks for; sign it with those of the request"
+        )
 
 
 def _verify_name(certificate: x509.Certificate, known: Sequence[x509.Certificate]) -> None:

@@ -7,7 +7,7 @@
     │   └── MalformedName    MalformedSerial
     ├── RequestRefused             well-formed, yet nobody may have it: the caller's to change
     │   ├── RequestTooLarge    TooManyNames    CaRequested    UnprovenPossession
-    │   └── WeakKey    UnsupportedKeyType
+    │   └── WeakKey    UnsupportedKeyType    NameNotPermitted
     ├── ProfileViolation           the profile forbids it
     │   ├── KeyTypeNotAllowed    LifetimeOutOfRange
     │   └── NameNotAllowed    NameRequired
@@ -136,6 +136,12 @@ class WeakKey(RequestRefused):
 
 class UnsupportedKeyType(RequestRefused):
     reason = "UNSUPPORTED_KEY_TYPE"
+
+
+class NameNotPermitted(RequestRefused):
+    """The name constraints of the issuer's chain leave it out."""
+
+    reason = "NAME_NOT_PERMITTED"
 
 
 class ProfileViolation(CertsError):

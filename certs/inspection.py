@@ -23,6 +23,8 @@ from certs import der
 from certs.errors import InspectionFailed, MalformedInput
 from certs.issuers import Issuer
 from certs.keys import KeyType, key_identifier
+from certs.name_inspection import are_names_permitted
+from certs.permitted_names import PermittedNames
 from certs.templates import CertificateTemplate
 
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -100,6 +102,12 @@ def verify_issued(
         _verify_validity(certificate, template, issuer, expectation)
         _verify_extensions(extensions, subject, template, issuer)
         _expect(_names_fit(template, expectation.names), f"names for profile {template.profile.name}")
+        _expect(template.permitted_names is None or template.profile.name == "intermediate", "name constraints")
+        if issuer.is_name_constrained:
+            permitted = are_names_permitted(
+                template.names, template.subject, issuer.full_chain, is_ca=template.profile.is_ca
+            )
+            _expect(permitted, "names, which the chain does not permit")
         if verify_signature or expectation.basic_constraints.ca:
             certificate.verify_directly_issued_by(issuer.certificate)
     except (*_UNREADABLE, InvalidSignature, MalformedInput) as err:
@@ -139,10 +147,21 @@ def _verify_extensions(found: list[bytes], subject: bytes, template: Certificate
             template.ca_issuers_url,
         )
     )
+    if template.permitted_names is not None:
+        expected.add(_extension(_name_constraints(template.permitted_names), critical=True))
     expected.add(_extension(x509.SubjectKeyIdentifier(key_identifier(template.public_key_info)), critical=False))
     if not template.names.is_empty:
         expected.add(_extension(template.names.to_x509(), critical=subject == b"\x30\x00"))
     _expect(len(found) == len(expected) and set(found) == expected, "extensions")
+
+
+def _name_constraints(permitted: PermittedNames) -> x509.NameConstraints:
+    """Only an issuing CA has them; in the order DNS, IP, URI, email."""
+    subtrees: list[x509.GeneralName] = [x509.DNSName(one) for one in permitted.dns]
+    subtrees += [x509.IPAddress(one) for one in permitted.ips]
+    subtrees += [x509.UniformResourceIdentifier(one) for one in permitted.uris]
+    subtrees += [x509.RFC822Name(one) for one in permitted.emails]
+    return x509.NameConstraints(subtrees, None)
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,7 @@ from certs import der
 from certs.errors import NotAnIssuer, SignatureMismatch
 from certs.extensions import all_extensions, extension_value, verify_readable
 from certs.keys import KeyType, PrivateKey, key_type_of, verify_key_pair
+from certs.name_constraints import is_constrained
 from certs.profiles import Profile
 
 
@@ -37,6 +38,8 @@ class Issuer:
     not_before: datetime = field(init=False)
     not_after: datetime = field(init=False)
     path_length: int | None = field(init=False)
+    is_name_constrained: bool = field(init=False)
+    """Whether a certificate of the chain limits what may be named below it."""
 
     def __post_init__(self) -> None:
         verify_key_pair(self.private_key, self.certificate)
@@ -51,6 +54,7 @@ class Issuer:
             "not_before": max(certificate.not_valid_before_utc for certificate in self.full_chain),
             "not_after": min(certificate.not_valid_after_utc for certificate in self.full_chain),
             "path_length": path_length,
+            "is_name_constrained": is_constrained(self.full_chain),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)

@@ -43,7 +43,7 @@ class Linter:
     def verify(self, template: CertificateTemplate) -> None:
         """Raises LintFailed where a certificate of this shape would break a rule, or the two encoders disagree on it.
 
-        Raises a ProfileViolation, NotAnIssuer or IssuerExpired as `Signer.sign` would.
+        Raises a ProfileViolation, NotAnIssuer, NameNotPermitted or IssuerExpired as `Signer.sign` would.
         """
         shape = shape_of(template)
         if self._passed.get(shape) is template.profile:
@@ -87,6 +87,7 @@ def shape_of(template: CertificateTemplate) -> Shape:
         template.crl_distribution_point is None,
         template.ocsp_url is None,
         template.ca_issuers_url is None,
+        template.permitted_names,
         template.not_before.year < 2050,
         template.not_after.year < 2050,
     )

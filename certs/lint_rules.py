@@ -111,6 +111,26 @@ def _authority(certificate: x509.Certificate) -> Findings:
         yield "a CA has extendedKeyUsage or subjectAltName, which are a leaf's"
 
 
+def _name_constraints(certificate: x509.Certificate) -> Findings:
+    constraints = extension_value(certificate, x509.NameConstraints)
+    if constraints is None:
+        return
+    if not _is_ca(certificate):
+        yield "a leaf has nameConstraints, which are a CA's (RFC 5280 §4.2.1.10)"
+    for subtree in (*(constraints.permitted_subtrees or ()), *(constraints.excluded_subtrees or ())):
+        if not isinstance(subtree, _CONSTRAINED):
+            yield f"nameConstraints on {type(subtree).__name__} are not what verifiers know"
+
+
+_CONSTRAINED = (
+    x509.DNSName,
+    x509.IPAddress,
+    x509.UniformResourceIdentifier,
+    x509.RFC822Name,
+    x509.DirectoryName,
+)
+
+
 def _leaf(certificate: x509.Certificate) -> Findings:
     if _is_ca(certificate):
         return
@@ -159,6 +179,7 @@ _RULES: tuple[Rule, ...] = (
     _names,
     _key_identifiers,
     _authority,
+    _name_constraints,
     _leaf,
     _spiffe,
     _urls,

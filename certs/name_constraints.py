@@ -5,6 +5,7 @@
 - The work is bounded; certificates that multiply names by constraints are refused.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
@@ -12,8 +13,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from certs.errors import ConstraintViolation
+from certs.alternative_names import SubjectAlternativeNames
+from certs.errors import ConstraintViolation, NameNotPermitted
 from certs.extensions import extension_value
+from certs.subject import SubjectName
 
 MAX_COMPARISONS = 100_000
 
@@ -33,8 +36,74 @@ def verify_name_constraints(path: Sequence[x509.Certificate]) -> None:
                 _verify_names(certificate, constraints)
 
 
+def is_constrained(chain: Sequence[x509.Certificate]) -> bool:
+    """Whether a CA of `chain` has name constraints."""
+    return any(extension_value(authority, x509.NameConstraints) is not None for authority in chain)
+
+
+def verify_permitted(
+    names: SubjectAlternativeNames, subject: SubjectName, chain: Sequence[x509.Certificate], *, is_ca: bool = False
+) -> None:
+    """Holds what a certificate is to name against the constraints of `chain`, the CAs above. Raises NameNotPermitted."""
+    asked = _general_names(names, subject, is_ca=is_ca)
+    for authority in chain:
+        constraints = extension_value(authority, x509.NameConstraints)
+        if constraints is None:
+            continue
+        try:
+            _verify_general_names(asked, constraints)
+        except ConstraintViolation as err:
+            raise NameNotPermitted(f"{err}; {authority.subject.rfc4514_string()} {_described(constraints)}") from err
+
+
+def permitted_names(names: SubjectAlternativeNames, chain: Sequence[x509.Certificate]) -> SubjectAlternativeNames:
+    """Those of `names` that `chain` permits."""
+
+    def is_permitted(**one: object) -> bool:
+        try:
+            verify_permitted(SubjectAlternativeNames(**one), SubjectName(), chain)  # type: ignore[arg-type]  # one name of one kind
+        except NameNotPermitted:
+            return False
+        return True
+
+    return SubjectAlternativeNames(
+        dns=tuple(one for one in names.dns if is_permitted(dns=(one,))),
+        ips=tuple(one for one in names.ips if is_permitted(ips=(one,))),
+        uris=tuple(one for one in names.uris if is_permitted(uris=(one,))),
+        emails=tuple(one for one in names.emails if is_permitted(emails=(one,))),
+    )
+
+
+def _general_names(names: SubjectAlternativeNames, subject: SubjectName, *, is_ca: bool) -> list[x509.GeneralName]:
+    asked = [] if names.is_empty else list(names.to_x509())
+    if not subject.is_empty:
+        asked.append(x509.DirectoryName(subject.to_x509()))
+    # OpenSSL takes a common name that looks like a host's for one where there is no DNS name, and so refuses it
+    if not is_ca and not names.dns and _HOST_LIKE.fullmatch(subject.common_name or ""):
+        asked.append(x509.DNSName(subject.common_name or ""))
+    return asked
+
+
+_HOST_LIKE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+
+
+def _described(constraints: x509.NameConstraints) -> str:
+    parts = [
+        f"{word} {', '.join(_text(subtree) or 'all' for subtree in subtrees)}"
+        for word, subtrees in (
+            ("permits", constraints.permitted_subtrees),
+            ("excludes", constraints.excluded_subtrees),
+        )
+        if subtrees
+    ]
+    return " and ".join(parts)
+
+
 def _verify_names(certificate: x509.Certificate, constraints: x509.NameConstraints) -> None:
-    names = _names(certificate)
+    _verify_general_names(_names(certificate), constraints)
+
+
+def _verify_general_names(names: Sequence[x509.GeneralName], constraints: x509.NameConstraints) -> None:
     permitted, excluded = list(constraints.permitted_subtrees or ()), list(constraints.excluded_subtrees or ())
     if len(names) * (len(permitted) + len(excluded)) > MAX_COMPARISONS:
         raise ConstraintViolation("the certificates have too many names and name constraints to compare")

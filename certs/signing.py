@@ -14,6 +14,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from certs.errors import IssuerExpired, ProfileViolation
 from certs.issuers import Issuer
 from certs.keys import PrivateKey, key_identifier, signature_hash, verify_key_pair
+from certs.name_constraints import verify_permitted
 from certs.profiles import KeyUsage, Profile
 from certs.signatures import signed, signing_function
 from certs.tbs import TbsEncoder
@@ -39,7 +40,7 @@ class Signer:
     def sign(self, template: CertificateTemplate) -> bytes:
         """The certificate, DER. CA certificates always come from the builder.
 
-        Raises a ProfileViolation, NotAnIssuer or IssuerExpired.
+        Raises a ProfileViolation, NotAnIssuer, NameNotPermitted or IssuerExpired.
         """
         if template.profile.is_ca or self.encoder is CertificateEncoder.BUILDER:
             return sign_with_builder(self.issuer, template)
@@ -55,7 +56,7 @@ def sign_with_builder(issuer: Issuer, template: CertificateTemplate, *, private_
     """The certificate, DER, by `cryptography`'s CertificateBuilder; the slow way, and the measure of the other.
 
     `private_key` signs in place of the issuer's own: `certs.lint` hands in a throwaway key of the same type.
-    Raises a ProfileViolation, NotAnIssuer or IssuerExpired.
+    Raises a ProfileViolation, NotAnIssuer, NameNotPermitted or IssuerExpired.
     """
     _verify_may_sign(issuer, template)
     builder = _builder(template, issuer.certificate.subject, issuer.subject_key_identifier)
@@ -85,6 +86,8 @@ def _verify_may_sign(issuer: Issuer, template: CertificateTemplate) -> None:
         raise ProfileViolation("a root is signed by itself; use intermediate", profile="root", field="profile")
     verify_template(template)
     issuer.verify_may_issue(template.profile)
+    if issuer.is_name_constrained:
+        verify_permitted(template.names, template.subject, issuer.full_chain, is_ca=template.profile.is_ca)
     if template.not_after > issuer.not_after or template.not_before < issuer.not_before:
         raise IssuerExpired(
             "the certificate would be valid outside its issuer's chain, which holds from "
@@ -129,6 +132,8 @@ def _extensions(
     if access := _access_descriptions(template):
         extensions.append((x509.AuthorityInformationAccess(access), False))
     extensions.append((x509.SubjectKeyIdentifier(key_identifier(template.public_key_info)), False))
+    if template.permitted_names is not None:
+        extensions.append((template.permitted_names.to_x509(), True))  # RFC 5280 §4.2.1.10: critical, and in CAs alone
     if not template.names.is_empty:
         # RFC 5280 §4.2.1.6: critical exactly where the subject is empty
         extensions.append((template.names.to_x509(), template.subject.is_empty))

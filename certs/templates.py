@@ -17,6 +17,7 @@ from certs.errors import (
 from certs.keys import KeyType, PublicKey, key_type_of
 from certs.lifetimes import format_lifetime
 from certs.names import SubjectAlternativeNames, SubjectName
+from certs.permitted_names import PermittedNames
 from certs.profiles import BACKDATE, NameKind, Profile
 from certs.serials import Serial
 
@@ -43,6 +44,8 @@ class CertificateTemplate:
     crl_distribution_point: str | None = None
     ocsp_url: str | None = None
     ca_issuers_url: str | None = None
+    permitted_names: PermittedNames | None = None
+    """For an issuing CA: what certificates below it may name; None for anything."""
 
     @property
     def key_type(self) -> KeyType:
@@ -98,8 +101,19 @@ def verify_template(template: CertificateTemplate) -> None:
             profile=profile.name,
             field="validity",
         )
+    _verify_constraints(template)
     _verify_subject(template)
     verify_names(profile, template.names)
+
+
+def _verify_constraints(template: CertificateTemplate) -> None:
+    permitted = template.permitted_names
+    if permitted is not None and (template.profile.name != "intermediate" or permitted.is_empty):
+        raise NameNotAllowed(
+            "name constraints are for an issuing CA, and name something",
+            profile=template.profile.name,
+            field="permitted_names",
+        )
 
 
 def verify_names(profile: Profile, names: SubjectAlternativeNames) -> None:

@@ -77,6 +77,7 @@ class Moves:
             signed = load_certificate(certificate)
             verify_signed_authority(
                 signed,
+                request=waiting.request,
                 private_key=self.keys.get(waiting.authority_id),
                 known=tuple(self.issuers.certificate(record.id) for record in self.issuers.records),
                 roots=self.issuers.bundle.roots,

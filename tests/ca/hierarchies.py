@@ -63,6 +63,7 @@ def authority(
     not_before: datetime = NOW - timedelta(days=1),
     lifetime: timedelta = YEAR,
     is_ca: bool = True,
+    name_constraints: x509.NameConstraints | None = None,
 ) -> Outsider:
     """A root, or an issuing CA below `issuer`."""
     return _made(
@@ -72,6 +73,7 @@ def authority(
         lifetime=lifetime,
         constraints=x509.BasicConstraints(ca=is_ca, path_length=path_length if is_ca else None),
         usage=x509.KeyUsage(**{**_NO_USAGE, "key_cert_sign": is_ca, "crl_sign": is_ca, "digital_signature": not is_ca}),
+        name_constraints=name_constraints,
     )
 
 
@@ -106,6 +108,7 @@ def _made(
     usage: x509.KeyUsage,
     extended: x509.ExtendedKeyUsage | None = None,
     serial: int | None = None,
+    name_constraints: x509.NameConstraints | None = None,
 ) -> Outsider:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -125,6 +128,8 @@ def _made(
     )
     if extended is not None:
         builder = builder.add_extension(extended, critical=False)
+    if name_constraints is not None:
+        builder = builder.add_extension(name_constraints, critical=True)
     above = () if issuer is None else (issuer.certificate, *issuer.above)
     return Outsider(certificate=builder.sign(signer, hashes.SHA256()), private_key=key, above=above)
 

@@ -59,6 +59,7 @@ class Offline:
     def accept(self, certificate: x509.Certificate, *others: x509.Certificate, at: datetime | None = None) -> Issuer:
         return verify_signed_authority(
             certificate,
+            request=build_authority_request(self.key, NAME),
             private_key=self.key,
             known=(self.root, *others),
             roots=(self.root,),

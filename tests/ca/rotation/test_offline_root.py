@@ -63,6 +63,8 @@ def signed(request: IssuerRequest, root: Outsider, **changes: Any) -> bytes:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(asked.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
+    if given.get("name_constraints") is not None:
+        builder = builder.add_extension(given["name_constraints"], critical=True)
     return builder.sign(root.private_key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
