@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 Examples:
   ca-cli init
   ca-cli init --trust-domain example.com --key-type ec-p384
+  ca-cli init --key-type ml-dsa-65 --no-mtls   (to be served without TLS, where this Python's TLS knows no ML-DSA)
   ca-cli init --passphrase-file /run/secrets/chancery/passphrase
   ca-cli init --root-cert root.pem --root-key root.key --root-key-passphrase-file pass
   ca-cli init --root-cert root.pem --issuer-cert ca.pem --issuer-key ca.key   (the root's key stays offline)
   ca-cli init --new-administrator --identity ./alice --administrator alice""",
 )
-@settings_options(groups=("storage", "hierarchy"), names=("policy_file",))
+@settings_options(groups=("storage", "hierarchy"), names=("policy_file", "mtls"))
 @click.option(
     "--identity",
     type=DIRECTORY,
@@ -134,7 +135,7 @@ def _show(office: "Office", settings: ServeSettings, directory: Path, output: Ou
             ("policy", str(settings.policy_file)),
             ("passphrase", office.passphrase_source),
             ("administrator", f"{directory}, until {instant(leaf.not_valid_after_utc)}"),
-            ("next", "ca-cli serve"),
+            ("next", "ca-cli serve" if settings.listeners.mtls else "ca-cli serve --no-mtls"),
         ],
         {
             "data_directory": str(settings.data_directory),
