@@ -42,6 +42,7 @@ _AWAY_AFTER_SECONDS = 60
 _AWAY_SECONDS = 180  # three looks of a consumer that asks once a minute
 _REPORT_AGAIN_SECONDS = 300  # a report that says nothing new is not written more often
 _MOST_REMEMBERED = 100_000
+_FORGOTTEN_AFTER = 7  # silences, after which a consumer is not even remembered
 _SHOWN = 20
 _BATCH = 500
 _CALL = Call(caller=Caller.local(), id="rotation")
@@ -154,7 +155,7 @@ class RotationKeeper:
         if known is not None and known.generation == held and 0 <= now - known.reported_at < _REPORT_AGAIN_SECONDS:
             return
         report = TrustConsumer(name=consumer, generation=held, reported_at=now)
-        self.rotations.report(report)
+        self.rotations.report(report, forget_before=now - _FORGOTTEN_AFTER * self._silence)
         if len(self._reported) >= _MOST_REMEMBERED:
             self._reported.clear()
         self._reported[consumer] = report
@@ -208,7 +209,7 @@ class RotationKeeper:
         heard = self.rotations.consumers(reported_since=now - self._silence) if rotation.kind == "root" else ()
         return Observations(
             now=now,
-            replicas_behind=[one for one in others if one.view != self.issuers.view],
+            replicas_behind=[one for one in others if one.view != self.issuers.view and one.id != self.replica_id],
             consumers_behind=[one for one in heard if one.generation < rotation.generation],
             in_use=self._in_use(rotation, now, _SHOWN) if rotation.phase == "signing" else (),
             bridged=any(record.profile == "cross" and record.state == "active" for record in self.issuers.records),
@@ -245,8 +246,11 @@ class RotationKeeper:
         return kind is not None
 
     def _kind_due(self, issuer_id: str, root_id: str) -> RotationKind | None:
+        """A root that is kept elsewhere is somebody's own: it is not replaced by one of ours without being asked."""
         now = self.clock()
-        return "root" if now >= self._due(root_id) else "issuer" if now >= self._due(issuer_id) else None
+        if now >= self._due(root_id) and self.moves.keys.has(root_id):
+            return "root"
+        return "issuer" if now >= self._due(issuer_id) else None
 
     def _warn_once(self, why: str) -> None:
         if why != self._refused:
