@@ -113,7 +113,7 @@ def make_server(directory: Path, *settings: str) -> PostgresqlServer:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server binaries: install postgresql to run these tests")
-    user = _unprivileged_user()
+    user = unprivileged_user()
     if user is not None:
         shutil.chown(directory, user)
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -124,7 +124,8 @@ def make_server(directory: Path, *settings: str) -> PostgresqlServer:
     return server
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
+    """Whom servers run as where the tests are run by root, whom PostgreSQL refuses."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
