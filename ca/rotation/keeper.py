@@ -149,6 +149,8 @@ class RotationKeeper:
 
     def report(self, consumer: str, generation: int) -> None:
         """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been."""
+        if generation > self.issuers.bundle.generation:
+            self.issuers.refresh()  # another replica has handed out a later one: nobody is led back to an older one here
         held = max(0, min(generation, self.issuers.bundle.generation))
         now = epoch_seconds(self.clock())
         known = self._reported.get(consumer)

@@ -273,6 +273,19 @@ def test_a_replica_that_cannot_sign_as_the_new_one_holds_it_up_and_is_named(repl
     verify_whole(replicas)
 
 
+def test_a_consumer_that_goes_from_replica_to_replica_is_not_led_back(replicas):
+    """It has the new root from one of them, and asks the other, which has not looked since."""
+    replicas.one.rotations.start("root", "now", ADMINISTRATOR)
+    new = replicas.one.issuers.bundle
+    replicas.one.rotations.report("roaming", new.generation)
+
+    replicas.two.rotations.report("roaming", new.generation)
+
+    assert replicas.two.issuers.bundle.generation == new.generation == 2
+    assert replicas.two.issuers.bundle.roots == new.roots
+    assert [one.generation for one in replicas.one.rotations.status().consumers] == [2]
+
+
 def test_a_replica_that_stops_is_not_waited_for(replicas):
     replicas.one.rotations.start("issuer", "now", ADMINISTRATOR)
     beat_without_looking(replicas.two)
