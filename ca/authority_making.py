@@ -20,7 +20,7 @@ from ca.settings import Hierarchy as HierarchySettings
 from certs.authority_requests import build_authority_request
 from certs.inspection import verify_issued
 from certs.issuers import Issuer
-from certs.keys import KeyFactory, PrivateKey, PublicKey, key_type_of, subject_public_key_info
+from certs.keys import KeyFactory, KeyType, PrivateKey, PublicKey, key_type_of, subject_public_key_info
 from certs.lint import Linter, verify_rules
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.profiles import PROFILES
@@ -57,8 +57,9 @@ class AuthorityMaker:
     authority_key_factory: KeyFactory | None = None
     """Makes the keys of authorities; None where they are made as all others are."""
 
-    def make_root(self) -> Pair:
-        key = self._make_key()
+    def make_root(self, replaced: KeyType | None = None) -> Pair:
+        """`replaced` is the key type of the root that this one follows, and its own unless the settings say otherwise."""
+        key = self._make_key(replaced)
         template = self._template(
             "root",
             self._name(self.settings.root_common_name),
@@ -71,16 +72,21 @@ class AuthorityMaker:
         verify_issued(der, template=template, issuer=Issuer(certificate=certificate, private_key=key))
         return Pair(certificate=certificate, private_key=key)
 
-    def make_issuer(self, root: Pair) -> Pair:
-        """Raises AuthorityMismatch where the root's key is not here."""
-        key = self._make_key()
+    def make_issuer(self, root: Pair, replaced: KeyType | None = None) -> Pair:
+        """`replaced` as in `make_root`. Raises AuthorityMismatch where the root's key is not here."""
+        key = self._make_key(replaced)
         name = self._name(self.settings.issuer_common_name)
         certificate = self._sign("intermediate", name, key.public_key(), root.issuer())
         return Pair(certificate=certificate, private_key=key)
 
-    def make_request(self, keys: AuthorityKeys, call: Call) -> tuple[IssuerRequest, AuditEvent]:
-        """A request for an issuing CA that is signed elsewhere. Its key is kept, durably, before there is a request."""
-        key, authority_id, now = self._make_key(), random_id(self.entropy), self.clock()
+    def make_request(
+        self, keys: AuthorityKeys, call: Call, replaced: KeyType | None = None
+    ) -> tuple[IssuerRequest, AuditEvent]:
+        """A request for an issuing CA that is signed elsewhere. Its key is kept, durably, before there is a request.
+
+        `replaced` as in `make_root`.
+        """
+        key, authority_id, now = self._make_key(replaced), random_id(self.entropy), self.clock()
         name = self._name(self.settings.issuer_common_name)
         keys.put(authority_id, key)
         request = IssuerRequest(
@@ -163,8 +169,8 @@ class AuthorityMaker:
         der = sign_with_builder(issuer, template)
         return verify_issued(der, template=template, issuer=issuer)
 
-    def _make_key(self) -> PrivateKey:
-        return (self.authority_key_factory or self.key_factory)(self.settings.key_type)
+    def _make_key(self, replaced: KeyType | None) -> PrivateKey:
+        return (self.authority_key_factory or self.key_factory)(self.settings.key_type or replaced or KeyType.EC_P256)
 
     def _name(self, common_name: str) -> SubjectName:
         return SubjectName(common_name=f"{common_name} {self.entropy(4).hex()}", organizations=("Chancery",))

@@ -83,11 +83,13 @@ class Listeners:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hierarchy:
-    """What the first start makes; later ones adopt what they find. Issuing CAs made by rotations are of the type and the limits
-    that are set then."""
+    """What the first start makes; later ones adopt what they find. Issuing CAs made by rotations have the type and
+    the limits that are set then."""
 
     trust_domain: str = setting("cluster.local", "SPIFFE trust domain of every workload identity.")
-    key_type: KeyType = setting(KeyType.EC_P256, "Key type of root and issuing CA.")
+    key_type: KeyType | None = setting(
+        None, "Key type of root and issuing CA. Empty: ec-p256 at first, and in a rotation that of what is replaced."
+    )
     root_common_name: str = setting("Chancery Root CA", "Common name of the root.")
     issuer_common_name: str = setting("Chancery Issuing CA", "Common name of the issuing CA.")
     permitted_dns: tuple[str, ...] = setting(
@@ -105,8 +107,8 @@ class Hierarchy:
     )
     permitted_emails: tuple[str, ...] = setting(
         (),
-        "Mailboxes that issuing CAs that are made may name: all at the host example.com, below .example.com, or one: a@example.com. "
-        "Empty: all.",
+        "Mailboxes that issuing CAs that are made may name: all at the host example.com, below .example.com, or one: "
+        "a@example.com. Empty: all.",
     )
 
     @property
@@ -214,15 +216,17 @@ def _token_faults(settings: ServeSettings) -> list[str]:
     faults = []
     if not settings.storage.pkcs11_token:
         faults.append("pkcs11_token: say which token of pkcs11_module holds the keys")
-    if not settings.hierarchy.key_type.startswith(("ec-", "rsa-")):
-        faults.append(f"key_type: {settings.hierarchy.key_type} is not made in a PKCS#11 token; take an EC or RSA type")
+    key_type = settings.hierarchy.key_type
+    if key_type is not None and not key_type.startswith(("ec-", "rsa-")):
+        faults.append(f"key_type: {key_type} is not made in a PKCS#11 token; take an EC or RSA type")
     return faults
 
 
 def _post_quantum_faults(settings: ServeSettings) -> list[str]:
     """The HTTPS port has the TLS of Python, gRPC its own, which knows ML-DSA; docs/post-quantum.md has what was tried."""
-    uses_tls = settings.listeners.mtls and settings.hierarchy.key_type.is_post_quantum
-    if not uses_tls or ssl.OPENSSL_VERSION_INFO >= _OPENSSL_WITH_ML_DSA:
+    key_type = settings.hierarchy.key_type
+    is_asked = settings.listeners.mtls and key_type is not None and key_type.is_post_quantum
+    if not is_asked or ssl.OPENSSL_VERSION_INFO >= _OPENSSL_WITH_ML_DSA:
         return []
     return [
         f"key_type: the {ssl.OPENSSL_VERSION} of this Python cannot verify ML-DSA chains, 3.5 can; take another, or turn mtls off"

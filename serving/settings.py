@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from certs.errors import CertsError
 from certs.lifetimes import format_lifetime, parse_lifetime
@@ -153,7 +153,10 @@ _PARSERS: Mapping[object, tuple[str, Callable[[object], object]]] = {
 
 
 def _parser(kind: object) -> tuple[str, Callable[[object], object]]:
-    """A setting may also be of an enumeration of texts."""
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower(), lambda value: kind(str(value))
-    return _PARSERS[kind]
+    """A setting may also be of an enumeration of texts, or of none of them."""
+    if kind in _PARSERS:
+        return _PARSERS[kind]
+    members = [one for one in (get_args(kind) or (kind,)) if isinstance(one, type) and issubclass(one, StrEnum)]
+    (texts,) = members
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", texts.__name__).lower()
+    return name, lambda value: texts(str(value)) if value or not get_args(kind) else None

@@ -19,6 +19,7 @@ from ca.keys import AuthorityKeys
 from ca.rotation.machine import Phase
 from certs.authority_requests import verify_signed_authority
 from certs.errors import CertsError, NotAnIssuer
+from certs.keys import key_type_of
 from certs.pem import load_certificate
 from store.records import (
     AuditEvent,
@@ -91,7 +92,7 @@ class Moves:
 
     def request(self, call: Call) -> tuple[IssuerRequest, AuditEvent]:
         """A request for an issuing CA that is signed where the root's key is."""
-        return self.maker.make_request(self.keys, call)
+        return self.maker.make_request(self.keys, call, self.issuers.active().issuer.key_type)
 
     def _begin(
         self,
@@ -157,8 +158,10 @@ class Moves:
                 yield record.id, state, self._change(record, state, call)
 
     def _made_root(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
-        root = self.maker.make_root()
-        issuer = self.maker.make_issuer(root)
+        active = self.issuers.active()
+        present = self.issuers.certificate(self.issuers.root_id(active.id))
+        root = self.maker.make_root(key_type_of(present.public_key()))
+        issuer = self.maker.make_issuer(root, active.issuer.key_type)
         cross = self._cross(root)
         yield self.maker.put_away("root", root, self.keys, Action.AUTHORITY_CREATE, call)
         if cross is not None:
@@ -176,7 +179,7 @@ class Moves:
             return None
 
     def _made_issuer(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
-        issuer = self.maker.make_issuer(self._present_root())
+        issuer = self.maker.make_issuer(self._present_root(), self.issuers.active().issuer.key_type)
         yield self.maker.put_away("intermediate", issuer, self.keys, Action.AUTHORITY_CREATE, call, "pending")
 
     def _present_root(self) -> Pair:

@@ -46,6 +46,7 @@ from certs.requests import build_request
 from store.records import CertificateRecord
 from tests.ca.offices import NOW, FixedClock, Premises, administrator, call_of, order_for, registry_of, request_for
 from tests.ca.rotation.courses import COURSES, TABLES, Case, Course, accepted_by_us, table
+from tests.ca.rotation.worlds import ADMINISTRATOR, settle
 from tests.ca.server import RunningServer, running_server
 from tests.certs.test_interoperability import pkilint_findings
 
@@ -445,3 +446,21 @@ def https(server: RunningServer, identity: Path) -> int:
     context.load_cert_chain(identity / "tls.crt", identity / "tls.key")
     with urllib.request.urlopen(f"{server.url}/v1/csr-template", context=context, timeout=20) as answer:
         return int(answer.status)
+
+
+@pytest.mark.parametrize("key_type", [KeyType.ML_DSA_44, KeyType.EC_P384])
+@pytest.mark.parametrize("kind", ["issuer", "root"])
+def test_a_rotation_keeps_the_key_type_where_none_is_asked_for(kind: str, key_type: KeyType, tmp_path: Path) -> None:
+    premises = Premises(directory=tmp_path / "ca")
+    with premises.open(key_type=key_type, mtls=False):
+        pass
+    with premises.open() as office:
+        office.rotations.look()
+        first = office.issuers.active()
+        office.rotations.start(kind, "now", ADMINISTRATOR)
+        settle(office, premises.clock)
+
+        active = office.issuers.active()
+        (root,) = office.issuers.bundle.roots
+        assert active.id != first.id
+        assert (active.issuer.key_type, key_type_of(root.public_key())) == (key_type, key_type)

@@ -23,7 +23,7 @@ def test_no_settings_at_all_are_valid() -> None:
 
     assert (settings.listeners.grpc_port, settings.listeners.http_port) == (8112, 8111)
     assert settings.listeners.mtls
-    assert settings.hierarchy.key_type is KeyType.EC_P256
+    assert settings.hierarchy.key_type is None
 
 
 def test_text_and_typed_values_mean_the_same() -> None:
