@@ -19,7 +19,7 @@ from ca.authentication import Authenticator
 from ca.callers import Caller
 from ca.calls import Call
 from ca.denials import DenialLog
-from ca.errors import CertificateRequired, PermissionDenied
+from ca.errors import CertificateRequired, PermissionDenied, Unauthenticated
 from ca.metrics import Metrics
 from ca.web.problems import problem, problem_response
 from ca.web.public import MycaPaths, PublicDocuments
@@ -53,7 +53,10 @@ class Edge:
         """A method of a service as a path."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            call = Call(caller=Caller.anonymous(), id=request[_CALL_ID]) if route.public else await self._admit(request)
+            if route.public:
+                call = Call(caller=Caller.anonymous(), id=request[_CALL_ID])
+            else:
+                call = await (self._welcome(request) if route.welcoming else self._admit(request))
             return write_message(await route.handler(await read_message(request, route), call))
 
         return answer
@@ -81,6 +84,13 @@ class Edge:
         caller = Caller.anonymous() if self.authenticator is None else await self._identify(request, self.authenticator)
         call = request[_CALL] = Call(caller=caller, id=request[_CALL_ID])
         return call
+
+    async def _welcome(self, request: web.Request) -> Call:
+        """Nobody is turned away: a certificate that does not count, or comes by way of a web page, is as good as none."""
+        try:
+            return await self._admit(request)
+        except (Unauthenticated, PermissionDenied):
+            return Call(caller=Caller.anonymous(), id=request[_CALL_ID])
 
     async def _identify(self, request: web.Request, authenticator: Authenticator) -> Caller:
         connection = None if request.transport is None else request.transport.get_extra_info("ssl_object")

@@ -31,13 +31,17 @@ _PROBLEM_CHARACTERS = 300
 
 
 class Route(NamedTuple):
-    """One method of a service under a path. A public one needs no client certificate."""
+    """One method of a service under a path.
+
+    A public one asks nobody who they are. A welcoming one answers everybody, and knows those who show a certificate that counts.
+    """
 
     verb: str
     path: str
     message: type[Message]
     handler: Handler
     public: bool = False
+    welcoming: bool = False
 
 
 def twin_routes(handlers: "Handlers") -> Sequence[Route]:
@@ -62,7 +66,7 @@ def twin_routes(handlers: "Handlers") -> Sequence[Route]:
             certificates.get_private_key,
         ),
         Route("POST", "/v1/enroll", enrollment.EnrollRequest, handlers.enrollment.enroll, public=True),
-        Route("GET", "/v1/trust-bundle", trust.GetTrustBundleRequest, handlers.trust.get_trust_bundle, public=True),
+        Route("GET", "/v1/trust-bundle", trust.GetTrustBundleRequest, handlers.trust.get_trust_bundle, welcoming=True),
         Route("GET", "/v1/status", admin.GetStatusRequest, handlers.administration.get_status),
     )
 

@@ -1,15 +1,24 @@
 """TrustService over TLS: who holds which bundle, news as they come, and rotations by gRPC."""
 
+import contextlib
+import http.client
+import json
+import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
 
+from ca.office import AdministratorIdentity
 from ca.rpc import trust as trust_handlers
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
+from protos.chancery.ca.v1 import certificate_service_pb2 as certificates
 from protos.chancery.ca.v1 import trust_service_pb2 as trust
 from protos.chancery.ca.v1.admin_service_pb2_grpc import AdminServiceStub
+from protos.chancery.ca.v1.certificate_service_pb2_grpc import CertificateServiceStub
 from protos.chancery.ca.v1.trust_service_pb2_grpc import TrustServiceStub
+from serving.tls import load_pair
 from tests.ca.server import RunningServer, running_server
 from tests.ca.wire import SECONDS, failing, workload_identity
 
@@ -53,6 +62,34 @@ def test_who_shows_a_certificate_is_remembered_as_a_holder_and_nobody_else(serve
     ]
     assert (found.consumers_total, found.consumers_behind, found.generation) == (2, 0, 1)
     assert not found.HasField("rotation")
+
+
+def test_a_report_over_http_counts_by_the_certificate_that_is_shown_with_it(server, administration):
+    web, revoked = workload_identity(server.office), workload_identity(server.office, "revoked")
+    revoke = certificates.RevokeCertificateRequest(id=revoked.certificate_id)
+    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=SECONDS)
+
+    generations = [
+        get_bundle(server, web, "a"),
+        get_bundle(server, revoked, "b"),
+        get_bundle(server, None, "c"),
+        get_bundle(server, web, "d", Origin="https://page.example"),
+    ]
+
+    assert generations == ["1", "1", "1", "1"]
+    assert [one.name for one in rotation(administration).consumers] == ["spiffe://cluster.local/ns/shop/sa/web a"]
+
+
+def get_bundle(server: RunningServer, identity: AdministratorIdentity | None, consumer: str, **headers: str) -> str:
+    context = ssl.create_default_context(cadata=server.administrator.roots.decode())
+    if identity is not None:
+        load_pair(context, private_key=identity.private_key, chain=identity.chain)
+    address = urlsplit(server.url)
+    connection = http.client.HTTPSConnection("localhost", address.port, timeout=SECONDS, context=context)
+    with contextlib.closing(connection):
+        connection.request("GET", f"/v1/trust-bundle?held_generation=1&consumer={consumer}", headers=headers)
+        generation: str = json.load(connection.getresponse())["bundle"]["generation"]
+    return generation
 
 
 def test_a_watcher_is_told_of_a_new_root_and_waited_for_until_it_says_that_it_holds_it(server, administration):
