@@ -3,7 +3,7 @@
 - TLS with the identity's roots; plain text only where it is asked for by name.
 - Of a long chain, as one of ML-DSA is, the leaf alone is shown: the authority knows its issuing CAs, and gRPC breaks off
   handshakes in which a client shows more than about 8 kB.
-- Every unary call has a deadline; streams are held open by keepalive, so that a dead peer is noticed within a minute.
+- Every attempt at a unary call has a deadline; streams are held open by keepalive, so that a dead peer is noticed within a minute.
 - A connection is used by one thread or many; whoever opened it closes it.
 """
 
@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import sleep
 from types import TracebackType
 from typing import Self, TypeVar
 
 import grpc
 
-from ca.client.errors import AddressInvalid
+from ca.client.errors import AddressInvalid, CallUnavailable
 from ca.client.identity import Identity
 from ca.client.statuses import client_error
 from certs.pem import encode_certificate
@@ -38,6 +39,10 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port
 
 # the server puts the client's chain into both of its session tickets, which together must fit into the 17 KiB of a gRPC BIO
 _LONGEST_SHOWN_CHAIN = 8 * 1024
+
+_PASSING = frozenset({"STORE_UNAVAILABLE", "ISSUER_RETIRED"})
+_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts: a database that fails over is back by then, or it takes long."""
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -92,7 +97,18 @@ class Connection:
         return cls(grpc.insecure_channel(str(address), options=_OPTIONS), address, timeout=timeout)
 
     def call(self, method: Callable[..., ResponseT], request: object) -> ResponseT:
-        """One unary call. Raises ClientError."""
+        """One unary call; repeated for some seconds where its `request_id` makes that safe and the authority could not record it,
+        or does not know whether it did. Raises ClientError."""
+        for pause in _PAUSES if getattr(request, "request_id", "") else ():
+            try:
+                return self._call(method, request)
+            except CallUnavailable as err:
+                if err.reason not in _PASSING:
+                    raise
+            sleep(pause)
+        return self._call(method, request)
+
+    def _call(self, method: Callable[..., ResponseT], request: object) -> ResponseT:
         with self.translating():
             return method(request, timeout=self._timeout)
 

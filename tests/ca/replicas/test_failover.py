@@ -17,6 +17,8 @@ import psycopg
 import pytest
 
 from ca.ambient import Secrets
+from ca.client.authority import CaClient
+from ca.client.identity import Identity
 from ca.rpc.statuses import to_status
 from store.errors import StoreUnavailable
 from store.inventory import Inventory
@@ -26,7 +28,7 @@ from store.postgresql import PostgresqlDatabase
 from tests.ca.offices import Premises, order_for, request_for, total_of
 from tests.ca.replicas.cutting_proxy import cutting_proxy
 from tests.ca.replicas.persistence import Ledger, persisting
-from tests.ca.replicas.replicas import SECONDS, running_replicas
+from tests.ca.replicas.replicas import SECONDS, opened, running_replicas
 from tests.servers.postgresql import PostgresqlServer, make_server
 from tests.store.samples import issuance
 
@@ -80,6 +82,24 @@ def eventually_total(office, wanted):
     while total_of(office) != wanted and time.monotonic() < deadline:
         time.sleep(0.05)
     return total_of(office)
+
+
+@pytest.mark.parametrize("instant", ["before", "after"])
+def test_a_client_finds_out_by_itself(tmp_path, postgresql_url, instant):
+    port = int(postgresql_url.rpartition(":")[2].partition("/")[0])
+    with cutting_proxy(port) as proxy:
+        url = postgresql_url.replace(f":{port}/", f":{proxy.port}/")
+        with running_replicas(tmp_path, url, count=1) as (replica,):
+            made = replica.administrator
+            identity = Identity.from_pem(chain_pem=made.chain, private_key_pem=made.private_key, roots_pem=made.roots)
+            with CaClient.connect(replica.endpoints["grpc"], identity) as client:
+                proxy.cut = instant
+                signed = client.certificates.sign_csr(request_for("web.example"), profile="server", request_id="r-1")
+
+    assert proxy.cuts == 1
+    with opened(postgresql_url) as database:
+        records = [one for one in Inventory(database).after(0) if one.request_id == "r-1"]
+    assert [one.id for one in records] == [signed.id]
 
 
 def test_connections_that_are_ended_again_and_again_lose_nothing(tmp_path, postgresql_url):
