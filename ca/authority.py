@@ -150,7 +150,7 @@ class Authority:
     def _draft(self, order: Order, request: CertificateRequest) -> "_Draft":
         profile = _leaf_profile(order.profile)  # 3
         longest = self._decide(order, profile, request.key_type, request.subject, request.names)  # 4
-        active = self._issuers.active() if order.issuer_id is None else self._issuers.get(order.issuer_id)
+        active = self._issuers.active(profile.name) if order.issuer_id is None else self._issuers.get(order.issuer_id)
         now = self._clock()
         template, shard = self._template(order, request, profile, active, now, longest)  # 5
         active.linter.verify(template)  # 6

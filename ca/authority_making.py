@@ -80,7 +80,7 @@ class AuthorityMaker:
         return Pair(certificate=certificate, private_key=key)
 
     def make_request(
-        self, keys: AuthorityKeys, call: Call, replaced: KeyType | None = None
+        self, keys: AuthorityKeys, call: Call, replaced: KeyType | None = None, serves: str = ""
     ) -> tuple[IssuerRequest, AuditEvent]:
         """A request for an issuing CA that is signed elsewhere. Its key is kept, durably, before there is a request.
 
@@ -93,6 +93,7 @@ class AuthorityMaker:
             authority_id=authority_id,
             request=build_authority_request(keys.get(authority_id), name, self.settings.permitted_names),
             created_at=epoch_seconds(now),
+            serves=serves,
         )
         event = audit_event(
             Action.AUTHORITY_REQUEST,
@@ -100,6 +101,7 @@ class AuthorityMaker:
             at=now,
             subject_id=authority_id,
             subject=name.rfc4514,
+            serves=serves,
             key_type=key_type_of(key.public_key()).value,
         )
         _log.info("authority", action=Action.AUTHORITY_REQUEST.value, id=authority_id, subject=name.rfc4514)
@@ -122,12 +124,13 @@ class AuthorityMaker:
         action: Action,
         call: Call,
         state: AuthorityState = "active",
+        serves: str = "",
     ) -> tuple[AuthorityRecord, AuditEvent]:
         """Keeps the key, durably, where there is one; returns what is to be recorded of the certificate, and the act."""
         authority_id = random_id(self.entropy)
         if pair.private_key is not None:
             keys.put(authority_id, pair.private_key)
-        return self.describe(authority_id, profile, pair.certificate, action, call, state)
+        return self.describe(authority_id, profile, pair.certificate, action, call, state, serves)
 
     def describe(
         self,
@@ -137,6 +140,7 @@ class AuthorityMaker:
         action: Action,
         call: Call,
         state: AuthorityState = "active",
+        serves: str = "",
     ) -> tuple[AuthorityRecord, AuditEvent]:
         """What is to be recorded of an authority whose key, if it is here, is kept already; and the act."""
         now = self.clock()
@@ -147,6 +151,7 @@ class AuthorityMaker:
             certificate=certificate.public_bytes(Encoding.DER),
             state=state,
             created_at=epoch_seconds(now),
+            serves=serves,
         )
         event = audit_event(
             action,
@@ -155,6 +160,7 @@ class AuthorityMaker:
             subject_id=authority_id,
             profile=profile,
             subject=record.subject,
+            serves=serves,
             serial=format(certificate.serial_number, "032x"),
             not_after=epoch_seconds(certificate.not_valid_after_utc),
             key_type=key_type_of(certificate.public_key()).value,

@@ -13,7 +13,8 @@
     │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
     ├── FailedPrecondition         right request, wrong moment
     │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
-    │   └── RotationUnderWay    NoRotation    RootKeyElsewhere    NoIssuerRequest
+    │   ├── RotationUnderWay    NoRotation    RootKeyElsewhere    NoIssuerRequest
+    │   └── ProfilesServed
     ├── Unavailable                try again
     │   └── Overloaded    ShuttingDown    Pkcs11Unavailable
     ├── Misconfigured              the operator's: the process does not start
@@ -173,6 +174,12 @@ class NoIssuerRequest(FailedPrecondition):
     """No issuing CA waits for a certificate."""
 
     reason = "NO_ISSUER_REQUEST"
+
+
+class ProfilesServed(FailedPrecondition):
+    """Another issuing CA serves one of these profiles already, or none does so alone."""
+
+    reason = "PROFILES_SERVED"
 
 
 class NoActiveIssuer(FailedPrecondition):

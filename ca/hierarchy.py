@@ -61,6 +61,9 @@ class Hierarchy:
         """Raises AuthorityMismatch where a key does not belong to its certificate or a chain does not reach a root."""
         self.records = tuple(records)
         self._states = {record.id: record.state for record in records}
+        self._active = [
+            record for record in reversed(self.records) if record.state == "active" and record.profile == "intermediate"
+        ]
         certificates = {record.id: x509.load_der_x509_certificate(record.certificate) for record in records}
         self._roots = tuple(certificates[record.id] for record in records if record.profile == "root")
         self._crosses = tuple(certificates[record.id] for record in records if record.profile == "cross")
@@ -80,12 +83,24 @@ class Hierarchy:
         self.client_trust_pem = self._client_trust()
         self.view = self._view()
 
-    def active(self) -> IssuingAuthority:
-        """The issuing CA that signs new certificates. Raises NoActiveIssuer."""
-        for authority_id, one in reversed(self._signing.items()):
-            if self._states[authority_id] == "active":
-                return one
-        raise NoActiveIssuer("no issuing CA has both a certificate and a key; run: ca-cli doctor")
+    def active(self, profile: str = "") -> IssuingAuthority:
+        """The issuing CA that signs new certificates of this leaf profile: the one that serves it alone, if there is one; without
+        a profile, the one for all that no other serves. Raises NoActiveIssuer."""
+        alone = [record for record in self._active if profile in record.serves.split()]
+        for record in alone or [record for record in self._active if not record.serves]:
+            if record.id in self._signing:
+                return self._signing[record.id]
+        what = f"that serves profile {profile} " if alone else ""
+        raise NoActiveIssuer(f"no issuing CA {what}has both a certificate and a key; run: ca-cli doctor")
+
+    def actives(self) -> tuple[IssuingAuthority, ...]:
+        """Each issuing CA that signs new certificates, for whichever profiles."""
+        served = dict.fromkeys(record.serves for record in self._active)
+        return tuple(self.active(serves.partition(" ")[0]) for serves in served)
+
+    def serves(self, authority_id: str) -> str:
+        """The leaf profiles that it alone serves; empty for all that no other does."""
+        return next((record.serves for record in self.records if record.id == authority_id), "")
 
     def get(self, issuer_id: str) -> IssuingAuthority:
         """Also one that signs CRLs only. Raises IssuerNotFound."""

@@ -62,9 +62,20 @@ class Issuers:
         """Identifies the hierarchy and the keys that are at hand; two replicas with one view can replace each other."""
         return self._hierarchy.view
 
-    def active(self) -> IssuingAuthority:
-        """The issuing CA that signs new certificates. Raises NoActiveIssuer."""
-        return self._hierarchy.active()
+    def active(self, profile: str = "") -> IssuingAuthority:
+        """The issuing CA that signs new certificates of this leaf profile; without one, all that no other serves.
+
+        Raises NoActiveIssuer.
+        """
+        return self._hierarchy.active(profile)
+
+    def actives(self) -> tuple[IssuingAuthority, ...]:
+        """Each issuing CA that signs new certificates, for whichever profiles. Raises NoActiveIssuer."""
+        return self._hierarchy.actives()
+
+    def serves(self, authority_id: str) -> str:
+        """The leaf profiles that it alone serves; empty for all that no other does."""
+        return self._hierarchy.serves(authority_id)
 
     def get(self, issuer_id: str) -> IssuingAuthority:
         """Raises IssuerNotFound."""

@@ -25,6 +25,7 @@ from certs.names import SubjectAlternativeNames, SubjectName
 
 _CHECK_SECONDS = 2.0
 _COMMON_NAME = "chancery-ca"
+_PROFILE = "server"
 _KEY_TYPE = KeyType.EC_P256  # every client can verify it, and the standard library's TLS is slow with others
 
 _log = structlog.get_logger("chancery.serving")
@@ -90,7 +91,7 @@ class ServingCertificate:
         record = self._authority.issue_own(
             key.public_key(),
             purpose="serving",
-            profile="server",
+            profile=_PROFILE,
             subject=subject,
             names=self._permitted_names(),
             renewed_from=None if self._pair is None else self._pair.certificate_id,
@@ -111,7 +112,7 @@ class ServingCertificate:
 
     def _permitted_names(self) -> SubjectAlternativeNames:
         """Raises NameNotPermitted where nothing is left, NoActiveIssuer."""
-        chain = self._issuers.active().issuer.full_chain
+        chain = self._issuers.active(_PROFILE).issuer.full_chain
         permitted = permitted_names(self._names, chain)
         if permitted.is_empty:
             verify_permitted(self._names, SubjectName(), chain)
@@ -133,7 +134,7 @@ class ServingCertificate:
     def _is_of_yesterday(self) -> bool:
         """Whether another issuing CA signs by now, or its chain is another one."""
         try:
-            active = self._issuers.active()
+            active = self._issuers.active(_PROFILE)
         except NoActiveIssuer:
             return False
         return active.id != self.pair.issuer_id or not self.pair.chain.endswith(self._issuers.chain_pem(active.id))

@@ -42,6 +42,11 @@ def build_authority_request(
     return builder.sign(private_key, signature_hash(private_key)).public_bytes(Encoding.DER)
 
 
+def is_request_of(request: bytes, certificate: x509.Certificate) -> bool:
+    """Whether both have one key."""
+    return x509.load_der_x509_csr(request).public_key() == certificate.public_key()
+
+
 def verify_signed_authority(
     certificate: x509.Certificate,
     *,

@@ -155,6 +155,7 @@ def issuer_document(issuer: IssuerStatus) -> dict[str, Document]:
         "not_before_time": instant(issuer.not_before),
         "not_after_time": instant(issuer.not_after),
         "sha256_fingerprint": issuer.sha256_fingerprint,
+        "profiles": list(issuer.profiles),
     }
 
 
@@ -190,11 +191,15 @@ def status_fields(status: ServerStatus) -> list[tuple[str, str]]:
         *(
             (
                 f"{issuer.profile} {issuer.state}",
-                f"{issuer.subject}, {issuer.key_type}, until {_when(issuer.not_after, now)}",
+                f"{issuer.subject}, {issuer.key_type}, until {_when(issuer.not_after, now)}{_served(issuer)}",
             )
             for issuer in status.issuers
         ),
     ]
+
+
+def _served(issuer: IssuerStatus) -> str:
+    return f", for {joined(issuer.profiles)} alone" if issuer.profiles else ""
 
 
 def rotation_document(status: RotationStatus) -> dict[str, Document]:

@@ -121,6 +121,8 @@ class AuthorityRecord:
     created_at: int
     generation: int = 0
     """Of the trust bundle, when this root last joined or left it; 0 for the others."""
+    serves: str = ""
+    """Of an issuing CA: the leaf profiles that it alone serves, sorted, with a space between; empty: all that no other serves."""
 
 
 RotationKind = Literal["issuer", "root"]
@@ -160,6 +162,8 @@ class IssuerRequest:
     request: bytes
     """PKCS #10, DER."""
     created_at: int
+    serves: str = ""
+    """As the issuing CA's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from store.audit import append_event
 from store.authorities import add_authority, bundle_generation, list_authorities, set_authority_state
 from store.database import Database
 from store.errors import AlreadyExists, NotFound
-from store.issuer_requests import forget_request, keep_request, waiting_request
+from store.issuer_requests import forget_request, keep_request, waiting_requests
 from store.locks import Lock, take_lock
 from store.records import (
     AuditEvent,
@@ -72,14 +72,14 @@ class Rotations:
         """
         return self._database.write(lambda connection: _advance(connection, move))
 
-    def waiting_request(self) -> IssuerRequest | None:
-        """The request for an issuing CA that waits for its certificate."""
-        return self._database.read(waiting_request)
+    def waiting_requests(self) -> tuple[IssuerRequest, ...]:
+        """The requests for issuing CAs that wait for their certificates."""
+        return self._database.read(waiting_requests)
 
     def keep_request(
         self, request: IssuerRequest, event: AuditEvent, *, instead_of: str | None = None
     ) -> IssuerRequest:
-        """Keeps the request and appends `event`, in one durable transaction, unless one waits already; returns the one that waits.
+        """Keeps the request and appends `event`, in one durable transaction, unless one for the same profiles waits; returns that.
 
         `instead_of` is the id of one that this replaces.
         """

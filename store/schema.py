@@ -154,6 +154,7 @@ authorities = Table(
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("generation", BigInteger, nullable=False),
+    Column("serves", Text, nullable=False, server_default=""),
     Index("authorities_id", "id", unique=True),
 )
 
@@ -205,6 +206,7 @@ issuer_requests = Table(
     Column("authority_id", Text, primary_key=True),
     Column("request", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("serves", Text, nullable=False, server_default=""),
 )
 
 trust_consumers = Table(

@@ -1,5 +1,6 @@
 """Calls of `AdminService`: status, issuers, tokens, policy, audit. Every method raises ClientError."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from ca.client import conversion
@@ -156,21 +157,39 @@ class AdministrationClient:
             root_due=conversion.instant(answer.root_due_time),
         )
 
-    def start_rotation(self, kind: str, *, haste: str = "due", certificate_pem: bytes = b"") -> Rotation:
+    def start_rotation(
+        self, kind: str, *, haste: str = "due", certificate_pem: bytes = b"", profile: str = ""
+    ) -> Rotation:
         """`kind` is `issuer` or `root`; `haste` is `due`, `now` or `emergency`. Makes haste with a rotation under way.
 
-        `certificate_pem` is of the issuing CA that `create_issuer_csr` asked for.
+        `certificate_pem` is of an issuing CA that `create_issuer_csr` asked for; `profile` one that the issuing CA serves alone.
         """
         request = messages.StartRotationRequest(
             kind=messages.RotationKind.Value(f"ROTATION_KIND_{kind.upper()}"),
             haste=messages.RotationHaste.Value(f"ROTATION_HASTE_{haste.upper()}"),
             certificate_pem=certificate_pem.decode(),
+            profile=profile,
         )
         return _rotation(self._connection.call(self._stub.StartRotation, request).rotation)
 
-    def create_issuer_csr(self) -> IssuerCsr:
+    def add_issuer(self, profiles: Sequence[str], *, haste: str = "due") -> Rotation:
+        """Has these leaf profiles served by an issuing CA of their own."""
+        request = messages.AddIssuerRequest(
+            profiles=profiles, haste=messages.RotationHaste.Value(f"ROTATION_HASTE_{haste.upper()}")
+        )
+        return _rotation(self._connection.call(self._stub.AddIssuer, request).rotation)
+
+    def remove_issuer(self, profile: str, *, haste: str = "due") -> Rotation:
+        """Has what the issuing CA of this profile served alone served by the one for all others."""
+        request = messages.RemoveIssuerRequest(
+            profile=profile, haste=messages.RotationHaste.Value(f"ROTATION_HASTE_{haste.upper()}")
+        )
+        return _rotation(self._connection.call(self._stub.RemoveIssuer, request).rotation)
+
+    def create_issuer_csr(self, profiles: Sequence[str] = ()) -> IssuerCsr:
         """A request for a new issuing CA whose key the server keeps; the same one until its certificate is there."""
-        answer = self._connection.call(self._stub.CreateIssuerCsr, messages.CreateIssuerCsrRequest())
+        request = messages.CreateIssuerCsrRequest(profiles=profiles)
+        answer = self._connection.call(self._stub.CreateIssuerCsr, request)
         return IssuerCsr(
             csr_pem=answer.csr_pem.encode(),
             subject=answer.subject,
@@ -207,6 +226,7 @@ def _issuer(message: messages.Issuer) -> IssuerStatus:
         not_after=conversion.instant(message.not_after_time),
         sha256_fingerprint=message.sha256_fingerprint,
         certificate_pem=message.certificate_pem.encode(),
+        profiles=tuple(message.profiles),
     )
 
 

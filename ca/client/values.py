@@ -163,6 +163,8 @@ class IssuerStatus:
     not_after: datetime
     sha256_fingerprint: str
     certificate_pem: bytes
+    profiles: tuple[str, ...] = ()
+    """Leaf profiles that it alone serves; empty: all that no other does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,33 +106,54 @@ class RotationKeeper:
         decision = decide(rotation, self._observe(rotation, now), self._timing)
         return decision.goes_on and self._advance(rotation, decision.phase)
 
-    def start(self, kind: RotationKind, haste: Haste, call: Call) -> RotationRecord:
-        """Begins a rotation, or makes haste with the one under way. Raises RotationUnderWay, RootKeyElsewhere, NoActiveIssuer."""
+    def start(self, kind: RotationKind, haste: Haste, call: Call, profile: str = "") -> RotationRecord:
+        """Begins to replace the root, or the issuing CA that serves `profile`; or makes haste with the rotation under way.
+
+        Raises RotationUnderWay, RootKeyElsewhere, NoActiveIssuer.
+        """
         current = self.rotations.current()
         if current is not None:
+            if kind == "issuer" and not self._concerns(current, profile):
+                raise RotationUnderWay("a rotation of another issuing CA is under way; wait for it, or abort it")
             return self._hasten(current, kind, haste, call)
         self.issuers.refresh()
-        return self._begin(self.moves.begin(kind, haste, call))
+        return self._begin(self.moves.begin(kind, haste, call, profile))
+
+    def add(self, profiles: Sequence[str], haste: Haste, call: Call) -> RotationRecord:
+        """Begins to have these leaf profiles served by an issuing CA of their own.
+
+        Raises InvalidArgument, ProfilesServed, RotationUnderWay, RootKeyElsewhere.
+        """
+        self._verify_none_under_way()
+        return self._begin(self.moves.add(profiles, haste, call))
+
+    def remove(self, profile: str, haste: Haste, call: Call) -> RotationRecord:
+        """Begins to have what an issuing CA served alone served by the one for all others.
+
+        Raises ProfilesServed, RotationUnderWay.
+        """
+        self._verify_none_under_way()
+        return self._begin(self.moves.remove(profile, haste, call))
 
     def start_with(self, certificate: bytes, haste: Haste, call: Call) -> RotationRecord:
         """Begins to replace the issuing CA by one that was signed elsewhere, at the request that waits.
 
         Raises RotationUnderWay, NoIssuerRequest, IssuerCertificateRefused.
         """
-        current = self.rotations.current()
-        if current is not None:
-            raise RotationUnderWay(
-                f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it, then bring this again"
-            )
-        self.issuers.refresh()
-        return self._begin(self.moves.begin_with(certificate, self.rotations.waiting_request(), haste, call))
+        self._verify_none_under_way()
+        return self._begin(self.moves.begin_with(certificate, self.rotations.waiting_requests(), haste, call))
 
-    def request(self, call: Call) -> IssuerRequest:
-        """The request for an issuing CA that waits for its certificate; made where none does, or where its key is lost."""
-        waiting = self.rotations.waiting_request()
+    def request(self, call: Call, profiles: Sequence[str] = ()) -> IssuerRequest:
+        """The request for an issuing CA that waits for its certificate; made where none does, or where its key is lost.
+
+        `profiles` are those that an issuing CA serves alone, or is to serve alone; without any it is the one for all others.
+        Raises InvalidArgument, ProfilesServed.
+        """
+        serves = self._served(profiles)
+        waiting = next((one for one in self.rotations.waiting_requests() if one.serves == serves), None)
         if waiting is not None and self.moves.keys.has(waiting.authority_id):
             return waiting
-        request, event = self.moves.request(call)
+        request, event = self.moves.request(serves, call)
         lost = None if waiting is None else waiting.authority_id
         return self.rotations.keep_request(request, event, instead_of=lost)
 
@@ -167,14 +188,14 @@ class RotationKeeper:
         rotation = self.rotations.latest()
         under_way = rotation is not None and rotation.finished_at is None
         observed = self._observe(rotation, now) if rotation is not None and under_way else Observations(now=now)
-        active = self.issuers.active().id
+        issuer, root = self._next_due()
         return RotationStatus(
             rotation=rotation,
             decision=decide(rotation, observed, self._timing) if rotation is not None and under_way else None,
             observed=observed,
             consumers=self.rotations.consumers(reported_since=now - self._silence),
-            issuer_due=self._due(active),
-            root_due=self._due(self.issuers.root_id(active)),
+            issuer_due=self._due(issuer),
+            root_due=self._due(root),
             generation=self.issuers.bundle.generation,
         )
 
@@ -185,6 +206,27 @@ class RotationKeeper:
     def _beat(self, now: int) -> None:
         beat = Replica(id=self.replica_id, view=self.issuers.view, seen_at=now)
         self.rotations.beat(beat, forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
+
+    def _concerns(self, rotation: RotationRecord, profile: str) -> bool:
+        moved = {self.issuers.serves(one) for one in (*rotation.incoming, *rotation.outgoing)}
+        present = self.issuers.serves(self.issuers.active(profile).id)
+        return present in moved or any(profile in serves.split() for serves in moved)
+
+    def _served(self, profiles: Sequence[str]) -> str:
+        present = {self.issuers.serves(one.id) for one in self.issuers.actives()}
+        if len(profiles) == 1:
+            return next((one for one in present if profiles[0] in one.split()), "") or self.moves.alone(profiles)
+        asked = " ".join(sorted(set(profiles)))
+        return asked if asked in present else self.moves.alone(profiles)
+
+    def _verify_none_under_way(self) -> None:
+        """Raises RotationUnderWay."""
+        current = self.rotations.current()
+        if current is not None:
+            raise RotationUnderWay(
+                f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it, then try again"
+            )
+        self.issuers.refresh()
 
     def _begin(self, move: Move) -> RotationRecord:
         try:
@@ -234,11 +276,10 @@ class RotationKeeper:
         if not self.settings.rotation_automatic:
             return False
         try:
-            active = self.issuers.active().id
-            root = self.issuers.root_id(active)
-            kind = self._kind_due(active, root)
+            issuer, root = self._next_due()
+            kind = self._kind_due(issuer, root)
             if kind is not None:
-                self.start(kind, "due", _CALL)
+                self.start(kind, "due", _CALL, self.issuers.serves(issuer).partition(" ")[0])
         except RotationUnderWay:
             return False
         except (CaError, CertsError) as err:
@@ -246,6 +287,11 @@ class RotationKeeper:
             return False
         self._refused = ""
         return kind is not None
+
+    def _next_due(self) -> tuple[str, str]:
+        """Of the issuing CAs that sign, the one that is due first; and of their roots. Raises NoActiveIssuer."""
+        issuers = [one.id for one in self.issuers.actives()] or [self.issuers.active().id]
+        return min(issuers, key=self._due), min(map(self.issuers.root_id, issuers), key=self._due)
 
     def _kind_due(self, issuer_id: str, root_id: str) -> RotationKind | None:
         """A root that is kept elsewhere is somebody's own: it is not replaced by one of ours without being asked."""

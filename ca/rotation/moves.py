@@ -13,14 +13,22 @@ from ca.ambient import Clock, Entropy, epoch_seconds, random_id
 from ca.audit import Action, audit_event
 from ca.authority_making import AuthorityMaker, Pair
 from ca.calls import Call
-from ca.errors import AuthorityMismatch, IssuerCertificateRefused, NoIssuerRequest, RootKeyElsewhere
+from ca.errors import (
+    AuthorityMismatch,
+    InvalidArgument,
+    IssuerCertificateRefused,
+    NoIssuerRequest,
+    ProfilesServed,
+    RootKeyElsewhere,
+)
 from ca.issuers import Issuers
 from ca.keys import AuthorityKeys
 from ca.rotation.machine import Phase
-from certs.authority_requests import verify_signed_authority
+from certs.authority_requests import is_request_of, verify_signed_authority
 from certs.errors import CertsError, NotAnIssuer
-from certs.keys import key_type_of
+from certs.keys import KeyType, key_type_of
 from certs.pem import load_certificate
+from certs.profiles import LEAF_PROFILES
 from store.records import (
     AuditEvent,
     AuthorityRecord,
@@ -58,28 +66,47 @@ class Moves:
     clock: Clock
     entropy: Entropy
 
-    def begin(self, kind: RotationKind, haste: Haste, call: Call) -> Move:
-        """Makes what is to come. Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises."""
-        seen = self.issuers.records
-        made = tuple(self._made_root(call) if kind == "root" else self._made_issuer(call))
-        return self._begin(kind, haste, call, made, seen)
+    def begin(self, kind: RotationKind, haste: Haste, call: Call, profile: str = "") -> Move:
+        """Makes what is to come: a root with its issuing CAs, or the issuing CA that serves `profile`.
 
-    def begin_with(self, certificate: bytes, waiting: IssuerRequest | None, haste: Haste, call: Call) -> Move:
+        Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises.
+        """
+        seen = self.issuers.records
+        if kind == "root":
+            return self._begin(kind, haste, call, tuple(self._made_root(seen, call)), tuple(_at_work(seen)), seen)
+        serves = self.issuers.serves(self.issuers.active(profile).id)
+        return self._begin(kind, haste, call, (self._made_issuer(serves, call),), _replaced(seen, serves), seen)
+
+    def add(self, profiles: Sequence[str], haste: Haste, call: Call) -> Move:
+        """Makes an issuing CA that is to serve these leaf profiles alone. Raises InvalidArgument, ProfilesServed; as `begin`."""
+        seen, serves = self.issuers.records, self.alone(profiles)
+        return self._begin("issuer", haste, call, (self._made_issuer(serves, call),), (), seen)
+
+    def remove(self, profile: str, haste: Haste, call: Call) -> Move:
+        """Has what an issuing CA served alone served by the one for all others. Raises ProfilesServed, NoActiveIssuer."""
+        seen, serves = self.issuers.records, self.issuers.serves(self.issuers.active(profile).id)
+        if not serves:
+            raise ProfilesServed(f"no issuing CA serves profile {profile[:64]} alone; list them with: ca-cli status")
+        return self._begin("issuer", haste, call, (), _replaced(seen, serves), seen)
+
+    def begin_with(self, certificate: bytes, waiting: Sequence[IssuerRequest], haste: Haste, call: Call) -> Move:
         """Begins with an issuing CA that was signed elsewhere, PEM or DER; verified before anything of it is kept.
 
         Raises NoIssuerRequest, IssuerCertificateRefused.
         """
-        if waiting is None or not self.keys.has(waiting.authority_id):
+        kept = [one for one in waiting if self.keys.has(one.authority_id)]
+        if not kept:
             raise NoIssuerRequest(
                 "no issuing CA waits for a certificate; make a request with: ca-cli rotate issuer --csr-out FILE"
             )
         seen = self.issuers.records
         try:
             signed = load_certificate(certificate)
+            request = next((one for one in kept if is_request_of(one.request, signed)), kept[0])
             verify_signed_authority(
                 signed,
-                request=waiting.request,
-                private_key=self.keys.get(waiting.authority_id),
+                request=request.request,
+                private_key=self.keys.get(request.authority_id),
                 known=tuple(self.issuers.certificate(record.id) for record in self.issuers.records),
                 roots=self.issuers.bundle.roots,
                 at=self.clock(),
@@ -87,12 +114,31 @@ class Moves:
         except CertsError as err:
             raise IssuerCertificateRefused(f"the certificate is not taken: {err}") from err
         act = Action.AUTHORITY_IMPORT
-        added = self.maker.describe(waiting.authority_id, "intermediate", signed, act, call, "pending")
-        return self._begin("issuer", haste, call, (added,), seen)
+        added = self.maker.describe(request.authority_id, "intermediate", signed, act, call, "pending", request.serves)
+        return self._begin("issuer", haste, call, (added,), _replaced(seen, request.serves), seen)
 
-    def request(self, call: Call) -> tuple[IssuerRequest, AuditEvent]:
+    def alone(self, profiles: Sequence[str]) -> str:
+        """These leaf profiles as one record has them, once no issuing CA serves one of them alone already.
+
+        Raises InvalidArgument, ProfilesServed.
+        """
+        for profile in profiles:
+            if profile not in LEAF_PROFILES:
+                raise InvalidArgument(
+                    f"there is no leaf profile {profile[:64]!r}; take some of {', '.join(LEAF_PROFILES)}"
+                )
+            if self.issuers.serves(self.issuers.active(profile).id):
+                raise ProfilesServed(
+                    f"an issuing CA serves profile {profile} alone already; replace it with: "
+                    f"ca-cli rotate issuer --profile {profile}"
+                )
+        if not profiles:
+            raise InvalidArgument(f"name the profiles that it is to serve, of {', '.join(LEAF_PROFILES)}")
+        return " ".join(sorted(set(profiles)))
+
+    def request(self, serves: str, call: Call) -> tuple[IssuerRequest, AuditEvent]:
         """A request for an issuing CA that is signed where the root's key is."""
-        return self.maker.make_request(self.keys, call, self.issuers.active().issuer.key_type)
+        return self.maker.make_request(self.keys, call, self._key_type(serves), serves)
 
     def _begin(
         self,
@@ -100,6 +146,7 @@ class Moves:
         haste: Haste,
         call: Call,
         made: Sequence[tuple[AuthorityRecord, AuditEvent]],
+        replaced: Sequence[AuthorityRecord],
         seen: Sequence[AuthorityRecord],
     ) -> Move:
         now = epoch_seconds(self.clock())
@@ -111,7 +158,7 @@ class Moves:
             step=0,
             generation=0,
             incoming=tuple(record.id for record, _event in made),
-            outgoing=tuple(record.id for record in _replaced(seen, kind)),
+            outgoing=tuple(record.id for record in replaced),
             aborted=False,
             started_at=now,
             entered_at=now,
@@ -157,16 +204,18 @@ class Moves:
             if state is not None and state != record.state:
                 yield record.id, state, self._change(record, state, call)
 
-    def _made_root(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
-        active = self.issuers.active()
-        present = self.issuers.certificate(self.issuers.root_id(active.id))
+    def _made_root(self, seen: Sequence[AuthorityRecord], call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
+        present = self.issuers.certificate(self.issuers.root_id(self.issuers.active().id))
         root = self.maker.make_root(key_type_of(present.public_key()))
-        issuer = self.maker.make_issuer(root, active.issuer.key_type)
+        served = dict.fromkeys(record.serves for record in _at_work(seen) if record.profile == "intermediate")
+        issuers = [(serves, self.maker.make_issuer(root, self._key_type(serves))) for serves in served]
         cross = self._cross(root)
         yield self.maker.put_away("root", root, self.keys, Action.AUTHORITY_CREATE, call)
         if cross is not None:
             yield self.maker.put_away("cross", cross, self.keys, Action.AUTHORITY_CREATE, call)
-        yield self.maker.put_away("intermediate", issuer, self.keys, Action.AUTHORITY_CREATE, call, "pending")
+        for serves, issuer in issuers:
+            act = Action.AUTHORITY_CREATE
+            yield self.maker.put_away("intermediate", issuer, self.keys, act, call, "pending", serves)
 
     def _cross(self, root: Pair) -> Pair | None:
         """None where the present root cannot make one: then nobody who lacks the new root is served by its certificates."""
@@ -178,9 +227,14 @@ class Moves:
             )
             return None
 
-    def _made_issuer(self, call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
-        issuer = self.maker.make_issuer(self._present_root(), self.issuers.active().issuer.key_type)
-        yield self.maker.put_away("intermediate", issuer, self.keys, Action.AUTHORITY_CREATE, call, "pending")
+    def _made_issuer(self, serves: str, call: Call) -> tuple[AuthorityRecord, AuditEvent]:
+        issuer = self.maker.make_issuer(self._present_root(), self._key_type(serves))
+        act = Action.AUTHORITY_CREATE
+        return self.maker.put_away("intermediate", issuer, self.keys, act, call, "pending", serves)
+
+    def _key_type(self, serves: str) -> KeyType:
+        """Of the issuing CA that serves these profiles by now."""
+        return self.issuers.active(serves.partition(" ")[0]).issuer.key_type
 
     def _present_root(self) -> Pair:
         """Opens the root's key for the moment of signing. Raises RootKeyElsewhere."""
@@ -211,7 +265,10 @@ class Moves:
         )
 
 
-def _replaced(seen: Sequence[AuthorityRecord], kind: RotationKind) -> Iterator[AuthorityRecord]:
-    for record in seen:
-        if record.state != "retired" and (kind == "root" or record.profile == "intermediate"):
-            yield record
+def _at_work(seen: Sequence[AuthorityRecord]) -> Iterator[AuthorityRecord]:
+    return (record for record in seen if record.state != "retired")
+
+
+def _replaced(seen: Sequence[AuthorityRecord], serves: str) -> tuple[AuthorityRecord, ...]:
+    """The issuing CAs that serve just these profiles."""
+    return tuple(record for record in _at_work(seen) if record.profile == "intermediate" and record.serves == serves)

@@ -156,7 +156,7 @@ class AdminHandlers:
         self._verify_administrator(call)
         kind, haste = to_rotation_kind(request.kind), to_haste(request.haste)
         if not request.certificate_pem:
-            rotation = await asyncio.to_thread(self.rotations.start, kind, haste, call)
+            rotation = await asyncio.to_thread(self.rotations.start, kind, haste, call, request.profile)
         elif kind == "issuer":
             certificate = request.certificate_pem.encode()
             rotation = await asyncio.to_thread(self.rotations.start_with, certificate, haste, call)
@@ -165,10 +165,21 @@ class AdminHandlers:
         return admin.StartRotationResponse(rotation=from_rotation(rotation))
 
     async def create_issuer_csr(
-        self, _request: admin.CreateIssuerCsrRequest, call: Call
+        self, request: admin.CreateIssuerCsrRequest, call: Call
     ) -> admin.CreateIssuerCsrResponse:
         self._verify_administrator(call)
-        return from_issuer_request(await asyncio.to_thread(self.rotations.request, call))
+        return from_issuer_request(await asyncio.to_thread(self.rotations.request, call, list(request.profiles)))
+
+    async def add_issuer(self, request: admin.AddIssuerRequest, call: Call) -> admin.AddIssuerResponse:
+        self._verify_administrator(call)
+        profiles, haste = list(request.profiles), to_haste(request.haste)
+        rotation = await asyncio.to_thread(self.rotations.add, profiles, haste, call)
+        return admin.AddIssuerResponse(rotation=from_rotation(rotation))
+
+    async def remove_issuer(self, request: admin.RemoveIssuerRequest, call: Call) -> admin.RemoveIssuerResponse:
+        self._verify_administrator(call)
+        rotation = await asyncio.to_thread(self.rotations.remove, request.profile, to_haste(request.haste), call)
+        return admin.RemoveIssuerResponse(rotation=from_rotation(rotation))
 
     async def abort_rotation(self, _request: admin.AbortRotationRequest, call: Call) -> admin.AbortRotationResponse:
         self._verify_administrator(call)

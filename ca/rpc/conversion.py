@@ -167,6 +167,7 @@ def from_authority(record: AuthorityRecord) -> admin.Issuer:
         not_after_time=timestamp(certificate.not_valid_after_utc),
         sha256_fingerprint=certificate_fingerprint(certificate).hex(),
         certificate_pem=pem_of(record.certificate),
+        profiles=record.serves.split(),
     )
 
 

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "policy": _entry("policy", _ADMINISTRATION, "Policy: explain a decision, show it, check a file."),
     "passphrase": _entry("passphrase", _ADMINISTRATION, "The passphrase of the CA keys: change it."),
     "rotate": _entry("rotate", _ADMINISTRATION, "Replace the issuing CA or the root, without an outage."),
+    "issuer": _entry("issuer", _ADMINISTRATION, "Issuing CAs for some profiles alone: add, remove."),
     "status": _entry("status", _ADMINISTRATION, "Show how the authority stands and what expires next."),
     "audit": _entry("audit", _ADMINISTRATION, "Show who did what."),
     "doctor": _entry("doctor", _ADMINISTRATION, "Find what is wrong, and say what to do."),

@@ -12,7 +12,7 @@ from cli.documents import rotation_document, rotation_fields
 from cli.endpoint import Endpoint
 from cli.errors import OutputExists, Unconfirmed
 from cli.inputs import STANDARD_INPUT, read_input
-from cli.options import FILE, connection_options
+from cli.options import FILE, connection_options, offer_profiles
 from cli.output import OutputFormat, notice, output_choice, show_fields
 from cli.text import instant
 
@@ -33,10 +33,17 @@ Examples:
   ca-cli rotate root
   ca-cli rotate root --abort
   ca-cli rotate root --emergency --yes
+  ca-cli rotate issuer --profile workload
   ca-cli rotate issuer --csr-out issuer.csr       (where the root's key is elsewhere; sign it there)
   ca-cli rotate issuer --certificate issuer.pem   (what was signed)""",
 )
 @click.argument("what", type=click.Choice(["issuer", "root"]))
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=offer_profiles,
+    help="Of the issuing CAs, the one that serves this leaf profile.  [default: the one for all that no other serves]",
+)
 @click.option("--status", "asked", flag_value="status", help="Show where it stands, what it waits for, and who lags.")
 @click.option("--now", "asked", flag_value="now", help="Wait only for what is observed: consumers, replicas, renewals.")
 @click.option(
@@ -62,6 +69,7 @@ Examples:
 def command(
     endpoint: Endpoint,
     what: str,
+    profile: str,
     asked: str | None,
     csr_out: Path | None,
     certificate: Path | None,
@@ -79,28 +87,32 @@ def command(
     """
     from certs.pem import encode_certificate, load_certificate
 
-    _verify_options(what, asked, csr_out, certificate)
+    _verify_options(what, profile, asked, csr_out, certificate)
     brought = b"" if certificate is None else encode_certificate(load_certificate(read_input(certificate)))
     with endpoint.client() as client:
         administration = client.administration
         if csr_out is not None:
-            _write_request(administration.create_issuer_csr(), csr_out)
+            write_request(administration.create_issuer_csr([profile] if profile else ()), csr_out)
             return
         if asked == "abort":
             administration.abort_rotation()
         elif asked == "emergency":
             _confirm(administration.get_rotation(), what, yes=yes)
-            administration.start_rotation(what, haste="emergency", certificate_pem=brought)
+            administration.start_rotation(what, haste="emergency", certificate_pem=brought, profile=profile)
         elif asked != "status":
-            administration.start_rotation(what, haste=asked or "due", certificate_pem=brought)
+            administration.start_rotation(what, haste=asked or "due", certificate_pem=brought, profile=profile)
         follows = ambient.writes_to_terminal() and output is OutputFormat.TABLE if wait is None else wait
         status = _follow(administration, output) if follows else administration.get_rotation()
     if not (follows and ambient.writes_to_terminal()):
         show_fields(rotation_fields(status, ambient.clock()), rotation_document(status), _name(status), output)
 
 
-def _verify_options(what: str, asked: str | None, csr_out: Path | None, certificate: Path | None) -> None:
+def _verify_options(what: str, profile: str, asked: str | None, csr_out: Path | None, certificate: Path | None) -> None:
     """Raises UsageError."""
+    if profile and (what == "root" or certificate):
+        raise click.UsageError(
+            "--profile tells issuing CAs apart; a root replaces all, and a certificate is of the one it was for"
+        )
     if what == "root" and (csr_out or certificate):
         raise click.UsageError(
             "--csr-out and --certificate are for the issuer; a root is not brought to a running server"
@@ -111,7 +123,7 @@ def _verify_options(what: str, asked: str | None, csr_out: Path | None, certific
         raise click.UsageError(f"--certificate begins a rotation; leave out --{asked}")
 
 
-def _write_request(request: "IssuerCsr", path: Path) -> None:
+def write_request(request: "IssuerCsr", path: Path) -> None:
     """Raises OutputExists."""
     if path == STANDARD_INPUT:
         click.echo(request.csr_pem.decode(), nl=False)

@@ -17,7 +17,7 @@ def test_of_many_that_ask_at_once_one_is_kept_and_all_are_told(rotations: Rotati
     with ThreadPoolExecutor(4) as pool:
         answers = set(pool.map(lambda _: rotations.keep_request(request(), event()), range(8)))
 
-    assert answers == {rotations.waiting_request()}
+    assert answers == set(rotations.waiting_requests())
     assert audit_trail.verify_chain() == 1
 
 
@@ -25,7 +25,7 @@ def test_one_replaces_the_one_that_it_names_and_no_other(rotations: Rotations) -
     first = rotations.keep_request(request(), event())
     second = rotations.keep_request(request(), event(), instead_of=first.authority_id)
 
-    assert rotations.waiting_request() == second
+    assert rotations.waiting_requests() == (second,)
     assert rotations.keep_request(request(), event(), instead_of=first.authority_id) == second
 
 
@@ -33,4 +33,4 @@ def test_it_is_done_with_once_its_authority_is_there(rotations: Rotations) -> No
     waiting = rotations.keep_request(request(), event())
     rotations.begin(move(rotation(), added=[(authority(id=waiting.authority_id, profile="intermediate"), event())]))
 
-    assert rotations.waiting_request() is None
+    assert rotations.waiting_requests() == ()

@@ -88,7 +88,7 @@ def test_an_issuing_ca_that_was_signed_elsewhere_takes_over_without_an_outage(
         ("intermediate", "retired"),
         ("intermediate", "active"),
     ]
-    assert office.rotations.rotations.waiting_request() is None
+    assert office.rotations.rotations.waiting_requests() == ()
 
 
 def test_the_audit_trail_tells_both_acts(office: Office, root: Outsider) -> None:
@@ -133,7 +133,7 @@ def test_a_request_whose_key_is_lost_is_made_anew(office: Office, premises: Prem
     second = office.rotations.request(ADMINISTRATOR)
 
     assert second.authority_id != first.authority_id
-    assert office.rotations.rotations.waiting_request() == second
+    assert office.rotations.rotations.waiting_requests() == (second,)
 
 
 class KilledError(Exception):
@@ -153,7 +153,7 @@ def test_killed_between_key_and_request_the_next_request_is_made_whole(
         patched.setattr(KeyFiles, "put", put_and_end)
         with pytest.raises(KilledError):
             office.rotations.request(ADMINISTRATOR)
-    assert office.rotations.rotations.waiting_request() is None
+    assert office.rotations.rotations.waiting_requests() == ()
 
     request = office.rotations.request(ADMINISTRATOR)
     assert office.rotations.start_with(signed(request, root), "now", ADMINISTRATOR).phase == "publishing"
@@ -209,7 +209,7 @@ def test_a_certificate_does_not_hasten_a_rotation_that_is_under_way(office: Offi
     office.rotations.start("root", "now", ADMINISTRATOR)
     request = office.rotations.request(ADMINISTRATOR)
 
-    with pytest.raises(RotationUnderWay, match="then bring this again"):
+    with pytest.raises(RotationUnderWay, match="then try again"):
         office.rotations.start_with(signed(request, root), "now", ADMINISTRATOR)
     assert office.rotations.request(ADMINISTRATOR) == request
 

@@ -215,6 +215,7 @@ class Issuer(_message.Message):
     NOT_AFTER_TIME_FIELD_NUMBER: _builtins.int
     SHA256_FINGERPRINT_FIELD_NUMBER: _builtins.int
     CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
+    PROFILES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     profile: _builtins.str
     """"root", "intermediate", or "cross": the next root's name and key, signed by the root before it."""
@@ -227,6 +228,10 @@ class Issuer(_message.Message):
     def not_before_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def not_after_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Leaf profiles that this issuing CA alone serves; empty: all that no other serves."""
+
     def __init__(
         self,
         *,
@@ -239,10 +244,11 @@ class Issuer(_message.Message):
         not_after_time: _timestamp_pb2.Timestamp | None = ...,
         sha256_fingerprint: _builtins.str = ...,
         certificate_pem: _builtins.str = ...,
+        profiles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["not_after_time", b"not_after_time", "not_before_time", b"not_before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "id", b"id", "key_type", b"key_type", "not_after_time", b"not_after_time", "not_before_time", b"not_before_time", "profile", b"profile", "sha256_fingerprint", b"sha256_fingerprint", "state", b"state", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "id", b"id", "key_type", b"key_type", "not_after_time", b"not_after_time", "not_before_time", b"not_before_time", "profile", b"profile", "profiles", b"profiles", "sha256_fingerprint", b"sha256_fingerprint", "state", b"state", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -958,21 +964,25 @@ class StartRotationRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     HASTE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     kind: Global___RotationKind.ValueType
     haste: Global___RotationHaste.ValueType
     """DUE where unspecified."""
     certificate_pem: _builtins.str
     """Of the issuing CA that CreateIssuerCsr asked for: the rotation begins with it. Empty: the server signs one itself."""
+    profile: _builtins.str
+    """Replaces the issuing CA that serves this leaf profile; empty: the one for all that no other serves."""
     def __init__(
         self,
         *,
         kind: Global___RotationKind.ValueType = ...,
         haste: Global___RotationHaste.ValueType = ...,
         certificate_pem: _builtins.str = ...,
+        profile: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "haste", b"haste", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_pem", b"certificate_pem", "haste", b"haste", "kind", b"kind", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1002,12 +1012,19 @@ Global___StartRotationResponse: _TypeAlias = StartRotationResponse  # noqa: Y015
 class CreateIssuerCsrRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    PROFILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Leaf profiles that the issuing CA serves or is to serve alone; empty: all that no other serves."""
+
     def __init__(
         self,
+        *,
+        profiles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["profiles", b"profiles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1041,6 +1058,94 @@ class CreateIssuerCsrResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateIssuerCsrResponse: _TypeAlias = CreateIssuerCsrResponse  # noqa: Y015
+
+@_typing.final
+class AddIssuerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILES_FIELD_NUMBER: _builtins.int
+    HASTE_FIELD_NUMBER: _builtins.int
+    haste: Global___RotationHaste.ValueType
+    @_builtins.property
+    def profiles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Leaf profiles; none of them may be served alone already."""
+
+    def __init__(
+        self,
+        *,
+        profiles: _abc.Iterable[_builtins.str] | None = ...,
+        haste: Global___RotationHaste.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["haste", b"haste", "profiles", b"profiles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddIssuerRequest: _TypeAlias = AddIssuerRequest  # noqa: Y015
+
+@_typing.final
+class AddIssuerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rotation(self) -> Global___Rotation: ...
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddIssuerResponse: _TypeAlias = AddIssuerResponse  # noqa: Y015
+
+@_typing.final
+class RemoveIssuerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFILE_FIELD_NUMBER: _builtins.int
+    HASTE_FIELD_NUMBER: _builtins.int
+    profile: _builtins.str
+    """A leaf profile that it serves alone."""
+    haste: Global___RotationHaste.ValueType
+    def __init__(
+        self,
+        *,
+        profile: _builtins.str = ...,
+        haste: Global___RotationHaste.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["haste", b"haste", "profile", b"profile"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveIssuerRequest: _TypeAlias = RemoveIssuerRequest  # noqa: Y015
+
+@_typing.final
+class RemoveIssuerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROTATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rotation(self) -> Global___Rotation: ...
+    def __init__(
+        self,
+        *,
+        rotation: Global___Rotation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rotation", b"rotation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveIssuerResponse: _TypeAlias = RemoveIssuerResponse  # noqa: Y015
 
 @_typing.final
 class AbortRotationRequest(_message.Message):

@@ -90,6 +90,16 @@ class AdminServiceStub:
                 request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.SerializeToString,
                 response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.FromString,
                 _registered_method=True)
+        self.AddIssuer = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/AddIssuer',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerResponse.FromString,
+                _registered_method=True)
+        self.RemoveIssuer = channel.unary_unary(
+                '/chancery.ca.v1.AdminService/RemoveIssuer',
+                request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerResponse.FromString,
+                _registered_method=True)
         self.AbortRotation = channel.unary_unary(
                 '/chancery.ca.v1.AdminService/AbortRotation',
                 request_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AbortRotationRequest.SerializeToString,
@@ -173,6 +183,20 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddIssuer(self, request, context):
+        """Has leaf profiles served by an issuing CA of their own. As a rotation: it is published, then signs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveIssuer(self, request, context):
+        """Has what an issuing CA served alone served by the one for all others; it goes as one that is replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AbortRotation(self, request, context):
         """Turns the rotation under way back.
         """
@@ -237,6 +261,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CreateIssuerCsr,
                     request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.FromString,
                     response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.SerializeToString,
+            ),
+            'AddIssuer': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddIssuer,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerResponse.SerializeToString,
+            ),
+            'RemoveIssuer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveIssuer,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerResponse.SerializeToString,
             ),
             'AbortRotation': grpc.unary_unary_rpc_method_handler(
                     servicer.AbortRotation,
@@ -542,6 +576,60 @@ class AdminService:
             '/chancery.ca.v1.AdminService/CreateIssuerCsr',
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrRequest.SerializeToString,
             chancery_dot_ca_dot_v1_dot_admin__service__pb2.CreateIssuerCsrResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddIssuer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/AddIssuer',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.AddIssuerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveIssuer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.AdminService/RemoveIssuer',
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_admin__service__pb2.RemoveIssuerResponse.FromString,
             options,
             channel_credentials,
             insecure,

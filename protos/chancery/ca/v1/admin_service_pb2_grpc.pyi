@@ -51,6 +51,10 @@ class AdminServiceStub:
     """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
     back with StartRotation; until then the same request is answered again.
     """
+    AddIssuer: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.AddIssuerRequest, _admin_service_pb2.AddIssuerResponse]
+    """Has leaf profiles served by an issuing CA of their own. As a rotation: it is published, then signs."""
+    RemoveIssuer: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveIssuerRequest, _admin_service_pb2.RemoveIssuerResponse]
+    """Has what an issuing CA served alone served by the one for all others; it goes as one that is replaced."""
     AbortRotation: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]
     """Turns the rotation under way back."""
 
@@ -77,6 +81,10 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
     back with StartRotation; until then the same request is answered again.
     """
+    AddIssuer: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AddIssuerRequest, _admin_service_pb2.AddIssuerResponse]  # type: ignore[assignment]
+    """Has leaf profiles served by an issuing CA of their own. As a rotation: it is published, then signs."""
+    RemoveIssuer: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RemoveIssuerRequest, _admin_service_pb2.RemoveIssuerResponse]  # type: ignore[assignment]
+    """Has what an issuing CA served alone served by the one for all others; it goes as one that is replaced."""
     AbortRotation: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.AbortRotationRequest, _admin_service_pb2.AbortRotationResponse]  # type: ignore[assignment]
     """Turns the rotation under way back."""
 
@@ -166,6 +174,22 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """A request for a new issuing CA, to be signed where the root's key is. Its key is made and stays here. The certificate comes
         back with StartRotation; until then the same request is answered again.
         """
+
+    @_abc_1.abstractmethod
+    def AddIssuer(
+        self,
+        request: _admin_service_pb2.AddIssuerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.AddIssuerResponse, _abc.Awaitable[_admin_service_pb2.AddIssuerResponse]]:
+        """Has leaf profiles served by an issuing CA of their own. As a rotation: it is published, then signs."""
+
+    @_abc_1.abstractmethod
+    def RemoveIssuer(
+        self,
+        request: _admin_service_pb2.RemoveIssuerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.RemoveIssuerResponse, _abc.Awaitable[_admin_service_pb2.RemoveIssuerResponse]]:
+        """Has what an issuing CA served alone served by the one for all others; it goes as one that is replaced."""
 
     @_abc_1.abstractmethod
     def AbortRotation(
