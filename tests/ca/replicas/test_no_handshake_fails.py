@@ -4,11 +4,12 @@ import itertools
 import time
 import urllib.parse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from ca.client.authority import CaClient
+from ca.client.following import TrustFollower
 from ca.client.identity import Identity
 from certs.keys import KeyType, encode_private_key, generate_private_key
 from certs.names import SubjectAlternativeNames, SubjectName
@@ -43,25 +44,24 @@ class Administrator:
 
     identity: Identity
     replicas: Sequence[ServingProcess]
+    _follower: TrustFollower = field(default_factory=lambda: TrustFollower("administrator"))
 
     def rotate(self, kind: str) -> None:
         self._ask(0, lambda client: client.administration.start_rotation(kind, haste="now"))
-        self._reach(lambda status: status.rotation.phase == "signing")
-        self._renew()
-        self._reach(lambda status: not status.is_under_way)
-        self._renew()
-
-    def _renew(self) -> None:
-        self.identity = self._ask(1, lambda client: renewed(client, client.trust.get_trust_bundle().roots_pem))
-
-    def _reach(self, condition) -> None:
         deadline = time.monotonic() + _SECONDS
         for number in itertools.cycle(range(len(self.replicas))):
             status = self._ask(number, lambda client: client.administration.get_rotation())
-            if condition(status):
+            if not status.is_under_way:
                 return
             assert time.monotonic() < deadline, status
+            self._ask(number, self._follow)
             time.sleep(0.2)
+
+    def _follow(self, client: CaClient) -> None:
+        """A replica that lags may renew by the old issuing CA once more: then it asks again."""
+        bundle = client.trust.get_trust_bundle()
+        if self._follower.asks_for_renewal(bundle, self.identity.certificate, self.identity.roots_pem):
+            self.identity = renewed(client, bundle.roots_pem)
 
     def _ask(self, number, what):
         with CaClient.connect(self.replicas[number].endpoints["grpc"], self.identity) as client:
