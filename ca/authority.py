@@ -43,9 +43,9 @@ from certs.profiles import LEAF_PROFILES, Profile
 from certs.requests import CertificateRequest
 from certs.serials import Serial
 from certs.templates import CertificateTemplate, validity
-from store.errors import StoreError, TokenExpired, TokenSpent
+from store.errors import CredentialReused, StoreError, TokenExpired, TokenSpent
 from store.inventory import Inventory
-from store.records import AuditEvent, CertificateRecord, Issuance, SealedKey
+from store.records import AuditEvent, CertificateRecord, Issuance, PodCertificate, SealedKey
 
 T = TypeVar("T")
 _NO_NAMES = SubjectAlternativeNames()
@@ -255,6 +255,7 @@ class Authority:
             certificate=record,
             event=self._event(draft.order, record, now),
             sealed_key=self._sealed(draft.order, certificate_id, now),
+            pod=_pod_certificate(draft.order, record),
         )
 
     def _event(self, order: Order, record: CertificateRecord, now: datetime) -> AuditEvent:
@@ -270,6 +271,7 @@ class Authority:
             not_after=record.not_after,
             sha256=record.fingerprint.hex(),
             renewed_from=order.renewed_from,
+            **(order.pod.details if order.pod is not None else {}),
         )
 
     def _sealed(self, order: Order, certificate_id: str, now: datetime) -> SealedKey | None:
@@ -327,10 +329,25 @@ def _indexed_names(template: CertificateTemplate) -> tuple[tuple[str, str], ...]
     return (*template.names.all_names(), *((("cn", common_name),) if common_name else ()))
 
 
+def _pod_certificate(order: Order, record: CertificateRecord) -> PodCertificate | None:
+    if order.pod is None:
+        return None
+    return PodCertificate(
+        certificate_id=record.id,
+        pod_uid=order.pod.pod_uid,
+        node_name=order.pod.node_name,
+        credential_id=order.pod.credential_id,
+        key_fingerprint=record.key_fingerprint,
+        expires_at=max(order.pod.expires_at, record.not_after),
+    )
+
+
 def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | StoreError) -> Outcome:
     """Tells a retry (the same names and the same key, or a key of ours again) from another request under a used request_id."""
     if isinstance(outcome, (TokenSpent, TokenExpired)):
         return TokenRefused("the token is not valid, or no longer; ask for a new one")
+    if isinstance(outcome, CredentialReused):
+        return TokenRefused(str(outcome))
     if isinstance(outcome, StoreError) or outcome.id == issuance.certificate.id:
         return outcome
     asked = issuance.certificate

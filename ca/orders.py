@@ -12,6 +12,31 @@ from store.records import CertificateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodCredential:
+    """The pod behind a service-account token, as the cluster vouches for it."""
+
+    namespace: str
+    service_account: str
+    pod_name: str
+    pod_uid: str
+    node_name: str
+    credential_id: str
+    """Of the token: `JTI=` and a UUID."""
+    expires_at: int
+    """Of the token; whole seconds since 1970."""
+
+    @property
+    def details(self) -> dict[str, str]:
+        """For logs and audit events."""
+        return {
+            "pod": f"{self.namespace}/{self.pod_name}",
+            "pod_uid": self.pod_uid,
+            "node": self.node_name,
+            "credential": self.credential_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
     """Subject and names fixed beforehand: those of the request do not count.
 
@@ -39,6 +64,8 @@ class Order:
     request_id: str | None = None
     binding: Binding | None = None
     token_id: str | None = None
+    pod: PodCredential | None = None
+    """Whose token is exchanged: recorded with the certificate, and good for one key."""
     renewed_from: str | None = None
     server_key: PrivateKey | None = None
     """A key that this server made for the caller, to be kept sealed."""

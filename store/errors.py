@@ -11,7 +11,7 @@
     ├── NotFound                     the caller's: no such record
     ├── AlreadyExists    DuplicateSerial    AlreadyRevoked
     ├── IssuerRetired                try again: another issuing CA signs by now
-    ├── TokenSpent    TokenExpired
+    ├── TokenSpent    TokenExpired    CredentialReused
     ├── InvalidPageToken
     └── AuditChainBroken             somebody has changed the audit trail
 
@@ -143,6 +143,16 @@ class TokenExpired(StoreError):
     def __init__(self, token_id: str) -> None:
         super().__init__(f"token {token_id} has expired; ask for a new one")
         self.token_id = token_id
+
+
+class CredentialReused(StoreError):
+    """A service-account token was exchanged before, for a certificate of another key."""
+
+    reason = "CREDENTIAL_REUSED"
+
+    def __init__(self, credential_id: str) -> None:
+        super().__init__(f"credential {credential_id} was used with another key before; take a fresh token")
+        self.credential_id = credential_id
 
 
 class InvalidPageToken(StoreError):

@@ -67,7 +67,8 @@ class Inventory:
         - the earlier record, where this requester's request_id was recorded before, in this batch or another: a retry;
         - DuplicateSerial, where the serial or id belongs to another certificate;
         - IssuerRetired, where its issuing CA no longer signs anything;
-        - TokenSpent or TokenExpired (judged at `issued_at`), where its token cannot be spent; else it is spent now.
+        - TokenSpent or TokenExpired (judged at `issued_at`), where its token cannot be spent; else it is spent now;
+        - CredentialReused, where its pod's credential was used with another key before; else it belongs to this key now.
 
         An error outcome leaves the rest of the batch untouched. Where this raises, nothing was recorded, unless the
         error is StoreUnavailable with `outcome_unknown`.

@@ -2,22 +2,23 @@
 
 - A batch of fresh certificates takes the short way: they are added, and unique indexes show that none was there before.
 - Where one was, or where tokens are to be spent, each issuance is judged first, in the order of the batch.
+- A service-account token counts for one key: for a second certificate of that key as well, for another key never again.
 - Nothing of an issuing CA that has been retired is recorded, whoever signed it and whatever that process knew.
-- What an issuance brings (certificate, names, sealed key, spent token, audit event) is recorded together or not at all.
+- What an issuance brings (certificate, names, sealed key, spent token, pod, audit event) is recorded together or not at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, or_, select, tuple_, update
+from sqlalchemy import Connection, insert, literal, null, or_, select, tuple_, update
 
 from store.audit import append_events
 from store.bulk import RowExists, fetch_row, fetch_rows, insert_rows
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows, numbered
-from store.errors import DuplicateSerial, IssuerRetired, StoreError, TokenExpired, TokenSpent
+from store.errors import CredentialReused, DuplicateSerial, IssuerRetired, StoreError, TokenExpired, TokenSpent
 from store.locks import Lock, take_lock
-from store.records import CertificateRecord, Issuance
-from store.schema import certificate_names, certificates, private_keys, tokens
+from store.records import CertificateRecord, Issuance, PodCertificate
+from store.schema import certificate_names, certificates, pod_certificates, private_keys, tokens
 
 Outcome = CertificateRecord | StoreError
 
@@ -31,7 +32,7 @@ class NotFresh(Exception):
 
 def record_fresh(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
     """The short way, an operation for `Database.write`. Raises NotFresh: roll back, and take `record_judged`."""
-    if any(issuance.certificate.token_id for issuance in issuances):
+    if any(issuance.certificate.token_id or issuance.pod for issuance in issuances):
         raise NotFresh
     take_lock(connection, Lock.APPEND)
     if not _retired(connection).isdisjoint(issuance.certificate.issuer_id for issuance in issuances):
@@ -42,8 +43,8 @@ def record_fresh(connection: Connection, issuances: Sequence[Issuance]) -> tuple
 def record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
     """The long way, an operation for `Database.write`: one outcome for each issuance, in their order."""
     take_lock(connection, Lock.APPEND)
-    judgement = _Judgement.of(connection, [issuance.certificate for issuance in issuances])
-    verdicts = [judgement.judge(issuance.certificate) for issuance in issuances]
+    judgement = _Judgement.of(connection, issuances)
+    verdicts = [judgement.judge(issuance) for issuance in issuances]
     accepted = [issuance for issuance, verdict in zip(issuances, verdicts, strict=True) if verdict is None]
     added = _add(connection, accepted)
     _spend_tokens(connection, accepted)
@@ -73,6 +74,8 @@ def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Certifi
     names = [row for number, record in records for row in name_rows(record, number)]
     insert_rows(connection, certificate_names, names)
     insert_rows(connection, private_keys, list(_key_rows(issuances)))
+    insert_rows(connection, pod_certificates, list(_pod_rows(issuances)))
+    _follow_pods(connection, [record for _, record in records])
     append_events(connection, [issuance.event for issuance in issuances])
     return tuple(
         numbered(issuance.certificate, number, has_private_key=issuance.sealed_key is not None)
@@ -87,6 +90,30 @@ def _key_rows(issuances: Iterable[Issuance]) -> Iterable[tuple[object, ...]]:
             yield bytes.fromhex(key.certificate_id), key.sealed, key.owner, key.expires_at
 
 
+def _pod_rows(issuances: Iterable[Issuance]) -> Iterable[tuple[object, ...]]:
+    for pod in (issuance.pod for issuance in issuances):
+        if pod is not None:
+            octets = bytes.fromhex(pod.certificate_id)
+            yield octets, pod.pod_uid, pod.node_name, pod.credential_id, pod.key_fingerprint, pod.expires_at
+
+
+def _follow_pods(connection: Connection, records: Iterable[CertificateRecord]) -> None:
+    """What follows the certificate of a pod is that pod's, too."""
+    columns = pod_certificates.c
+    for record in records:
+        if record.renewed_from is None:
+            continue
+        followed = select(
+            literal(record.id, columns.certificate_id.type),
+            columns.pod_uid,
+            columns.node_name,
+            null(),
+            literal(record.key_fingerprint, columns.key_fingerprint.type),
+            literal(record.not_after, columns.expires_at.type),
+        ).where(columns.certificate_id == record.renewed_from)
+        connection.execute(insert(pod_certificates).from_select(list(columns.keys()), followed))
+
+
 @dataclass(slots=True)
 class _Judgement:
     """What was there before the batch, and what the batch has used up so far."""
@@ -98,10 +125,13 @@ class _Judgement:
     """Ids of authorities."""
     token_expiries: dict[str, int]
     """Of tokens that can still be spent."""
+    credential_keys: dict[str, set[bytes]]
+    """Fingerprints of the keys that a service-account token was used with."""
     spent: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, connection: Connection, records: Sequence[CertificateRecord]) -> "_Judgement":
+    def of(cls, connection: Connection, issuances: Sequence[Issuance]) -> "_Judgement":
+        records = [issuance.certificate for issuance in issuances]
         earlier = _earlier(connection, records)
         return cls(
             by_request={
@@ -110,10 +140,12 @@ class _Judgement:
             taken={mark for record in earlier for mark in (record.serial, record.id)},
             retired=_retired(connection),
             token_expiries=_spendable(connection, {record.token_id for record in records if record.token_id}),
+            credential_keys=_credential_keys(connection, [issuance.pod for issuance in issuances]),
         )
 
-    def judge(self, record: CertificateRecord) -> Outcome | None:
+    def judge(self, issuance: Issuance) -> Outcome | None:
         """None to accept. A retry comes before everything else: it is answered even though its token is spent."""
+        record, pod = issuance.certificate, issuance.pod
         if record.request_id is not None:
             earlier = self.by_request.get((record.requester, record.request_id))
             if earlier is not None:
@@ -126,6 +158,11 @@ class _Judgement:
             refusal = self._spend(record.token_id, record.issued_at)
             if refusal is not None:
                 return refusal
+        if pod is not None and pod.credential_id is not None:
+            keys = self.credential_keys.setdefault(pod.credential_id, set())
+            if keys and pod.key_fingerprint not in keys:
+                return CredentialReused(pod.credential_id)
+            keys.add(pod.key_fingerprint)
         self.taken |= {record.serial, record.id}
         if record.request_id is not None:
             self.by_request[record.requester, record.request_id] = record
@@ -165,6 +202,17 @@ def _spendable(connection: Connection, token_ids: set[str]) -> dict[str, int]:
         tokens.c.id.in_(token_ids), tokens.c.spent_at.is_(None), tokens.c.deleted_at.is_(None)
     )
     return {row.id: row.expires_at for row in connection.execute(query)}
+
+
+def _credential_keys(connection: Connection, pods: Iterable[PodCertificate | None]) -> dict[str, set[bytes]]:
+    credentials = {pod.credential_id for pod in pods if pod is not None and pod.credential_id is not None}
+    keys: dict[str, set[bytes]] = {}
+    if credentials:
+        columns = pod_certificates.c
+        query = select(columns.credential_id, columns.key_fingerprint).where(columns.credential_id.in_(credentials))
+        for row in connection.execute(query):
+            keys.setdefault(row.credential_id, set()).add(row.key_fingerprint)
+    return keys
 
 
 def _spend_tokens(connection: Connection, accepted: Sequence[Issuance]) -> None:

@@ -75,12 +75,26 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodCertificate:
+    """Which pod a certificate was issued to. Kept until `expires_at`: of the certificate or of the token, whichever is later."""
+
+    certificate_id: str
+    pod_uid: str
+    node_name: str
+    credential_id: str | None
+    """Of the service-account token that it was exchanged for; None for a renewal."""
+    key_fingerprint: bytes
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issuance:
     """What is recorded together when a certificate is issued."""
 
     certificate: CertificateRecord
     event: AuditEvent
     sealed_key: SealedKey | None
+    pod: PodCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,20 @@ private_keys = Table(
     Index("private_keys_expiry", "expires_at"),
 )
 
+pod_certificates = Table(
+    "pod_certificates",
+    metadata,
+    Column("certificate_id", HexId, primary_key=True),
+    Column("pod_uid", Text, nullable=False),
+    Column("node_name", Text, nullable=False),
+    Column("credential_id", Text),
+    Column("key_fingerprint", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("pod_certificates_pod", "pod_uid"),
+    Index("pod_certificates_credential", "credential_id"),
+    Index("pod_certificates_expiry", "expires_at"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -32,7 +32,9 @@ class Lineage:
 
 
 AUTHORITY = Lineage(
-    scripts="store:migrations", revisions=("0001", "0002", "0003", "0004", "0005"), version_table="alembic_version"
+    scripts="store:migrations",
+    revisions=("0001", "0002", "0003", "0004", "0005", "0006"),
+    version_table="alembic_version",
 )
 """The inventory of the certificate authority."""
 

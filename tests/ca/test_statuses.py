@@ -46,6 +46,7 @@ TRANSLATED = frozenset(
         store_errors.AlreadyRevoked,
         store_errors.TokenSpent,
         store_errors.TokenExpired,
+        store_errors.CredentialReused,
     }
 )
 """Never reach an edge: who calls makes another error of them, or calls where they cannot come about."""

@@ -1,0 +1,34 @@
+"""Which pod a certificate was issued to, for those who must revoke what a pod holds once it is gone.
+
+- Written by `Inventory.record`, in the transaction that records the certificate; a renewal stays with the pod of what it follows.
+- The same rows say which key a service-account token was used with: one token, one key, whatever replica is asked.
+"""
+
+from sqlalchemy import delete
+
+from store.certificate_rows import SELECT_CERTIFICATE, certificate_record
+from store.database import Database
+from store.records import CertificateRecord
+from store.schema import certificates, pod_certificates
+
+
+class PodCertificates:
+    """Certificates, by the UID of their pod. Raises StorageFault leaves from every method."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_pod(self, pod_uid: str) -> tuple[CertificateRecord, ...]:
+        """Those that may still be valid, revoked ones as well, in the order in which they were issued."""
+        theirs = (
+            SELECT_CERTIFICATE.join(pod_certificates, pod_certificates.c.certificate_id == certificates.c.id)
+            .where(pod_certificates.c.pod_uid == pod_uid)
+            .order_by(certificates.c.sequence)
+        )
+        rows = self._database.read(lambda connection: connection.execute(theirs).mappings().all())
+        return tuple(certificate_record(row) for row in rows)
+
+    def purge(self, before: int) -> int:
+        """Forgets what expired before `before`, durably; returns how much that was. Certificates stay on record."""
+        query = delete(pod_certificates).where(pod_certificates.c.expires_at < before)
+        return self._database.write(lambda connection: connection.execute(query).rowcount)
