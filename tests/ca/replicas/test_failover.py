@@ -20,17 +20,28 @@ from ca.ambient import Secrets
 from ca.client.authority import CaClient
 from ca.client.identity import Identity
 from ca.rpc.statuses import to_status
+from protos.chancery.ca.v1 import certificate_service_pb2 as service
 from store.errors import StoreUnavailable
 from store.inventory import Inventory
 from store.locks import Lock, take_lock
 from store.migrations import migrate
 from store.postgresql import PostgresqlDatabase
+from store.rotations import Rotations
 from tests.ca.offices import Premises, order_for, request_for, total_of
 from tests.ca.replicas.cutting_proxy import cutting_proxy
 from tests.ca.replicas.persistence import Ledger, persisting
-from tests.ca.replicas.replicas import SECONDS, opened, running_replicas
+from tests.ca.replicas.replicas import (
+    SECONDS,
+    at_once,
+    certificates_of,
+    client_identity,
+    code_of,
+    eventually,
+    opened,
+    running_replicas,
+)
 from tests.servers.postgresql import PostgresqlServer, make_server
-from tests.store.samples import issuance
+from tests.store.samples import event, issuance
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
@@ -110,6 +121,29 @@ def test_connections_that_are_ended_again_and_again_lose_nothing(tmp_path, postg
                 with psycopg.connect(postgresql_url, autocommit=True) as connection:
                     connection.execute(_TERMINATE)
         verify(ledger, postgresql_url)
+
+
+def test_a_fault_that_nobody_foresaw_does_not_keep_a_replica_from_following_later(tmp_path, postgresql_url):
+    tables = ("replicas", "private_keys")
+    with running_replicas(tmp_path, postgresql_url, count=1) as (replica,), opened(postgresql_url) as database:
+        holder = client_identity(replica, "holder")
+        (before,) = Rotations(database).replicas(seen_since=0)
+        with psycopg.connect(postgresql_url, autocommit=True) as connection:
+            for table in tables:
+                connection.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+            eventually(lambda: all(what in replica.log for what in ("rotation put off", "housekeeping put off")))
+            for table in tables:
+                connection.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
+        Inventory(database).revoke(holder.certificate_id, at=before.seen_at, reason=4, event=event())
+
+        stub = certificates_of(replica, holder)
+        call = service.GetCsrTemplateRequest()
+        eventually(
+            lambda: code_of(*at_once([lambda: stub.GetCsrTemplate(call, timeout=SECONDS)])) is not grpc.StatusCode.OK
+        )
+        eventually(
+            lambda: [one.id for one in Rotations(database).replicas(seen_since=before.seen_at + 1)] == [before.id]
+        )
 
 
 def test_a_database_that_crashes_and_comes_back_is_used_again(tmp_path, own_server):
