@@ -33,7 +33,7 @@ from ca.orders import Order, Outcome
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.revocations import Revocations
 from ca.settings import Issuance as IssuanceSettings
-from certs.errors import WeakKey
+from certs.errors import IssuerExpired, WeakKey
 from certs.fingerprints import certificate_fingerprint
 from certs.inspection import verify_issued
 from certs.keys import KeyType, PublicKey, encode_private_key
@@ -198,13 +198,16 @@ class Authority:
             raise PolicyDenied(f"at most {format_lifetime(longest)} may be asked for; ask for less")
         usual = min(order.usual_lifetime or profile.default_lifetime, longest or profile.maximum_lifetime)
         issuer = active.issuer
-        not_before, not_after = validity(
-            profile if usual == profile.default_lifetime else replace(profile, default_lifetime=usual),
-            now,
-            order.lifetime,
-            issuer.not_after,
-            issuer_not_before=issuer.not_before,
-        )
+        try:
+            not_before, not_after = validity(
+                profile if usual == profile.default_lifetime else replace(profile, default_lifetime=usual),
+                now,
+                order.lifetime,
+                issuer.not_after,
+                issuer_not_before=issuer.not_before,
+            )
+        except IssuerExpired as err:
+            raise IssuerExpired(_what_ended(active, profile.name)) from err
         serial = Serial.mint(now, self._entropy)
         shard = int.from_bytes(serial.octets[-2:]) % self._settings.crl_shards
         template = CertificateTemplate(
@@ -306,6 +309,18 @@ def _each(step: Callable[..., T], *columns: Sequence[Any]) -> list[T | Exception
         except Exception as err:  # noqa: BLE001 - whatever it is, it is this order's answer and nobody else's
             results.append(err)
     return results
+
+
+def _what_ended(active: IssuingAuthority, profile: str) -> str:
+    """Of the chain, the certificate that ends first and leaves no room for a leaf; and what to do."""
+    root = active.issuer.full_chain[-1]
+    end = f"{active.issuer.not_after:%Y-%m-%dT%H:%M:%SZ}"
+    if root.not_valid_after_utc == active.issuer.not_after:
+        return f"the root ends at {end}, and with it all that is below it; replace it with: ca-cli rotate root --now"
+    return (
+        f"the issuing CA for profile {profile} ends at {end}; "
+        f"replace it with: ca-cli rotate issuer --profile {profile} --now"
+    )
 
 
 def _leaf_profile(name: str) -> Profile:

@@ -22,7 +22,7 @@ from ca.office import Office
 from ca.pipeline import SigningPipeline
 from ca.serving import ServingCertificate, serving_names
 from ca.watching import CertificateWatch
-from certs.errors import CertsError
+from certs.errors import CertsError, IssuerExpired
 from certs.keys import KeyType
 from serving.jobs import running
 from store.errors import StoreError
@@ -45,7 +45,7 @@ async def serve(
     """
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
-        serving = await _serving_certificate(office, metrics, host_name)
+        serving = await _serving_certificate(office, metrics, host_name, stopping)
         watch = CertificateWatch(
             inventory=office.inventory, policy=office.policy, clock=office.clock, stopping=stopping
         )
@@ -66,7 +66,9 @@ async def serve(
     _log.info("stopped")
 
 
-async def _serving_certificate(office: Office, metrics: Metrics, host_name: str) -> ServingCertificate:
+async def _serving_certificate(
+    office: Office, metrics: Metrics, host_name: str, stopping: asyncio.Event
+) -> ServingCertificate:
     serving = ServingCertificate(
         authority=office.authority,
         issuers=office.issuers,
@@ -75,8 +77,27 @@ async def _serving_certificate(office: Office, metrics: Metrics, host_name: str)
         clock=office.clock,
         metrics=metrics,
     )
-    await asyncio.to_thread(serving.renew)
+    await _first_certificate(office, serving, stopping)
     return serving
+
+
+async def _first_certificate(office: Office, serving: ServingCertificate, stopping: asyncio.Event) -> None:
+    """Where the issuing CA or the root has expired, waits for the rotation that replaces it.
+
+    Raises IssuerExpired where no rotation does, or the process is to stop.
+    """
+    while True:
+        try:
+            await asyncio.to_thread(serving.renew)
+        except IssuerExpired as err:
+            await asyncio.to_thread(office.rotations.look)
+            if stopping.is_set() or await asyncio.to_thread(office.rotations.rotations.current) is None:
+                raise
+            _log.error("nothing is served until what has expired is replaced; that is under way", reason=str(err))
+        else:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _ROTATION_SECONDS)
 
 
 def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch) -> SigningPipeline:

@@ -19,7 +19,7 @@
     │   ├── CertificateExpired    CertificateNotYetValid    CertificateRevoked
     │   └── ConstraintViolation    UsageNotAllowed    NameMismatch
     ├── IssuerUnusable             the operator's: the issuer must be replaced or renewed
-    │   └── IssuerExpired    NotAnIssuer
+    │   └── IssuerExpired    IssuerNotYetValid    NotAnIssuer
     └── Defect                     ours: nothing may leave, the text is withheld at the edges
         └── LintFailed    InspectionFailed
 
@@ -251,6 +251,10 @@ class IssuerUnusable(CertsError):
 
 class IssuerExpired(IssuerUnusable):
     reason = "ISSUER_EXPIRED"
+
+
+class IssuerNotYetValid(IssuerUnusable):
+    reason = "ISSUER_NOT_YET_VALID"
 
 
 class NotAnIssuer(IssuerUnusable):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from certs.errors import (
     IssuerExpired,
+    IssuerNotYetValid,
     KeyTypeNotAllowed,
     LifetimeOutOfRange,
     NameNotAllowed,
@@ -65,9 +66,11 @@ def validity(
 
     `issuer_not_after` is the earliest end, `issuer_not_before` the latest start in the issuer's chain; None for a root.
     The default is shortened to end with the issuer; a lifetime that was asked for is never shortened silently.
-    Raises LifetimeOutOfRange, naming the longest possible lifetime, and IssuerExpired.
+    Raises LifetimeOutOfRange, naming the longest possible lifetime, IssuerExpired and IssuerNotYetValid.
     """
     now = now.replace(microsecond=0)
+    if issuer_not_before is not None and issuer_not_before > now:
+        raise IssuerNotYetValid(f"the issuer's chain begins at {issuer_not_before:%Y-%m-%dT%H:%M:%SZ}; check the clock")
     _verify_lifetime(profile, lifetime)
     not_before = now - BACKDATE if issuer_not_before is None else max(now - BACKDATE, issuer_not_before)
     not_after = now + (profile.default_lifetime if lifetime is None else lifetime)

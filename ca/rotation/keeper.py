@@ -24,6 +24,7 @@ from ca.rotation.moves import Moves
 from ca.settings import Rotation as RotationSettings
 from certs.crl import RevocationReason
 from certs.errors import CertsError
+from certs.profiles import LEAF_PROFILES
 from store.errors import AlreadyExists, AlreadyRevoked
 from store.inventory import Inventory
 from store.records import (
@@ -47,6 +48,7 @@ _SHOWN = 20
 _BATCH = 500
 _CALL = Call(caller=Caller.local(), id="rotation")
 _DUE_AT = 2 / 3
+_SHORTEST = min(profile.minimum_lifetime for profile in LEAF_PROFILES.values())
 
 _log = structlog.get_logger("chancery.rotation")
 
@@ -279,7 +281,9 @@ class RotationKeeper:
             issuer, root = self._next_due()
             kind = self._kind_due(issuer, root)
             if kind is not None:
-                self.start(kind, "due", _CALL, self.issuers.serves(issuer).partition(" ")[0])
+                # who can sign nothing any more is not worth waiting for beyond what is observed
+                haste: Haste = "now" if self._is_spent(root if kind == "root" else issuer) else "due"
+                self.start(kind, haste, _CALL, self.issuers.serves(issuer).partition(" ")[0])
         except RotationUnderWay:
             return False
         except (CaError, CertsError) as err:
@@ -304,6 +308,10 @@ class RotationKeeper:
         if why != self._refused:
             _log.warning("a rotation is due and cannot begin", reason=why)
         self._refused = why
+
+    def _is_spent(self, authority_id: str) -> bool:
+        """Whether it ends too soon for any certificate below it."""
+        return self.issuers.certificate(authority_id).not_valid_after_utc < self.clock() + _SHORTEST
 
     def _due(self, authority_id: str) -> datetime:
         certificate = self.issuers.certificate(authority_id)

@@ -25,7 +25,7 @@ from ca.issuers import Issuers
 from ca.keys import AuthorityKeys
 from ca.rotation.machine import Phase
 from certs.authority_requests import is_request_of, verify_signed_authority
-from certs.errors import CertsError, NotAnIssuer
+from certs.errors import CertsError, IssuerUnusable
 from certs.keys import KeyType, key_type_of
 from certs.pem import load_certificate
 from certs.profiles import LEAF_PROFILES
@@ -221,7 +221,7 @@ class Moves:
         """None where the present root cannot make one: then nobody who lacks the new root is served by its certificates."""
         try:
             return self.maker.make_cross(root, by=self._present_root())
-        except (AuthorityMismatch, RootKeyElsewhere, NotAnIssuer) as err:
+        except (AuthorityMismatch, RootKeyElsewhere, IssuerUnusable) as err:
             _log.warning(
                 "no cross-certificate bridges this rotation; consumers must hold the new root first", reason=str(err)
             )

@@ -29,6 +29,7 @@ _CODES: Mapping[type[Exception], grpc.StatusCode] = {
     certs_errors.RequestRefused: grpc.StatusCode.INVALID_ARGUMENT,
     certs_errors.ProfileViolation: grpc.StatusCode.INVALID_ARGUMENT,
     certs_errors.IssuerExpired: grpc.StatusCode.FAILED_PRECONDITION,
+    certs_errors.IssuerNotYetValid: grpc.StatusCode.FAILED_PRECONDITION,
     store_errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     store_errors.StoreFull: grpc.StatusCode.UNAVAILABLE,
     store_errors.IssuerRetired: grpc.StatusCode.UNAVAILABLE,
