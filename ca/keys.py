@@ -83,8 +83,14 @@ class KeyRows:
         self._entropy = entropy
 
     def put(self, authority_id: str, key: PrivateKey) -> None:
-        """Durable once it returns."""
-        self._rows.put(authority_id, encrypt_private_key(key, self._passphrase, entropy=self._entropy))
+        """Durable once it returns. Raises WrongPassphrase where another replica has changed the passphrase meanwhile: nobody who
+        starts with the new one could open the key."""
+        wrapped = self._rows.sealing_key()
+        if wrapped is not None:
+            _unwrap(wrapped, self._passphrase)
+        encrypted = encrypt_private_key(key, self._passphrase, entropy=self._entropy)
+        if not self._rows.put(authority_id, encrypted, sealing_key=wrapped):
+            raise WrongPassphrase("the passphrase was changed at this moment; start again with the new one")
 
     def get(self, authority_id: str) -> PrivateKey:
         """Raises KeyFileMissing, WrongPassphrase."""

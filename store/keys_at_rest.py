@@ -25,9 +25,20 @@ class KeysAtRest:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, authority_id: str, encrypted: bytes) -> None:
-        """Durable once it returns; replaces what is there."""
-        self._database.write(lambda connection: _put(connection, {authority_id: encrypted}))
+    def put(self, authority_id: str, encrypted: bytes, *, sealing_key: bytes | None = None) -> bool:
+        """Durable once it returns; replaces what is there.
+
+        False, and nothing is kept, where the sealing key is not `sealing_key` by now: another passphrase holds.
+        """
+
+        def write(connection: Connection) -> bool:
+            take_lock(connection, Lock.APPEND)
+            if sealing_key is not None and self.sealing_key_of(connection) != sealing_key:
+                return False
+            _put(connection, {authority_id: encrypted})
+            return True
+
+        return self._database.write(write)
 
     def get(self, authority_id: str) -> bytes:
         """Raises NotFound."""

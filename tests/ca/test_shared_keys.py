@@ -1,16 +1,19 @@
 """Replicas that share PostgreSQL but no disk: the encrypted keys are in the database, and each of them signs."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from ca.ambient import Secrets
 from ca.errors import KeyFileMissing, PassphraseLost
-from ca.keys import KeyFiles, KeyRows
+from ca.keys import KeyFiles, KeyRows, rewrap_sealing_key
+from certs.errors import WrongPassphrase
 from certs.keys import KeyType, generate_private_key
 from store.database import open_database
 from store.keys_at_rest import KeysAtRest
-from tests.ca.offices import CountedEntropy, Premises, order_for
+from tests.ca.offices import CountedEntropy, Premises, administrator, call_of, order_for
+from tests.store.samples import event
 
 pytestmark = pytest.mark.postgresql
 
@@ -47,6 +50,25 @@ def test_replica_without_the_passphrase_makes_none(tmp_path: Path, postgresql_ur
     with pytest.raises(PassphraseLost), Premises(directory=tmp_path / "second").open(database=postgresql_url):
         pass
     assert not (tmp_path / "second" / "passphrase").exists()
+
+
+def test_replica_with_the_passphrase_of_before_a_change_keeps_no_key_that_nobody_could_open(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    with Premises(directory=tmp_path / "first").open(database=postgresql_url, secrets=SECRETS) as office:
+        rows = KeysAtRest(office.database)
+        known, wrapped = rows.ids(), rows.sealing_key()
+        assert wrapped is not None
+        changed = rewrap_sealing_key(wrapped, b"correct horse", b"battery staple", CountedEntropy())
+        digest = hashlib.sha256(wrapped).digest()
+        assert rows.replace(digest=digest, sealing_key=changed, encrypted={}, event=event())
+
+        with pytest.raises(WrongPassphrase):
+            office.rotations.start("issuer", "now", call_of(administrator()))
+
+        assert rows.ids() == known
+        assert not rows.put("a" * 32, b"encrypted", sealing_key=wrapped)
+        assert rows.put("a" * 32, b"encrypted", sealing_key=changed)
 
 
 def test_key_files_of_an_earlier_release_are_taken_over(tmp_path: Path, postgresql_url: str) -> None:
