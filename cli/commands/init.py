@@ -12,6 +12,7 @@ from ca.settings import ServeSettings
 from cli import ambient
 from cli.identity import ADMINISTRATOR, CERTIFICATE_FILE, verify_free, write_administrator
 from cli.inputs import read_input
+from cli.next_issuer import replace_issuer
 from cli.options import DIRECTORY, DURATION, FILE
 from cli.output import OutputFormat, output_choice, show_fields
 from cli.passphrases import find_secret
@@ -35,6 +36,8 @@ Examples:
   ca-cli init --passphrase-file /run/secrets/chancery/passphrase
   ca-cli init --root-cert root.pem --root-key root.key --root-key-passphrase-file pass
   ca-cli init --root-cert root.pem --issuer-cert ca.pem --issuer-key ca.key   (the root's key stays offline)
+  ca-cli init --next-issuer-csr issuer.csr   (an issuing CA has expired and the root's key is elsewhere; sign it there)
+  ca-cli init --next-issuer issuer.pem
   ca-cli init --new-administrator --identity ./alice --administrator alice""",
 )
 @settings_options(groups=("storage", "hierarchy"), names=("policy_file", "mtls"))
@@ -60,6 +63,14 @@ Examples:
 @click.option(
     "--issuer-key-passphrase-file", type=FILE, help="Passphrase of that key; or set CHANCERY_ISSUER_KEY_PASSPHRASE."
 )
+@click.option(
+    "--next-issuer-csr",
+    type=FILE,
+    help="With the server stopped, for an issuing CA that has expired: as `rotate issuer --csr-out`.",
+)
+@click.option(
+    "--next-issuer", type=FILE, help="The same: as `rotate issuer --certificate`; then `serve` goes on with it."
+)
 @output_choice("table", "plain", "json", "yaml")
 def command(
     identity: Path | None,
@@ -73,6 +84,8 @@ def command(
     issuer_cert: Path | None,
     issuer_key: Path | None,
     issuer_key_passphrase_file: Path | None,
+    next_issuer_csr: Path | None,
+    next_issuer: Path | None,
     output: OutputFormat,
     **given: object,
 ) -> None:
@@ -86,6 +99,9 @@ def command(
 
     configure_logs(log_format="console", log_level="error")
     settings = read_settings(given)
+    if next_issuer_csr is not None or next_issuer is not None:
+        replace_issuer(settings, csr_out=next_issuer_csr, certificate=next_issuer)
+        return
     directory = identity or ambient.home() / "identity"
     verify_free(directory, replace=force)
     brought = _brought_hierarchy(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import ambient
-from cli.commands.rotate import write_request
 from cli.documents import rotation_document, rotation_fields
 from cli.endpoint import Endpoint
+from cli.next_issuer import write_request
 from cli.options import FILE, connection_options, offer_profiles
 from cli.output import OutputFormat, output_choice, show_fields
 
@@ -63,7 +63,8 @@ def add(endpoint: Endpoint, profiles: tuple[str, ...], now: bool, csr_out: Path 
         raise click.UsageError("--csr-out begins nothing yet: leave out --now")
     with endpoint.client() as client:
         if csr_out is not None:
-            write_request(client.administration.create_issuer_csr(profiles), csr_out)
+            request = client.administration.create_issuer_csr(profiles)
+            write_request(request, csr_out, then="ca-cli rotate issuer --certificate FILE")
             return
         client.administration.add_issuer(profiles, haste="now" if now else "due")
         _show(client.administration.get_rotation(), output)

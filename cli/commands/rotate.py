@@ -10,15 +10,15 @@ import click
 from cli import ambient
 from cli.documents import rotation_document, rotation_fields
 from cli.endpoint import Endpoint
-from cli.errors import OutputExists, Unconfirmed
-from cli.inputs import STANDARD_INPUT, read_input
+from cli.errors import Unconfirmed
+from cli.inputs import read_input
+from cli.next_issuer import write_request
 from cli.options import FILE, connection_options, offer_profiles
 from cli.output import OutputFormat, notice, output_choice, show_fields
-from cli.text import instant
 
 if TYPE_CHECKING:
     from ca.client.administration import AdministrationClient
-    from ca.client.values import IssuerCsr, RotationStatus
+    from ca.client.values import RotationStatus
 
 _LOOK_SECONDS = 1.0
 
@@ -92,7 +92,8 @@ def command(
     with endpoint.client() as client:
         administration = client.administration
         if csr_out is not None:
-            write_request(administration.create_issuer_csr([profile] if profile else ()), csr_out)
+            request = administration.create_issuer_csr([profile] if profile else ())
+            write_request(request, csr_out, then="ca-cli rotate issuer --certificate FILE")
             return
         if asked == "abort":
             administration.abort_rotation()
@@ -121,20 +122,6 @@ def _verify_options(what: str, profile: str, asked: str | None, csr_out: Path | 
         raise click.UsageError("--csr-out begins nothing yet: give it alone, then --certificate")
     if certificate and asked in {"status", "abort"}:
         raise click.UsageError(f"--certificate begins a rotation; leave out --{asked}")
-
-
-def write_request(request: "IssuerCsr", path: Path) -> None:
-    """Raises OutputExists."""
-    if path == STANDARD_INPUT:
-        click.echo(request.csr_pem.decode(), nl=False)
-        return
-    try:
-        with path.open("xb") as stream:
-            stream.write(request.csr_pem)
-    except FileExistsError as err:
-        raise OutputExists(f"{path} exists", hint="name another file") from err
-    notice(f"written: {path}, the request for {request.subject} that was made {instant(request.created_at)}")
-    notice("sign it where the root's key is, then: ca-cli rotate issuer --certificate FILE")
 
 
 def _confirm(status: "RotationStatus", what: str, *, yes: bool) -> None:

@@ -2,10 +2,15 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ca.bootstrap import BroughtHierarchy
+from certs.pem import join_certificates
+from tests.ca.hierarchies import YEAR, authority
+from tests.ca.offices import FixedClock, Premises
 from tests.cli.program import Program, client_variables, serving
 from tests.cli.test_lifecycle import make_issuer, make_root, openssl
 
@@ -83,3 +88,41 @@ def test_options_that_contradict_each_other_are_refused_before_anything_is_asked
     lone_cli: Program, arguments: tuple[str, ...]
 ) -> None:
     assert lone_cli("rotate", *arguments).status == 2
+
+
+def test_an_issuing_ca_that_expired_under_an_offline_root_is_replaced_with_the_server_stopped(
+    lone_cli: Program,
+) -> None:
+    """Nobody has a certificate any more that a server would take, and it has none that a client would."""
+    then = FixedClock(datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2))
+    root = authority("Own Root", not_before=then() - YEAR, lifetime=30 * YEAR)
+    old = authority("Own Issuer", issuer=root, path_length=0, not_before=then(), lifetime=timedelta(hours=1))
+    premises = Premises(directory=lone_cli.home / "ca", clock=then)
+    with premises.open(brought=BroughtHierarchy(root=root.without_key, issuer=old.pair)):
+        pass
+    (lone_cli.directory / "root.pem").write_bytes(join_certificates([root.certificate]))
+    (lone_cli.directory / "root.key").write_bytes(root.key_pem)
+    (lone_cli.directory / "issuer.cnf").write_text(
+        "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
+    refused = lone_cli("serve", "--grpc-port", "0", "--http-port", "0", "--enrollment-port", "0")
+
+    lone_cli.succeed("init", "--next-issuer-csr", "next.csr")
+    sign(lone_cli.directory, "next.csr", "next.pem")
+    time.sleep(1.1)  # OpenSSL dates it from this very second
+    lone_cli.succeed("init", "--next-issuer", "next.pem")
+    with serving(lone_cli, "--rotation-settle", "1s"):
+        pass
+    lone_cli.succeed("init", "--new-administrator", "--force")
+
+    assert refused.status == 7
+    assert "the issuing CA for profile server ends at" in refused.errors
+    chain = (lone_cli.home / "identity" / "tls.crt").read_text()
+    assert (lone_cli.directory / "next.pem").read_text().strip().splitlines()[-2] in chain
+
+
+@pytest.mark.parametrize("arguments", [("--next-issuer-csr", "a", "--next-issuer", "b"), ("--next-issuer-csr", "a")])
+def test_without_an_authority_there_is_no_next_issuing_ca(lone_cli: Program, arguments: tuple[str, ...]) -> None:
+    assert lone_cli("init", *arguments).status == (2 if len(arguments) == 4 else 7)
+    assert not (lone_cli.home / "ca").exists()
