@@ -1,7 +1,8 @@
 """Who is asking.
 
 - A caller is what authentication found out, nothing more: no right follows from being one.
-- Only a certificate gives a caller names of its own; a token's bindings are kept with the token.
+- Only a certificate, or a cluster's word for a service account, gives a caller names of its own; a token's bindings are kept
+  with the token.
 - `name` is what records and audit show, and what tells two callers apart: no certificate can carry a name that reads as
   a token, as an anonymous caller or as the authority itself.
 """
@@ -22,6 +23,7 @@ _SERVICE_ACCOUNT_SEGMENTS = 4  # ns, <namespace>, sa, <service account>
 class CallerKind(StrEnum):
     CERTIFICATE = "certificate"
     TOKEN = "token"  # noqa: S105 - the name of a kind of caller, not a secret
+    SERVICE_ACCOUNT = "service-account"
     ANONYMOUS = "anonymous"
     LOCAL = "local"
 
@@ -84,6 +86,12 @@ class Caller:
         return cls(kind=CallerKind.TOKEN, token_id=token_id)
 
     @classmethod
+    def for_service_account(cls, spiffe_id: SpiffeId) -> "Caller":
+        """A pod whose token the cluster has vouched for. Its name is that of whoever holds a certificate of this identity."""
+        names = SubjectAlternativeNames.parse(uris=(str(spiffe_id),))
+        return cls(kind=CallerKind.SERVICE_ACCOUNT, names=names, spiffe_id=spiffe_id)
+
+    @classmethod
     def anonymous(cls) -> "Caller":
         return cls(kind=CallerKind.ANONYMOUS)
 
@@ -118,7 +126,7 @@ class Caller:
     def _name(self) -> str:
         if self.kind is CallerKind.TOKEN:
             return f"token:{self.token_id}"
-        if self.kind is not CallerKind.CERTIFICATE:
+        if self.kind not in {CallerKind.CERTIFICATE, CallerKind.SERVICE_ACCOUNT}:
             return self.kind.value
         if self.spiffe_id is not None:
             return str(self.spiffe_id)

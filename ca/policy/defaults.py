@@ -1,4 +1,4 @@
-"""The policy document that `init` writes: administrators do everything, holders renew, workloads ask again."""
+"""The policy document that `init` writes: administrators do everything, holders renew, workloads ask again, pods enroll."""
 
 from certs.names import TrustDomain
 
@@ -56,6 +56,15 @@ rules:
   - name: workloads
     callers:
       - certificate: {spiffe_ids: ["spiffe://TRUST_DOMAIN/ns/*/sa/*"]}
+    operations: [issue]
+    profiles: [workload]
+    names: own
+    max_lifetime: 24h
+
+  # A pod shows the token of its service account (where `kubernetes_enrollment` is on), and is given that identity alone.
+  - name: service-accounts
+    callers:
+      - service_account: {spiffe_ids: ["spiffe://TRUST_DOMAIN/ns/*/sa/*"]}
     operations: [issue]
     profiles: [workload]
     names: own

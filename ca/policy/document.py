@@ -29,14 +29,17 @@ KIND = "Policy"
 _RULE_KEYS = (
     "name", "effect", "callers", "operations", "profiles", "names", "subject", "key_types", "max_lifetime",
 )  # fmt: skip
-_CERTIFICATE_KEYS = ("common_names", "organizations", "spiffe_ids", "namespaces", "service_accounts")
+_SERVICE_ACCOUNT_KEYS = ("spiffe_ids", "namespaces", "service_accounts")
+_CERTIFICATE_KEYS = ("common_names", "organizations", *_SERVICE_ACCOUNT_KEYS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _KINDS = {
-    "any": frozenset({CallerKind.CERTIFICATE, CallerKind.TOKEN, CallerKind.ANONYMOUS}),
+    "any": frozenset({CallerKind.CERTIFICATE, CallerKind.TOKEN, CallerKind.SERVICE_ACCOUNT, CallerKind.ANONYMOUS}),
     "anonymous": frozenset({CallerKind.ANONYMOUS}),
     "token": frozenset({CallerKind.TOKEN}),
+    "service_account": frozenset({CallerKind.SERVICE_ACCOUNT}),
     "certificate": frozenset({CallerKind.CERTIFICATE}),
 }
+_CONDITIONS = {"certificate": _CERTIFICATE_KEYS, "service_account": _SERVICE_ACCOUNT_KEYS}
 
 ORDINARY_PROFILES = frozenset(name for name, profile in LEAF_PROFILES.items() if not profile.ocsp_no_check)
 """What `*` reaches: not the CAs, and not the OCSP responder, whose holder can call a revoked certificate good."""
@@ -118,14 +121,15 @@ def _parse_caller(value: Value, rule: Section, *, denying: bool) -> CallerMatche
     if len(found) != 1:
         section.fault(f"each caller has exactly one of {', '.join(_KINDS)}")
         return CallerMatcher(kinds=frozenset())
-    if found != ["certificate"]:
-        if not section.truth(found[0]):
-            section.fault(f"{found[0]} is true or not there")
-        return CallerMatcher(kinds=_KINDS[found[0]])
-    return _parse_certificate(section.section("certificate", _CERTIFICATE_KEYS), denying=denying)
+    (kind,) = found
+    if kind not in _CONDITIONS:
+        if not section.truth(kind):
+            section.fault(f"{kind} is true or not there")
+        return CallerMatcher(kinds=_KINDS[kind])
+    return _parse_conditions(section.section(kind, _CONDITIONS[kind]), kind, denying=denying)
 
 
-def _parse_certificate(section: Section, *, denying: bool) -> CallerMatcher:
+def _parse_conditions(section: Section, kind: str, *, denying: bool) -> CallerMatcher:
     def texts(key: str) -> PatternList | None:
         entries = section.texts(key)
         if entries is None:
@@ -134,7 +138,7 @@ def _parse_certificate(section: Section, *, denying: bool) -> CallerMatcher:
 
     spiffe_ids = section.texts("spiffe_ids")
     return CallerMatcher(
-        kinds=_KINDS["certificate"],
+        kinds=_KINDS[kind],
         common_names=texts("common_names"),
         organizations=texts("organizations"),
         spiffe_ids=None

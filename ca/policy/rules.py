@@ -21,7 +21,7 @@ _NEARER = 1000  # than any number of names that a request may hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerMatcher:
-    """Callers of these kinds for whom every condition holds; None is no condition, others want a certificate."""
+    """Callers of these kinds for whom every condition holds; None is no condition, others want names of the caller's own."""
 
     kinds: frozenset[CallerKind]
     common_names: PatternList | None = None

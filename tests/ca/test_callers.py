@@ -62,6 +62,17 @@ def test_a_certificate_without_alternative_names_has_none():
     assert Caller.from_certificate(_certificate(common_name="web")).names.is_empty
 
 
+def test_service_account_is_who_its_certificate_will_say():
+    uri = "spiffe://cluster.local/ns/shop/sa/cart"
+
+    caller = Caller.for_service_account(SpiffeId.parse(uri))
+
+    assert (caller.kind, caller.name) == (CallerKind.SERVICE_ACCOUNT, uri)
+    assert (caller.namespace, caller.service_account) == ("shop", "cart")
+    assert caller.names.uris == (uri,)
+    assert (caller.serial_number, caller.common_name, caller.organizations) == (None, None, ())
+
+
 def test_a_single_spiffe_id_is_the_identity_and_the_name():
     uri = "spiffe://cluster.local/ns/shop/sa/cart"
 

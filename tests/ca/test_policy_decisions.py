@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 
 from ca.callers import Caller
-from ca.errors import PolicyDenied
+from ca.errors import PolicyDenied, PolicyInvalid
 from ca.policy import Operation, Policy, PolicyRequest
 from certs.keys import KeyType
 from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
 
 _WEB = Caller.hypothetical(common_name="web", organizations=("team-a",))
 _CART = Caller.hypothetical(spiffe_id=SpiffeId.parse("spiffe://cluster.local/ns/shop/sa/cart"))
+_POD = Caller.for_service_account(SpiffeId.parse("spiffe://cluster.local/ns/shop/sa/cart"))
 _MASTER = Caller.hypothetical(common_name="root", organizations=("system:masters",))
 
 
@@ -298,7 +299,8 @@ def test_all_conditions_of_a_caller_hold_together(condition, matches):
 @pytest.mark.parametrize(
     ("matcher", "matched"),
     [
-        ("any: true", {"certificate", "token", "anonymous"}),
+        ("any: true", {"certificate", "token", "service account", "anonymous"}),
+        ("service_account: {}", {"service account"}),
         ("certificate: {}", {"certificate"}),
         ("token: true", {"token"}),
         ("anonymous: true", {"anonymous"}),
@@ -306,9 +308,35 @@ def test_all_conditions_of_a_caller_hold_together(condition, matches):
 )
 def test_each_matcher_means_its_kind_of_caller(matcher, matched):
     policy = _allow(callers=f"[{{{matcher}}}]")
-    callers = {"certificate": _WEB, "token": Caller.for_token("t"), "anonymous": Caller.anonymous()}
+    callers = {
+        "certificate": _WEB,
+        "token": Caller.for_token("t"),
+        "service account": _POD,
+        "anonymous": Caller.anonymous(),
+    }
 
     assert {kind for kind, caller in callers.items() if _allows(policy, _ask(caller))} == matched
+
+
+@pytest.mark.parametrize(
+    ("condition", "matches"),
+    [
+        ("{namespaces: [shop]}", True),
+        ("{namespaces: [shop], service_accounts: ['c*']}", True),
+        ("{spiffe_ids: ['spiffe://cluster.local/ns/shop/sa/*']}", True),
+        ("{namespaces: [bank]}", False),
+        ("{namespaces: [shop], service_accounts: [web]}", False),
+        ("{spiffe_ids: ['spiffe://other.local/ns/*/sa/*']}", False),
+    ],
+)
+def test_all_conditions_of_a_service_account_hold_together(condition, matches):
+    assert _allows(_allow(callers=f"[{{service_account: {condition}}}]"), _ask(_POD)) is matches
+
+
+@pytest.mark.parametrize("condition", ["common_names: [cart]", "organizations: [team-a]"])
+def test_service_account_has_no_subject_to_ask_for(condition):
+    with pytest.raises(PolicyInvalid, match="has no key"):
+        _allow(callers=f"[{{service_account: {{{condition}}}}}]")
 
 
 def test_one_matching_caller_among_several_is_enough():

@@ -17,7 +17,8 @@ _FOREIGNER = Caller.hypothetical(spiffe_id=SpiffeId.parse("spiffe://other.local/
 _WEB = Caller.hypothetical(common_name="web", organizations=("team-a",))
 _MASTER = Caller.hypothetical(common_name="root", organizations=("system:masters",))
 _TOKEN = Caller.for_token("t-1")
-_EVERYBODY = (_ADMINISTRATOR, _CART, _FOREIGNER, _WEB, _MASTER, _TOKEN, Caller.anonymous())
+_POD = Caller.for_service_account(SpiffeId.parse("spiffe://cluster.local/ns/shop/sa/cart"))
+_EVERYBODY = (_ADMINISTRATOR, _CART, _FOREIGNER, _WEB, _MASTER, _TOKEN, _POD, Caller.anonymous())
 
 
 def _ask(
@@ -117,6 +118,23 @@ def test_workloads_ask_again_for_their_own_identity_alone():
     assert _rule(_ask(_CART, Operation.ISSUE, "server", dns=["cart.shop.svc"])) is None
     foreign = "spiffe://other.local/ns/shop/sa/cart"
     assert _rule(_ask(_FOREIGNER, Operation.ISSUE, "workload", uris=[foreign])) is None
+
+
+def test_service_accounts_have_their_own_identity_and_nothing_else():
+    own, other = "spiffe://cluster.local/ns/shop/sa/cart", "spiffe://cluster.local/ns/shop/sa/web"
+    foreigner = Caller.for_service_account(SpiffeId.parse("spiffe://other.local/ns/shop/sa/cart"))
+
+    assert _rule(_ask(_POD, Operation.ISSUE, "workload", uris=[own])) == "service-accounts"
+    for refused in (
+        _ask(_POD, Operation.ISSUE, "workload", uris=[other]),
+        _ask(_POD, Operation.ISSUE, "workload", uris=[own], dns=["cart.shop.svc"]),
+        _ask(_POD, Operation.ISSUE, "workload", SubjectName(common_name="cart"), uris=[own]),
+        _ask(_POD, Operation.ISSUE, "client", uris=[own]),
+        _ask(_POD, Operation.ISSUE, "server", dns=["cart.shop.svc"]),
+        _ask(_POD, Operation.RENEW, "workload", uris=[own]),
+        _ask(foreigner, Operation.ISSUE, "workload", uris=["spiffe://other.local/ns/shop/sa/cart"]),
+    ):
+        assert _rule(refused) is None
 
 
 def test_tokens_issue_ordinary_leaves_without_reserved_names():
