@@ -1,5 +1,10 @@
 """Who may have what: the authority, its policy, its edges."""
 
-from importlib.metadata import version
 
-__version__ = version("chancery")
+def __getattr__(name: str) -> str:
+    """`__version__`, read when it is asked for: what reads it takes time and memory that most programs need not spend."""
+    if name != "__version__":
+        raise AttributeError(name)
+    from importlib.metadata import version  # noqa: PLC0415
+
+    return version("chancery")
