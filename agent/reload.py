@@ -1,24 +1,29 @@
-"""How a service is told that its certificate has changed: by a signal or by a command.
+"""How a service is told that its certificate has changed: by a signal, by a command or by an HTTP request.
 
 - A hook that fails raises ReloadFailed; the certificate is in place by then and stays.
 - A command is an argument list and never passes a shell. It has a time limit, no input, and a process group of its
   own, so that what it started ends with it.
+- A request goes to this machine or pod alone, in plain text, and carries nothing.
 """
 
 import contextlib
+import http.client
+import ipaddress
 import os
 import signal
 import subprocess
 import tempfile
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
 
-from agent.errors import CommandFailed, CommandTimedOut, SignalNotSent
+from agent.errors import CommandFailed, CommandTimedOut, RequestNotTaken, SignalNotSent
 
 DEFAULT_COMMAND_TIMEOUT = timedelta(seconds=30)
+DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=10)
 _OUTPUT_SHOWN = 4096
 _LARGEST_PID = 2**22
 
@@ -72,6 +77,46 @@ class SignalHook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestHook:
+    """Posts nothing to a path of an HTTP server on a loopback address; any status from 200 to 299 counts as told."""
+
+    host: str
+    port: int
+    path: str
+    timeout: timedelta = DEFAULT_REQUEST_TIMEOUT
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Reads `http://127.0.0.1:9000/reload`. Raises ValueError for another scheme, and for what is not loopback."""
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme != "http" or not _is_loopback(parts.hostname) or parts.username is not None:
+            raise ValueError(f"{url!r} is not a plain http address of this machine; write http://127.0.0.1:PORT/PATH")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError(f"{url!r} holds characters that no address has; percent-encode them")
+        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        return cls(host=parts.hostname or "", port=parts.port or 80, path=path)
+
+    @property
+    def description(self) -> str:
+        return f"POST http://{self.host}:{self.port}{self.path}"
+
+    def run(self) -> None:
+        """Raises RequestNotTaken."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=self.timeout.total_seconds())
+        try:
+            with contextlib.closing(connection):
+                connection.request("POST", self.path, b"")
+                with connection.getresponse() as answer:
+                    status = answer.status
+        except (OSError, http.client.HTTPException) as err:
+            raise RequestNotTaken(
+                f"{self.description}: {str(err) or type(err).__name__}; is the service running?"
+            ) from err
+        if not 200 <= status < 300:
+            raise RequestNotTaken(f"{self.description} was answered {status}; see what the service says about it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandHook:
     """Runs `arguments` (program first) and waits for exit code 0."""
 
@@ -116,6 +161,15 @@ class CommandHook:
                     f"{self.arguments[0]} did not end within {self.timeout.total_seconds():g} s and was killed",
                     output=_tail(output),
                 ) from err
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _tail(output: IO[bytes]) -> str:

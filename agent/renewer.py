@@ -3,6 +3,7 @@
 - A thin shell around `agent.schedule`: clock, entropy, pause, renewal, files and hooks are handed in; it ends when
   `pause` says so.
 - The files are read again before each decision, so that a certificate renewed by other hands counts.
+- Other roots are as much of a change as another certificate: hooks run for them, too.
 - A renewed certificate is never thrown away: if it cannot be published it is kept and published later, without asking
   the authority again. A hook that failed is run again at each look until it succeeds or the next certificate comes.
 - A failure is reported and waited out; only exceptions that nobody announced leave the loop.
@@ -61,7 +62,12 @@ class Reloaded:
     hook: str
 
 
-RenewalEvent: TypeAlias = Scheduled | Renewed | StepFailed | Reloaded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustChanged:
+    """The certificate is the one of before; the roots beside it are others."""
+
+
+RenewalEvent: TypeAlias = Scheduled | Renewed | TrustChanged | StepFailed | Reloaded
 
 
 class Renewer:
@@ -112,6 +118,11 @@ class Renewer:
         while not self._pause(self.step()):
             pass
 
+    @property
+    def is_told(self) -> bool:
+        """Whether every user of the files knows what is in place: no hook waits to be run again."""
+        return not self._waiting_hooks
+
     def step(self) -> float:
         """Does what is due now and returns the seconds to wait before the next look, at most `LONGEST_SLEEP`."""
         self._read_again()
@@ -157,6 +168,7 @@ class Renewer:
 
     def _observe(self, credentials: Credentials) -> None:
         if self._held is not None and credentials.fingerprint == self._held.fingerprint:
+            self._observe_trust(self._held, credentials)
             return
         self._schedule = RenewalSchedule.from_validity(
             not_before=credentials.not_before,
@@ -166,6 +178,13 @@ class Renewer:
         )
         self._held = credentials
         self._report(Scheduled(not_after=credentials.not_after, renew_at=self._schedule.renew_at))
+
+    def _observe_trust(self, before: Credentials, now: Credentials) -> None:
+        if now.trust_bundle == before.trust_bundle:
+            return
+        self._held = now
+        self._waiting_hooks = list(self._hooks)
+        self._report(TrustChanged())
 
     def _renewed(self, fresh: Credentials) -> float:
         """A certificate that is due again at once (wrong clock, authority at its end) is waited out like a failure."""

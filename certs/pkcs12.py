@@ -13,10 +13,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import PrivateFormat
+from cryptography.hazmat.primitives.serialization import KeySerializationEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import (
     PBES,
+    PKCS12Certificate,
     load_pkcs12,
+    serialize_java_truststore,
     serialize_key_and_certificates,
 )
 
@@ -60,14 +62,18 @@ def encode_pkcs12(
     verify_key_pair(private_key, certificate)
     if not isinstance(private_key, _WRITABLE):
         raise UnsupportedKeyType("PKCS #12 cannot hold an ML-DSA key yet, write it as PEM")
-    encryption = (
-        PrivateFormat.PKCS12.encryption_builder()
-        .kdf_rounds(kdf_rounds)
-        .key_cert_algorithm(PBES.PBESv2SHA256AndAES256CBC)
-        .hmac_hash(hashes.SHA256())
-        .build(passphrase)
-    )
+    encryption = _encryption(passphrase, kdf_rounds)
     return serialize_key_and_certificates(friendly_name.encode(), private_key, certificate, list(chain), encryption)
+
+
+def encode_trust_store(
+    certificates: Sequence[x509.Certificate], passphrase: bytes, *, kdf_rounds: int = KDF_ROUNDS
+) -> bytes:
+    """A DER file of roots, `root-0`, `root-1` and so on, marked as Java marks what it trusts. Raises PassphraseRequired."""
+    if not passphrase:
+        raise PassphraseRequired("the passphrase is empty, give one: Java opens no file without")
+    entries = [PKCS12Certificate(one, f"root-{number}".encode()) for number, one in enumerate(certificates)]
+    return serialize_java_truststore(entries, _encryption(passphrase, kdf_rounds))
 
 
 def decode_pkcs12(data: bytes, passphrase: bytes) -> Pkcs12:
@@ -93,6 +99,16 @@ def decode_pkcs12(data: bytes, passphrase: bytes) -> Pkcs12:
         private_key=private_key,
         certificate=certificate.certificate,
         chain=tuple(additional.certificate for additional in contents.additional_certs),
+    )
+
+
+def _encryption(passphrase: bytes, kdf_rounds: int) -> KeySerializationEncryption:
+    return (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(kdf_rounds)
+        .key_cert_algorithm(PBES.PBESv2SHA256AndAES256CBC)
+        .hmac_hash(hashes.SHA256())
+        .build(passphrase)
     )
 
 

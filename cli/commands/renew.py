@@ -5,7 +5,6 @@ import signal
 import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +18,8 @@ from cli.errors import CliError, IdentityMissing
 from cli.options import DIRECTORY, DURATION, FILE, connection_options, key_types
 from cli.output import OutputFormat, notice, output_choice, show_fields
 from cli.renewal import Renewal
+from cli.renewal_events import report_renewal
 from cli.text import instant, relative
-
-if TYPE_CHECKING:
-    from agent.renewer import RenewalEvent
 
 _SIGNALS = ("HUP", "INT", "TERM", "USR1", "USR2", "WINCH")
 
@@ -150,25 +147,8 @@ def _run_daemon(directory: Path, renewal: Renewal, hooks: tuple[ReloadHook, ...]
         clock=ambient.clock,
         entropy=ambient.entropy,
         pause=stopping.wait,
-        report=_report,
+        report=report_renewal,
         failures=(ClientError, CertsError, CliError),
         period=period,
         hurried=renewal.is_hurried,
     ).run()
-
-
-def _report(event: "RenewalEvent") -> None:
-    """One line for each thing that happened, on standard error."""
-    from agent.renewer import Reloaded, Renewed, Scheduled
-
-    match event:
-        case Scheduled():
-            text = f"certificate until {instant(event.not_after)}, renewal from {instant(event.renew_at)}"
-        case Renewed():
-            text = f"renewed, until {instant(event.not_after)}"
-        case Reloaded():
-            text = f"told: {event.hook}"
-        case _:
-            expired = "; THE CERTIFICATE HAS EXPIRED" if event.expired else ""
-            text = f"{event.step} failed: {event.error}; again in {event.retry_in.total_seconds():.0f} s{expired}"
-    notice(f"{instant(ambient.clock())} {text}")

@@ -1,14 +1,16 @@
+import http.server
 import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from agent.errors import CommandFailed, CommandTimedOut, ReloadFailed, SignalNotSent
-from agent.reload import CommandHook, SignalHook
+from agent.errors import CommandFailed, CommandTimedOut, ReloadFailed, RequestNotTaken, SignalNotSent
+from agent.reload import CommandHook, RequestHook, SignalHook
 
 WAITER = (
     "import signal, sys; signal.signal(signal.SIGHUP, lambda *_: sys.exit(7)); print('up', flush=True); signal.pause()"
@@ -100,6 +102,57 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path):
 
     with pytest.raises(ProcessLookupError):
         _wait_until_gone(int(caught.value.output))
+
+
+@pytest.fixture
+def web_service():
+    """Answers 204 to POST /reload?now=1, and 404 otherwise; the list of what was asked."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(204 if self.path == "/reload?now=1" else 404)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_request_reaches_the_service(web_service):
+    url, asked = web_service
+    RequestHook.from_url(f"{url}/reload?now=1").run()
+
+    assert asked == ["/reload?now=1"]
+    with pytest.raises(RequestNotTaken, match="404"):
+        RequestHook.from_url(url).run()
+
+
+def test_a_service_that_is_not_there_is_reported():
+    with pytest.raises(RequestNotTaken, match="is the service running"):
+        RequestHook.from_url("http://127.0.0.1:1/reload").run()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/",
+        "http://169.254.169.254/",
+        "http://example.com/",
+        "http://u:p@localhost/",
+        "http://localhost/a b",
+    ],
+)
+def test_an_address_elsewhere_is_refused(url):
+    with pytest.raises(ValueError, match=r"."):
+        RequestHook.from_url(url)
 
 
 def test_descriptions_say_what_a_hook_does():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from agent.credentials import Credentials
 from agent.errors import CredentialsInvalid, PublishFailed, ReloadFailed, RenewalFailed, StorageFull
 from agent.identity import load_credentials, publish_credentials
-from agent.renewer import Reloaded, Renewed, Renewer, Scheduled, StepFailed
+from agent.renewer import Reloaded, Renewed, Renewer, Scheduled, StepFailed, TrustChanged
 
 DAY = timedelta(hours=24)
 
@@ -250,3 +251,18 @@ def test_a_clock_that_was_wrong_for_a_while_does_no_harm(daemon):
     daemon.run_for(timedelta(hours=16))
 
     assert daemon.on_disk.not_before - daemon.first.not_before == timedelta(hours=16)
+
+
+def test_other_roots_are_told_to_the_hooks_without_a_renewal(daemon):
+    daemon.run_for(timedelta(hours=1))
+    publish_credentials(daemon.directory, replace(daemon.on_disk, trust_bundle=b"other roots\n"))
+    daemon.hook.errors = [ReloadFailed("busy")]
+    daemon.go_on_for(timedelta(seconds=30))
+    told_at_first = daemon.renewer.is_told
+
+    daemon.go_on_for(timedelta(minutes=5))
+
+    assert (told_at_first, daemon.renewer.is_told) == (False, True)
+    assert daemon.hook.runs == 2
+    assert len(daemon.of(TrustChanged)) == 1
+    assert daemon.of(Renewed) == []
