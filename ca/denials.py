@@ -30,13 +30,18 @@ class DenialLog:
         """Does nothing for errors that are not refusals."""
         if call is None or not isinstance(error, PermissionDenied):
             return
+        await self.write(call, method, reason=error.reason, explanation=str(error))
+
+    async def write(self, call: Call, method: str, *, reason: str, explanation: str, **details: str) -> None:
+        """For a refusal that is answered with less than is written down."""
         event = audit_event(
             Action.REQUEST_DENY,
             call,
             at=self.clock(),
             method=method,
-            reason=error.reason,
-            explanation=str(error)[:1000],
+            reason=reason,
+            explanation=explanation[:1000],
+            **details,
         )
         try:
             await asyncio.to_thread(self.audit.append, event)

@@ -9,6 +9,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from ca.authentication import Authenticator
+from ca.cluster.connection import ClusterConnection
+from ca.cluster.enrollment import ServiceAccountEnrollment
+from ca.cluster.questions import Questions
+from ca.cluster.rate_limits import EnrollmentLimits
 from ca.crls import CrlPublisher
 from ca.denials import DenialLog
 from ca.errors import SettingsInvalid
@@ -31,6 +35,7 @@ from ca.watching import CertificateWatch
 from ca.web.applications import Edge, full_application, revocation_application
 from ca.web.public import PublicDocuments
 from ca.web.reloading import ReloadingContext
+from certs.names import TrustDomain
 from protos.chancery.ca.v1 import admin_service_pb2, certificate_service_pb2, enrollment_service_pb2, trust_service_pb2
 from protos.myca import service_pb2 as myca_service_pb2
 from serving.http import AddressUnavailable, HttpListener
@@ -95,7 +100,7 @@ class Edges:
         office, settings = self.office, self.office.settings.listeners
         authenticator = Authenticator(office.inventory, office.revocations, office.clock) if settings.mtls else None
         denials = DenialLog(audit=office.audit, clock=office.clock)
-        handlers = self._handlers(denials)
+        handlers = self._handlers(denials, self._service_accounts(denials, stack))
         edge = Edge(authenticator=authenticator, entropy=office.entropy, metrics=self.metrics, denials=denials)
         http, revocation = await self._listen_http(handlers, edge, stops)
         if not settings.grpc:
@@ -155,7 +160,30 @@ class Edges:
         grace = self.office.settings.listeners.drain_timeout.total_seconds()
         await asyncio.gather(*(stop(grace) for stop in stops))
 
-    def _handlers(self, denials: DenialLog) -> Handlers:
+    def _service_accounts(
+        self, denials: DenialLog, stack: contextlib.AsyncExitStack
+    ) -> ServiceAccountEnrollment | None:
+        """None where it is off. Raises SettingsInvalid."""
+        office, settings = self.office, self.office.settings.kubernetes
+        if not settings.kubernetes_enrollment:
+            return None
+        connection = ClusterConnection.open(settings.kubernetes_kubeconfig)
+        questions = Questions(entropy=office.entropy)
+        stack.callback(connection.close)
+        stack.callback(questions.close)
+        return ServiceAccountEnrollment(
+            connection=connection,
+            questions=questions,
+            limits=EnrollmentLimits(office.clock),
+            pipeline=self.pipeline,
+            denials=denials,
+            clock=office.clock,
+            trust_domain=TrustDomain.parse(office.settings.hierarchy.trust_domain),
+            audience=settings.kubernetes_audience,
+            looks_at_pods=settings.kubernetes_pod_check,
+        )
+
+    def _handlers(self, denials: DenialLog, service_accounts: ServiceAccountEnrollment | None) -> Handlers:
         office = self.office
         trust_domain = office.settings.hierarchy.trust_domain
         registry = Registry(
@@ -184,7 +212,12 @@ class Edges:
         return Handlers(
             certificates=certificates,
             enrollment=EnrollmentHandlers(
-                pipeline=self.pipeline, desk=desk, issuers=office.issuers, clock=office.clock, metrics=self.metrics
+                pipeline=self.pipeline,
+                desk=desk,
+                issuers=office.issuers,
+                clock=office.clock,
+                metrics=self.metrics,
+                service_accounts=service_accounts,
             ),
             trust=TrustHandlers(
                 issuers=office.issuers,

@@ -3,7 +3,7 @@
     CaError
     ├── Unauthenticated            the caller has not shown who it is
     │   ├── CertificateRequired    CallerRevoked    CallerExpired    CallerUnknown
-    │   └── TokenRefused
+    │   └── TokenRefused    EnrollmentRefused
     ├── PermissionDenied           policy, or the lack of it, says no
     │   ├── PolicyDenied
     │   └── NotTheOwner
@@ -14,9 +14,9 @@
     ├── FailedPrecondition         right request, wrong moment
     │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
     │   ├── RotationUnderWay    NoRotation    RootKeyElsewhere    NoIssuerRequest
-    │   └── ProfilesServed
+    │   └── ProfilesServed    KubernetesEnrollmentOff
     ├── Unavailable                try again
-    │   └── Overloaded    ShuttingDown    Pkcs11Unavailable
+    │   └── Overloaded    ShuttingDown    Pkcs11Unavailable    ClusterUnavailable
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
     │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
@@ -66,6 +66,12 @@ class TokenRefused(Unauthenticated):
     """One error for unknown, wrong, spent, withdrawn and expired: whoever tries tokens learns nothing from the answer."""
 
     reason = "TOKEN_REFUSED"
+
+
+class EnrollmentRefused(Unauthenticated):
+    """One error for whatever speaks against a pod: what did is the cluster's and the operator's to know, not the caller's."""
+
+    reason = "ENROLLMENT_REFUSED"
 
 
 class PermissionDenied(CaError):
@@ -182,6 +188,12 @@ class ProfilesServed(FailedPrecondition):
     reason = "PROFILES_SERVED"
 
 
+class KubernetesEnrollmentOff(FailedPrecondition):
+    """No cluster was named whose service accounts could enroll."""
+
+    reason = "KUBERNETES_ENROLLMENT_OFF"
+
+
 class NoActiveIssuer(FailedPrecondition):
     reason = "NO_ACTIVE_ISSUER"
 
@@ -200,6 +212,12 @@ class ShuttingDown(Unavailable):
 
 class Pkcs11Unavailable(Unavailable):
     reason = "PKCS11_UNAVAILABLE"
+
+
+class ClusterUnavailable(Unavailable):
+    """The Kubernetes API server gives no answer that could be believed."""
+
+    reason = "CLUSTER_UNAVAILABLE"
 
 
 class Misconfigured(CaError):

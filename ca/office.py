@@ -36,6 +36,7 @@ from store.authorities import Authorities
 from store.database import Database, open_database
 from store.inventory import Inventory
 from store.keys_at_rest import KeysAtRest
+from store.pod_certificates import PodCertificates
 from store.private_keys import PrivateKeys
 from store.rotations import Rotations
 from store.tokens import Tokens
@@ -53,6 +54,7 @@ class Office:
     inventory: Inventory
     private_keys: PrivateKeys
     tokens: Tokens
+    pod_certificates: PodCertificates
     audit: AuditTrail
     authorities: Authorities
     rotations: RotationKeeper
@@ -193,6 +195,7 @@ def _compose(
         inventory=inventory,
         private_keys=PrivateKeys(database),
         tokens=Tokens(database),
+        pod_certificates=PodCertificates(database),
         audit=AuditTrail(database),
         authorities=authorities,
         rotations=rotations,

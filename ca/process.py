@@ -30,6 +30,8 @@ from store.records import AuditEvent
 
 _HOUSEKEEPING_SECONDS = 2.0
 _ROTATION_SECONDS = 1.0
+_SPENT_TOKEN_SECONDS = 3600
+"""How long a spent service-account token is remembered beyond its end: longer than `CLOCK_SKEW_SECONDS` lets it be shown."""
 _PARALLEL_FOR_SLOW_KEYS = 2
 _QUICK_KEYS = frozenset({KeyType.EC_P256, KeyType.ED25519})
 
@@ -126,6 +128,7 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
                 await asyncio.to_thread(office.audit.append, _policy_event(office))
             await asyncio.to_thread(office.revocations.refresh)
             await asyncio.to_thread(office.private_keys.purge, epoch_seconds(office.clock()))
+            await asyncio.to_thread(office.pod_certificates.purge, epoch_seconds(office.clock()) - _SPENT_TOKEN_SECONDS)
         except StoreError as err:
             _log.warning("housekeeping put off", error=str(err))
         except Exception:  # noqa: BLE001 - whatever it is, revocations of other replicas must go on to arrive

@@ -170,6 +170,27 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kubernetes:
+    """Whose service accounts may enroll; see docs/kubernetes.md."""
+
+    kubernetes_enrollment: bool = setting(
+        False,
+        "Let pods exchange service-account tokens for certificates. Needs `create tokenreviews` in the cluster; policy decides "
+        "as for everybody.",
+    )
+    kubernetes_audience: str = setting(
+        "chancery.dev", "Audience that tokens must be made for, and for no other; no two authorities should share one."
+    )
+    kubernetes_kubeconfig: Path | None = setting(
+        None, "Kubeconfig of the cluster. Empty: the service account of the pod in which the server runs."
+    )
+    kubernetes_pod_check: bool = setting(
+        False,
+        "Look at the pod itself too: that it is there, runs, is not being deleted, and is the one of the token. Needs `get pods`.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
     log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
     log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
@@ -182,6 +203,7 @@ class ServeSettings:
     hierarchy: Hierarchy = field(default_factory=Hierarchy)
     issuance: Issuance = field(default_factory=Issuance)
     rotation: Rotation = field(default_factory=Rotation)
+    kubernetes: Kubernetes = field(default_factory=Kubernetes)
     observability: Observability = field(default_factory=Observability)
 
     @classmethod
@@ -233,6 +255,12 @@ def _post_quantum_faults(settings: ServeSettings) -> list[str]:
     ]
 
 
+def _kubernetes_faults(settings: ServeSettings) -> list[str]:
+    if re.fullmatch(r"\S{1,256}", settings.kubernetes.kubernetes_audience):
+        return []
+    return ["kubernetes_audience: must be one to 256 characters without spaces"]
+
+
 def _contradictions(settings: ServeSettings) -> list[str]:
     """What no single setting shows."""
     faults = []
@@ -259,6 +287,7 @@ def _contradictions(settings: ServeSettings) -> list[str]:
     ]
     faults += _post_quantum_faults(settings)
     faults += _token_faults(settings)
+    faults += _kubernetes_faults(settings)
     if settings.observability.log_format not in {"auto", "json", "console"}:
         faults.append("log_format: must be json, console or auto")
     if settings.observability.log_level not in {"debug", "info", "warning", "error"}:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from ca.ambient import Clock
 from ca.callers import Caller
 from ca.calls import Call, parse_request_id
-from ca.errors import TokenRefused
+from ca.cluster.enrollment import ServiceAccountEnrollment
+from ca.errors import KubernetesEnrollmentOff, TokenRefused
 from ca.issuers import Issuers
 from ca.metrics import Metrics
 from ca.orders import Order
@@ -17,7 +18,9 @@ from ca.policy import Operation
 from ca.rpc import conversion
 from ca.tokens import TokenDesk
 from certs.requests import CertificateRequest
+from protos.chancery.ca.v1 import certificate_pb2
 from protos.chancery.ca.v1 import enrollment_service_pb2 as service
+from store.records import CertificateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,8 @@ class EnrollmentHandlers:
     issuers: Issuers
     clock: Clock
     metrics: Metrics
+    service_accounts: ServiceAccountEnrollment | None
+    """None where no cluster is trusted."""
 
     async def enroll(self, request: service.EnrollRequest, call: Call) -> service.EnrollResponse:
         """The token is checked here and spent in the transaction that records the certificate."""
@@ -48,13 +53,32 @@ class EnrollmentHandlers:
             token_id=token.id,
         )
         record = await self.pipeline.issue(order)
-        self.metrics.issued.labels(profile=record.profile).inc()
         return service.EnrollResponse(
-            certificate=conversion.to_certificate(
-                record, now=self.clock(), chain_pem=self.issuers.chain_pem(record.issuer_id)
-            ),
-            trust_bundle_pem=self.issuers.bundle.pem.decode(),
+            certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()
         )
+
+    async def enroll_service_account(
+        self, request: service.EnrollServiceAccountRequest, call: Call
+    ) -> service.EnrollServiceAccountResponse:
+        """Every check is `ca.cluster.enrollment`'s."""
+        if self.service_accounts is None:
+            raise KubernetesEnrollmentOff(
+                "this server takes no service-account tokens; start it with kubernetes_enrollment"
+            )
+        record = await self.service_accounts.enroll(
+            call,
+            token=request.token,
+            csr=request.csr,
+            lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
+            request_id=parse_request_id(request.request_id),
+        )
+        return service.EnrollServiceAccountResponse(
+            certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()
+        )
+
+    def _issued(self, record: CertificateRecord) -> certificate_pb2.Certificate:
+        self.metrics.issued.labels(profile=record.profile).inc()
+        return conversion.to_certificate(record, now=self.clock(), chain_pem=self.issuers.chain_pem(record.issuer_id))
 
 
 def _verify_key(asked: CertificateRequest, expected: bytes) -> None:

@@ -66,6 +66,13 @@ def twin_routes(handlers: "Handlers") -> Sequence[Route]:
             certificates.get_private_key,
         ),
         Route("POST", "/v1/enroll", enrollment.EnrollRequest, handlers.enrollment.enroll, public=True),
+        Route(
+            "POST",
+            "/v1/enroll/service-account",
+            enrollment.EnrollServiceAccountRequest,
+            handlers.enrollment.enroll_service_account,
+            public=True,
+        ),
         Route("GET", "/v1/trust-bundle", trust.GetTrustBundleRequest, handlers.trust.get_trust_bundle, welcoming=True),
         Route("GET", "/v1/status", admin.GetStatusRequest, handlers.administration.get_status),
     )

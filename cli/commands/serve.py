@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ca.edges import Endpoints
     from ca.office import Office
 
-GROUPS = ("storage", "listeners", "hierarchy", "issuance", "rotation", "observability")
+GROUPS = ("storage", "listeners", "hierarchy", "issuance", "rotation", "kubernetes", "observability")
 
 
 @click.command(

@@ -75,3 +75,61 @@ class EnrollResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
+
+@_typing.final
+class EnrollServiceAccountRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CSR_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """A projected token of the pod, made for the server's audience and no other (serviceAccountToken.audience)."""
+    csr: _builtins.bytes
+    """The request, PEM or DER. Only its public key counts: the names are those that the cluster vouches for."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same service account, key and request_id return the same certificate."""
+    @_builtins.property
+    def lifetime(self) -> _duration_pb2.Duration:
+        """Whole seconds; shortened to what policy, profile and issuer allow. The profile's default where unset."""
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        csr: _builtins.bytes = ...,
+        lifetime: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "lifetime", b"lifetime", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrollServiceAccountRequest: _TypeAlias = EnrollServiceAccountRequest  # noqa: Y015
+
+@_typing.final
+class EnrollServiceAccountResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    TRUST_BUNDLE_PEM_FIELD_NUMBER: _builtins.int
+    trust_bundle_pem: _builtins.str
+    """The roots to trust, as PEM blocks."""
+    @_builtins.property
+    def certificate(self) -> _certificate_pb2.Certificate: ...
+    def __init__(
+        self,
+        *,
+        certificate: _certificate_pb2.Certificate | None = ...,
+        trust_bundle_pem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "trust_bundle_pem", b"trust_bundle_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrollServiceAccountResponse: _TypeAlias = EnrollServiceAccountResponse  # noqa: Y015

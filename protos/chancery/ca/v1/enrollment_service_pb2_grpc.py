@@ -40,6 +40,11 @@ class EnrollmentServiceStub:
                 request_serializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollRequest.SerializeToString,
                 response_deserializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollResponse.FromString,
                 _registered_method=True)
+        self.EnrollServiceAccount = channel.unary_unary(
+                '/chancery.ca.v1.EnrollmentService/EnrollServiceAccount',
+                request_serializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountRequest.SerializeToString,
+                response_deserializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountResponse.FromString,
+                _registered_method=True)
 
 
 class EnrollmentServiceServicer:
@@ -53,6 +58,15 @@ class EnrollmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EnrollServiceAccount(self, request, context):
+        """Exchanges a pod's service-account token for a certificate of that service account's SPIFFE ID. Whatever check fails, the
+        answer is the same, UNAUTHENTICATED; the server's log and audit trail say why under the request that it names.
+        FAILED_PRECONDITION where the server was not told to trust a cluster, UNAVAILABLE while that cluster cannot be asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EnrollmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +74,11 @@ def add_EnrollmentServiceServicer_to_server(servicer, server):
                     servicer.Enroll,
                     request_deserializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollRequest.FromString,
                     response_serializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollResponse.SerializeToString,
+            ),
+            'EnrollServiceAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrollServiceAccount,
+                    request_deserializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountRequest.FromString,
+                    response_serializer=chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +109,33 @@ class EnrollmentService:
             '/chancery.ca.v1.EnrollmentService/Enroll',
             chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollRequest.SerializeToString,
             chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrollServiceAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/chancery.ca.v1.EnrollmentService/EnrollServiceAccount',
+            chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountRequest.SerializeToString,
+            chancery_dot_ca_dot_v1_dot_enrollment__service__pb2.EnrollServiceAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

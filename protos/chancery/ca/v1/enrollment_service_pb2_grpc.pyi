@@ -35,6 +35,11 @@ class EnrollmentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EnrollmentServiceAsyncStub: ...
     Enroll: _grpc.UnaryUnaryMultiCallable[_enrollment_service_pb2.EnrollRequest, _enrollment_service_pb2.EnrollResponse]
     """Spends a one-time token on a certificate. The token and the record are settled in one transaction."""
+    EnrollServiceAccount: _grpc.UnaryUnaryMultiCallable[_enrollment_service_pb2.EnrollServiceAccountRequest, _enrollment_service_pb2.EnrollServiceAccountResponse]
+    """Exchanges a pod's service-account token for a certificate of that service account's SPIFFE ID. Whatever check fails, the
+    answer is the same, UNAUTHENTICATED; the server's log and audit trail say why under the request that it names.
+    FAILED_PRECONDITION where the server was not told to trust a cluster, UNAVAILABLE while that cluster cannot be asked.
+    """
 
 @_typing.type_check_only
 class EnrollmentServiceAsyncStub(EnrollmentServiceStub):
@@ -43,6 +48,11 @@ class EnrollmentServiceAsyncStub(EnrollmentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enroll: _aio.UnaryUnaryMultiCallable[_enrollment_service_pb2.EnrollRequest, _enrollment_service_pb2.EnrollResponse]  # type: ignore[assignment]
     """Spends a one-time token on a certificate. The token and the record are settled in one transaction."""
+    EnrollServiceAccount: _aio.UnaryUnaryMultiCallable[_enrollment_service_pb2.EnrollServiceAccountRequest, _enrollment_service_pb2.EnrollServiceAccountResponse]  # type: ignore[assignment]
+    """Exchanges a pod's service-account token for a certificate of that service account's SPIFFE ID. Whatever check fails, the
+    answer is the same, UNAUTHENTICATED; the server's log and audit trail say why under the request that it names.
+    FAILED_PRECONDITION where the server was not told to trust a cluster, UNAVAILABLE while that cluster cannot be asked.
+    """
 
 class EnrollmentServiceServicer(metaclass=_abc_1.ABCMeta):
     """The way in for those who have no certificate yet. Served with server-side TLS only."""
@@ -54,5 +64,16 @@ class EnrollmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enrollment_service_pb2.EnrollResponse, _abc.Awaitable[_enrollment_service_pb2.EnrollResponse]]:
         """Spends a one-time token on a certificate. The token and the record are settled in one transaction."""
+
+    @_abc_1.abstractmethod
+    def EnrollServiceAccount(
+        self,
+        request: _enrollment_service_pb2.EnrollServiceAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrollment_service_pb2.EnrollServiceAccountResponse, _abc.Awaitable[_enrollment_service_pb2.EnrollServiceAccountResponse]]:
+        """Exchanges a pod's service-account token for a certificate of that service account's SPIFFE ID. Whatever check fails, the
+        answer is the same, UNAUTHENTICATED; the server's log and audit trail say why under the request that it names.
+        FAILED_PRECONDITION where the server was not told to trust a cluster, UNAVAILABLE while that cluster cannot be asked.
+        """
 
 def add_EnrollmentServiceServicer_to_server(servicer: EnrollmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

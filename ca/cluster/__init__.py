@@ -1,0 +1,1 @@
+"""The Kubernetes cluster whose service accounts may enroll."""

@@ -1,0 +1,149 @@
+"""Enrollment by service-account token: what is checked, in which order, and what of it the caller learns.
+
+    1 size and form of the token          6 the pod itself, where a setting asks for it
+    2 TokenReview                         7 the request: proof of possession, strength of the key
+    3 ours, and for no other audience     8 how often pod and node have asked
+    4 a service account                   9 policy, then names and lifetime: the steps of `ca.authority`
+    5 bound to a pod on a node           10 the token, for this key and no other: in the transaction that records
+
+- The identity is the cluster's word; of the request only the public key counts.
+- Whatever is refused is refused with one error and one text. Why stands in the log, and in the audit trail once the cluster
+  has vouched for the caller. No answer of the cluster is no permission.
+- Nothing is remembered of an answer: a token that the cluster withdraws is worth nothing from then on.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import NoReturn
+
+import structlog
+
+from ca.ambient import Clock, epoch_seconds
+from ca.callers import Caller
+from ca.calls import Call
+from ca.cluster.connection import ClusterConnection
+from ca.cluster.credentials import pod_credential, read_review, review_document, verify_form
+from ca.cluster.faults import NoAnswer, NotThere, Refusal
+from ca.cluster.pods import Pod, pod_path, read_pod, verify_pod
+from ca.cluster.questions import Questions
+from ca.cluster.rate_limits import EnrollmentLimits
+from ca.denials import DenialLog
+from ca.errors import (
+    ClusterUnavailable,
+    EnrollmentRefused,
+    InvalidArgument,
+    Overloaded,
+    PermissionDenied,
+    RequestInvalid,
+    Unauthenticated,
+)
+from ca.orders import Binding, Order, PodCredential
+from ca.pipeline import SigningPipeline
+from ca.policy import Operation
+from certs.errors import MalformedInput, ProfileViolation, RequestRefused
+from certs.lifetimes import format_lifetime
+from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName, TrustDomain
+from certs.profiles import LEAF_PROFILES
+from certs.requests import CertificateRequest
+from store.records import CertificateRecord
+
+_TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
+_WORKLOAD = LEAF_PROFILES["workload"]
+_REFUSALS = (Unauthenticated, PermissionDenied, InvalidArgument, MalformedInput, RequestRefused, ProfileViolation)
+
+_log = structlog.get_logger("chancery.enrollment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccountEnrollment:
+    """Belongs to an event loop."""
+
+    connection: ClusterConnection
+    questions: Questions
+    limits: EnrollmentLimits
+    pipeline: SigningPipeline
+    denials: DenialLog
+    clock: Clock
+    trust_domain: TrustDomain
+    audience: str
+    looks_at_pods: bool
+
+    async def enroll(
+        self, call: Call, *, token: str, csr: bytes, lifetime: timedelta | None, request_id: str | None
+    ) -> CertificateRecord:
+        """Raises EnrollmentRefused, ClusterUnavailable, Overloaded, RequestInvalid for a lifetime that the profile does not know;
+        and what the pipeline raises that is not the caller's fault."""
+        _verify_lifetime(lifetime)
+        pod = await self._identify(call, token)
+        spiffe_id = SpiffeId.for_service_account(self.trust_domain, pod.namespace, pod.service_account)
+        call = replace(call, caller=Caller.for_service_account(spiffe_id))
+        try:
+            order = Order(
+                call=call,
+                operation=Operation.ISSUE,
+                profile=_WORKLOAD.name,
+                request=await self._admit(pod, csr),
+                usual_lifetime=lifetime and min(lifetime, _WORKLOAD.maximum_lifetime),
+                request_id=request_id,
+                binding=Binding(subject=SubjectName(), names=_names(spiffe_id), exact=False),
+                pod=pod,
+            )
+            return await self.pipeline.issue(order)
+        except Overloaded as err:
+            _log.warning("enrollment put off", request=call.id, caller=call.caller.name, error=str(err), **pod.details)
+            raise
+        except _REFUSALS as err:
+            await self.denials.write(
+                call, "EnrollServiceAccount", reason=err.reason, explanation=str(err), **pod.details
+            )
+            _refuse(call, str(err), **pod.details)
+
+    async def _identify(self, call: Call, token: str) -> PodCredential:
+        """Steps 1 to 6."""
+        try:
+            verify_form(token)  # 1
+            document = review_document(token, self.audience)
+            review = await self.questions.ask(lambda: read_review(self.connection.post(_TOKEN_REVIEWS, document)))  # 2
+            pod = pod_credential(review, token, audience=self.audience, now=epoch_seconds(self.clock()))  # 3 to 5
+            if self.looks_at_pods:
+                verify_pod(await self._pod(pod), pod)  # 6
+        except Refusal as err:
+            _refuse(call, str(err))
+        except NoAnswer as err:
+            _log.warning("the cluster cannot be asked about a token", request=call.id, error=str(err))
+            raise ClusterUnavailable(
+                f"enrollment is not possible now; try again in a moment (request {call.id})"
+            ) from err
+        return pod
+
+    async def _pod(self, pod: PodCredential) -> Pod:
+        try:
+            return await self.questions.ask(lambda: read_pod(self.connection.get(pod_path(pod))))
+        except NotThere as err:
+            raise Refusal(f"there is no pod {pod.namespace}/{pod.pod_name}") from err
+
+    async def _admit(self, pod: PodCredential, csr: bytes) -> CertificateRequest:
+        """Steps 7 and 8. A request that cannot be read counts as much as another."""
+        try:
+            return await asyncio.to_thread(CertificateRequest.from_bytes, csr)
+        finally:
+            self.limits.take(pod)
+
+
+def _refuse(call: Call, why: str, **details: str) -> NoReturn:
+    """The one answer to everything that is wrong: not even the cause stays with it."""
+    _log.info("enrollment refused", request=call.id, caller=call.caller.name, error=why, **details)
+    raise EnrollmentRefused(f"enrollment is refused; the server's log says why (request {call.id})") from None
+
+
+def _names(spiffe_id: SpiffeId) -> SubjectAlternativeNames:
+    """Exactly one URI (X509-SVID section 2)."""
+    return SubjectAlternativeNames.parse(uris=(str(spiffe_id),))
+
+
+def _verify_lifetime(lifetime: timedelta | None) -> None:
+    """Longer ones are cut; one that is too short for the profile would have to be lengthened. Raises RequestInvalid."""
+    if lifetime is not None and lifetime < _WORKLOAD.minimum_lifetime:
+        shortest = format_lifetime(_WORKLOAD.minimum_lifetime)
+        raise RequestInvalid(f"a certificate lives for {shortest} at least; ask for more", field="lifetime")
