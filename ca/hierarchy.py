@@ -94,9 +94,13 @@ class Hierarchy:
         raise NoActiveIssuer(f"no issuing CA {what}has both a certificate and a key; run: ca-cli doctor")
 
     def actives(self) -> tuple[IssuingAuthority, ...]:
-        """Each issuing CA that signs new certificates, for whichever profiles."""
-        served = dict.fromkeys(record.serves for record in self._active)
+        """Each issuing CA that signs new certificates, for whichever profiles; not those whose key is not at hand."""
+        served = dict.fromkeys(record.serves for record in self._active if record.id in self._signing)
         return tuple(self.active(serves.partition(" ")[0]) for serves in served)
+
+    def served_with(self, profile: str) -> str:
+        """The leaf profiles that the issuing CA of this one serves alone, with its key at hand or without; empty: none."""
+        return next((record.serves for record in self._active if profile in record.serves.split()), "")
 
     def serves(self, authority_id: str) -> str:
         """The leaf profiles that it alone serves; empty for all that no other does."""

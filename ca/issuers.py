@@ -70,8 +70,12 @@ class Issuers:
         return self._hierarchy.active(profile)
 
     def actives(self) -> tuple[IssuingAuthority, ...]:
-        """Each issuing CA that signs new certificates, for whichever profiles. Raises NoActiveIssuer."""
+        """Each issuing CA that signs new certificates, for whichever profiles; not those whose key is not at hand."""
         return self._hierarchy.actives()
+
+    def served_with(self, profile: str) -> str:
+        """The leaf profiles that the issuing CA of this one serves alone, with its key at hand or without; empty: none."""
+        return self._hierarchy.served_with(profile)
 
     def serves(self, authority_id: str) -> str:
         """The leaf profiles that it alone serves; empty for all that no other does."""

@@ -211,15 +211,15 @@ class RotationKeeper:
 
     def _concerns(self, rotation: RotationRecord, profile: str) -> bool:
         moved = {self.issuers.serves(one) for one in (*rotation.incoming, *rotation.outgoing)}
-        present = self.issuers.serves(self.issuers.active(profile).id)
+        present = self.issuers.served_with(profile)
         return present in moved or any(profile in serves.split() for serves in moved)
 
     def _served(self, profiles: Sequence[str]) -> str:
-        present = {self.issuers.serves(one.id) for one in self.issuers.actives()}
-        if len(profiles) == 1:
-            return next((one for one in present if profiles[0] in one.split()), "") or self.moves.alone(profiles)
-        asked = " ".join(sorted(set(profiles)))
-        return asked if asked in present else self.moves.alone(profiles)
+        if not profiles:
+            return ""
+        present = self.issuers.served_with(profiles[0])
+        is_that = len(profiles) == 1 or present == " ".join(sorted(set(profiles)))
+        return present if present and is_that else self.moves.alone(profiles)
 
     def _verify_none_under_way(self) -> None:
         """Raises RotationUnderWay."""

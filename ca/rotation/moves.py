@@ -69,12 +69,14 @@ class Moves:
     def begin(self, kind: RotationKind, haste: Haste, call: Call, profile: str = "") -> Move:
         """Makes what is to come: a root with its issuing CAs, or the issuing CA that serves `profile`.
 
-        Raises RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises.
+        Raises InvalidArgument, RootKeyElsewhere, NoActiveIssuer, and what making a certificate raises.
         """
+        if profile:
+            _verify_leaf_profile(profile)
         seen = self.issuers.records
         if kind == "root":
             return self._begin(kind, haste, call, tuple(self._made_root(seen, call)), tuple(_at_work(seen)), seen)
-        serves = self.issuers.serves(self.issuers.active(profile).id)
+        serves = self.issuers.served_with(profile)
         return self._begin(kind, haste, call, (self._made_issuer(serves, call),), _replaced(seen, serves), seen)
 
     def add(self, profiles: Sequence[str], haste: Haste, call: Call) -> Move:
@@ -84,7 +86,7 @@ class Moves:
 
     def remove(self, profile: str, haste: Haste, call: Call) -> Move:
         """Has what an issuing CA served alone served by the one for all others. Raises ProfilesServed, NoActiveIssuer."""
-        seen, serves = self.issuers.records, self.issuers.serves(self.issuers.active(profile).id)
+        seen, serves = self.issuers.records, self.issuers.served_with(profile)
         if not serves:
             raise ProfilesServed(f"no issuing CA serves profile {profile[:64]} alone; list them with: ca-cli status")
         return self._begin("issuer", haste, call, (), _replaced(seen, serves), seen)
@@ -123,11 +125,8 @@ class Moves:
         Raises InvalidArgument, ProfilesServed.
         """
         for profile in profiles:
-            if profile not in LEAF_PROFILES:
-                raise InvalidArgument(
-                    f"there is no leaf profile {profile[:64]!r}; take some of {', '.join(LEAF_PROFILES)}"
-                )
-            if self.issuers.serves(self.issuers.active(profile).id):
+            _verify_leaf_profile(profile)
+            if self.issuers.served_with(profile):
                 raise ProfilesServed(
                     f"an issuing CA serves profile {profile} alone already; replace it with: "
                     f"ca-cli rotate issuer --profile {profile}"
@@ -233,8 +232,12 @@ class Moves:
         return self.maker.put_away("intermediate", issuer, self.keys, act, call, "pending", serves)
 
     def _key_type(self, serves: str) -> KeyType:
-        """Of the issuing CA that serves these profiles by now."""
-        return self.issuers.active(serves.partition(" ")[0]).issuer.key_type
+        """Of the issuing CA that serves these profiles by now, or else of the one for all others."""
+        same = [
+            record for record in self.issuers.records if record.profile == "intermediate" and record.serves == serves
+        ]
+        authority_id = same[-1].id if same else self.issuers.active().id
+        return key_type_of(self.issuers.certificate(authority_id).public_key())
 
     def _present_root(self) -> Pair:
         """Opens the root's key for the moment of signing. Raises RootKeyElsewhere."""
@@ -263,6 +266,12 @@ class Moves:
             incoming=list(rotation.incoming),
             outgoing=list(rotation.outgoing),
         )
+
+
+def _verify_leaf_profile(profile: str) -> None:
+    """Raises InvalidArgument."""
+    if profile not in LEAF_PROFILES:
+        raise InvalidArgument(f"there is no leaf profile {profile[:64]!r}; take some of {', '.join(LEAF_PROFILES)}")
 
 
 def _at_work(seen: Sequence[AuthorityRecord]) -> Iterator[AuthorityRecord]:

@@ -164,6 +164,8 @@ def test_an_addition_can_be_turned_back_before_it_signs_and_after(
 def test_what_cannot_be_added_or_removed_is_refused_with_the_reason(office: Office, premises: Premises) -> None:
     with pytest.raises(InvalidArgument, match="no leaf profile 'root'"):
         office.rotations.add(["root"], "now", ADMINISTRATOR)
+    with pytest.raises(InvalidArgument, match="no leaf profile 'wrkload'"):
+        office.rotations.start("issuer", "now", ADMINISTRATOR, "wrkload")
     with pytest.raises(InvalidArgument, match="name the profiles"):
         office.rotations.add([], "now", ADMINISTRATOR)
     with pytest.raises(ProfilesServed, match="no issuing CA serves profile server alone"):
@@ -207,6 +209,26 @@ def test_where_its_key_is_lost_no_other_signs_in_its_place(premises: Premises) -
         with pytest.raises(NoActiveIssuer, match="serves profile workload"):
             workload_of(office)
         assert office.authority.issue(order_for("web.example"))
+        assert not office.rotations.look()
+        assert office.rotations.status().issuer_due == office.rotations._due(office.issuers.active().id)
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+def test_where_its_key_is_lost_it_can_be_replaced_or_removed(premises: Premises, how: str) -> None:
+    with premises.open() as office:
+        alone = added(office, premises, "workload")
+    (premises.directory / "keys" / f"{alone}.pem").unlink()
+
+    with premises.open() as office:
+        office.rotations.look()
+        if how == "replaced":
+            office.rotations.start("issuer", "now", ADMINISTRATOR, "workload")
+        else:
+            office.rotations.remove("workload", "now", ADMINISTRATOR)
+        settle(office, premises.clock)
+
+        assert (workload_of(office).issuer_id == office.issuers.active().id) == (how == "removed")
+        assert ("workload", "retired") in states(office)
 
 
 def test_below_an_offline_root_each_has_a_request_of_its_own(premises: Premises) -> None:
