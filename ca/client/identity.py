@@ -4,6 +4,7 @@
 - An instance is a pair: the key has been compared with the certificate.
 """
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from certs.pem import split_certificates
 CERTIFICATE_FILE = "tls.crt"
 KEY_FILE = "tls.key"
 ROOTS_FILE = "ca.crt"
+_PUBLISHED_SET = "..data"
 _MAXIMUM_OCTETS = 1 << 20
 
 
@@ -37,7 +39,9 @@ class Identity:
 
     @classmethod
     def from_directory(cls, directory: Path) -> Self:
-        """Raises IdentityInvalid."""
+        """Raises IdentityInvalid. Where the files were published as a set, as a kubelet does it, they are read from one set."""
+        with contextlib.suppress(OSError):
+            directory /= (directory / _PUBLISHED_SET).readlink()
         return cls.from_files(
             certificate=directory / CERTIFICATE_FILE, private_key=directory / KEY_FILE, roots=directory / ROOTS_FILE
         )
