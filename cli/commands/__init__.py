@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),
     "renew": _entry("renew", _CERTIFICATES, "Renew an identity, once or for as long as it runs."),
+    "agent": _entry("agent", _CERTIFICATES, "Keep a pod's certificate: get it, renew it, publish its files."),
     "revoke": _entry("revoke", _CERTIFICATES, "Revoke a certificate, for good."),
     "list": _entry("list_", _CERTIFICATES, "List what was issued, or watch it being issued."),
     "trust": _entry("trust", _CERTIFICATES, "Get the roots to trust, and their fingerprints."),
