@@ -10,12 +10,13 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import urllib3
+from typing import TYPE_CHECKING, Any
 
 from ca.cluster.faults import NoAnswer, NotThere
 from ca.errors import SettingsInvalid
+
+if TYPE_CHECKING:
+    import urllib3
 
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 3.0
@@ -73,6 +74,8 @@ class ClusterConnection:
 
     def _send(self, method: str, path: str, body: bytes | None) -> bytes:
         """The package builds the request, credentials included; it is sent here, where time and size are bounded."""
+        import urllib3  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
+
         try:
             _, url, headers, _, _ = self._client.param_serialize(
                 method,
@@ -105,7 +108,7 @@ class ClusterConnection:
         problem = f"the cluster refuses {method} {path}: {response.status} {response.reason}"
         raise NoAnswer(problem, again=response.status in _WORTH_REPEATING)
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+    def _read(self, response: "urllib3.BaseHTTPResponse") -> bytes:
         """What comes drop by drop is no answer either. Raises NoAnswer."""
         deadline = time.monotonic() + self._read_seconds
         octets = bytearray()

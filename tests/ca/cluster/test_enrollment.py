@@ -5,6 +5,8 @@ import contextlib
 import http.client
 import json
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -454,6 +456,12 @@ def test_twin_is_as_opaque(enrolling: RunningServer, cluster: FakeApiServer) -> 
     cluster.answer = _refusing(500)
     status, body = post(enrolling, token=cluster.knows(BoundToken()), csr=csr)
     assert (status, body["reason"]) == (503, "CLUSTER_UNAVAILABLE")
+
+
+def test_what_speaks_to_a_cluster_is_loaded_only_where_there_is_one() -> None:
+    script = "import ca.edges, sys; sys.exit(bool({'kubernetes', 'urllib3'} & set(sys.modules)))"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=SECONDS).returncode == 0
 
 
 def test_kubeconfig_that_verifies_nothing_stops_the_start(tmp_path: Path) -> None:
