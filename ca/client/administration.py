@@ -101,6 +101,7 @@ class AdministrationClient:
             common_name=question.caller_common_name,
             organizations=question.caller_organizations,
             spiffe_id=question.caller_spiffe_id,
+            service_account=question.caller_is_pod,
         )
         request = messages.ExplainPolicyRequest(
             caller=caller if caller != messages.Caller() else None,

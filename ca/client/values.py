@@ -298,11 +298,13 @@ class PolicyExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyQuestion:
-    """A hypothetical request; the caller is the calling identity where its three fields are empty."""
+    """A hypothetical request; the caller is the calling identity where its three names are empty."""
 
     caller_common_name: str = ""
     caller_organizations: tuple[str, ...] = ()
     caller_spiffe_id: str = ""
+    caller_is_pod: bool = False
+    """Whether it shows a service-account token, no certificate."""
     operation: str = "issue"
     profile: str = ""
     key_type: str = ""

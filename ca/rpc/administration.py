@@ -204,7 +204,11 @@ def _operation(text: str) -> Operation:
 
 
 def _hypothetical(message: admin.Caller) -> Caller:
-    """Raises MalformedName."""
+    """Raises MalformedName, RequestInvalid."""
+    if message.service_account:
+        if message.common_name or message.organizations:
+            raise RequestInvalid("a service account has a SPIFFE ID and no other name", field="caller")
+        return Caller.for_service_account(SpiffeId.parse(message.spiffe_id))
     return Caller.hypothetical(
         common_name=message.common_name or None,
         organizations=tuple(message.organizations),

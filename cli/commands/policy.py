@@ -43,6 +43,7 @@ Examples:
 )
 @click.option("--as-org", "caller_organizations", multiple=True, help="Organization of the caller.")
 @click.option("--as-spiffe", "caller_spiffe_id", default="", help="SPIFFE ID of the caller.")
+@click.option("--as-pod", is_flag=True, help="The caller of --as-spiffe shows a service-account token, no certificate.")
 @click.option(
     "--operation",
     type=click.Choice(["issue", "renew", "revoke", "read", "fetch-key", "administer"]),
@@ -66,6 +67,7 @@ def explain(
     caller_common_name: str,
     caller_organizations: tuple[str, ...],
     caller_spiffe_id: str,
+    as_pod: bool,
     operation: str,
     profile: str,
     key_type: str,
@@ -79,6 +81,7 @@ def explain(
         caller_common_name=caller_common_name,
         caller_organizations=caller_organizations,
         caller_spiffe_id=caller_spiffe_id,
+        caller_is_pod=as_pod,
         operation=operation.replace("-", "_"),
         profile=profile or ("server" if operation == "issue" else ""),
         key_type=key_type,

@@ -146,14 +146,29 @@ def test_explanation_agrees_with_the_decision(stub: AdminServiceStub) -> None:
     assert [one.rule for one in denied.evaluations if one.matched] == []
 
 
+def test_explanation_tells_a_pod_with_its_token_from_the_holder_of_a_certificate(stub: AdminServiceStub) -> None:
+    pod = admin.Caller(spiffe_id=SPIFFE + "web", service_account=True)
+    names = wire.SubjectAlternativeNames(uris=[SPIFFE + "web"])
+
+    answer = stub.ExplainPolicy(
+        admin.ExplainPolicyRequest(caller=pod, profile="workload", names=names), timeout=SECONDS
+    )
+
+    assert (answer.allowed, answer.rule) == (True, "service-accounts")
+
+
 @pytest.mark.parametrize(
     "request_",
     [
         admin.ExplainPolicyRequest(operation="conquer"),
         admin.ExplainPolicyRequest(caller=admin.Caller(spiffe_id="spiffe://UPPER/x")),
         admin.ExplainPolicyRequest(key_type="dsa"),
+        admin.ExplainPolicyRequest(caller=admin.Caller(service_account=True)),
+        admin.ExplainPolicyRequest(
+            caller=admin.Caller(service_account=True, spiffe_id=SPIFFE + "web", common_name="web")
+        ),
     ],
-    ids=["operation", "caller", "key type"],
+    ids=["operation", "caller", "key type", "pod without identity", "pod with a name"],
 )
 def test_question_that_makes_no_sense_is_refused(stub: AdminServiceStub, request_: admin.ExplainPolicyRequest) -> None:
     with failing() as failure:

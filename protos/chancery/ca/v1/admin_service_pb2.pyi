@@ -537,9 +537,12 @@ class Caller(_message.Message):
     COMMON_NAME_FIELD_NUMBER: _builtins.int
     ORGANIZATIONS_FIELD_NUMBER: _builtins.int
     SPIFFE_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_ACCOUNT_FIELD_NUMBER: _builtins.int
     common_name: _builtins.str
     """As it would stand in a certificate; all empty means an anonymous caller."""
     spiffe_id: _builtins.str
+    service_account: _builtins.bool
+    """A pod that shows a service-account token, no certificate: then spiffe_id is set, and nothing else."""
     @_builtins.property
     def organizations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -548,10 +551,11 @@ class Caller(_message.Message):
         common_name: _builtins.str = ...,
         organizations: _abc.Iterable[_builtins.str] | None = ...,
         spiffe_id: _builtins.str = ...,
+        service_account: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["common_name", b"common_name", "organizations", b"organizations", "spiffe_id", b"spiffe_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["common_name", b"common_name", "organizations", b"organizations", "service_account", b"service_account", "spiffe_id", b"spiffe_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
