@@ -1,11 +1,13 @@
 """How a workload comes by a certificate: with the one that it has, or else with a token.
 
-- Keys are made here, in memory; a request carries no names, as the authority knows whose certificate or token it is.
+- Keys are made here; a request carries no names, as the authority knows whose certificate or token it is.
 - The token is read anew each time: a kubelet replaces it long before it ends.
 - What was asked may have been granted though no answer came: it is asked again with the same key and request_id, which
-  makes the answer the same certificate. A token that has been spent on one key is never shown with another.
+  makes the answer the same certificate. A token that was shown with one key is never shown with another, also after a
+  restart (`agent.token_keys`).
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +16,15 @@ from pathlib import Path
 
 from agent.authority import Authority
 from agent.credentials import Credentials
-from agent.errors import AuthorityUnreachable, CertificateRefused, CredentialsInvalid, RequestRefused, TokenUnreadable
+from agent.errors import (
+    AuthorityUnreachable,
+    CertificateRefused,
+    CredentialsInvalid,
+    PublishFailed,
+    RequestRefused,
+    TokenUnreadable,
+)
+from agent.token_keys import TokenKey, TokenKeys
 from certs.alternative_names import SubjectAlternativeNames
 from certs.key_types import KeyFactory, KeyType, PrivateKey
 from certs.keys import encode_private_key
@@ -25,14 +35,13 @@ from certs.subject import SubjectName
 LARGEST_TOKEN = 64 * 1024
 
 _ONE_TIME = "chancery1."
-_RENEWAL, _ENROLLMENT = "renewal", "enrollment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    """What was asked and will be asked again, for as long as `occasion` is the same."""
+class _Renewal:
+    """What was asked about the certificate `fingerprint`, and will be asked again until there is an answer."""
 
-    occasion: bytes
+    fingerprint: bytes
     key: PrivateKey
     csr: bytes
     request_id: str
@@ -46,6 +55,7 @@ class Enrollment:
         authority: Authority,
         *,
         token_file: Path | None,
+        token_keys: TokenKeys,
         lifetime: timedelta | None,
         key_type: KeyType,
         entropy: Entropy,
@@ -56,15 +66,16 @@ class Enrollment:
         token is used though there is a certificate."""
         self._authority = authority
         self._token_file = token_file
+        self._token_keys = token_keys
         self._lifetime = lifetime
         self._key_type = key_type
         self._entropy = entropy
         self._key_factory = key_factory
         self._note = note
-        self._attempts: dict[str, _Attempt] = {}
+        self._renewal: _Renewal | None = None
 
     def __call__(self, held: Credentials | None) -> Credentials:
-        """Raises RenewalFailed."""
+        """Raises RenewalFailed, PublishFailed."""
         if held is None:
             return self._enroll(None)
         try:
@@ -76,34 +87,45 @@ class Enrollment:
         return self._enroll(held)
 
     def _renew(self, held: Credentials) -> Credentials:
-        attempt = self._attempt(_RENEWAL, held.fingerprint)
-        chain = self._authority.renew(held, attempt.csr, lifetime=self._lifetime, request_id=attempt.request_id)
-        del self._attempts[_RENEWAL]
-        return _credentials(chain, attempt.key, held.trust_bundle)
+        asked = self._renewal
+        if asked is None or asked.fingerprint != held.fingerprint:
+            key = self._key_factory(self._key_type)
+            asked = _Renewal(
+                fingerprint=held.fingerprint, key=key, csr=_request_for(key), request_id=self._new_request_id()
+            )
+            self._renewal = asked
+        chain = self._authority.renew(held, asked.csr, lifetime=self._lifetime, request_id=asked.request_id)
+        self._renewal = None
+        return _credentials(chain, asked.key, held.trust_bundle)
 
     def _enroll(self, held: Credentials | None) -> Credentials:
         token = self._read_token()
-        attempt = self._attempt(_ENROLLMENT, hashlib.sha256(token.encode()).digest())
+        asked = self._token_key(hashlib.sha256(token.encode()).hexdigest())
         enrolled = self._authority.enroll(
             token,
-            attempt.csr,
+            _request_for(asked.key),
             lifetime=self._lifetime,
-            request_id=attempt.request_id,
+            request_id=asked.request_id,
             held=held,
             path="/v1/enroll" if token.startswith(_ONE_TIME) else "/v1/enroll/service-account",
         )
-        self._attempts[_ENROLLMENT] = replace(attempt, request_id=self._entropy(16).hex())
-        return _credentials(enrolled.certificate_chain, attempt.key, enrolled.trust_bundle)
+        credentials = _credentials(enrolled.certificate_chain, asked.key, enrolled.trust_bundle)
+        with contextlib.suppress(PublishFailed):  # then the next request with this token gets the same certificate
+            self._token_keys.keep(replace(asked, request_id=self._new_request_id()))
+        return credentials
 
-    def _attempt(self, kind: str, occasion: bytes) -> _Attempt:
-        known = self._attempts.get(kind)
-        if known is not None and known.occasion == occasion:
+    def _token_key(self, token_sha256: str) -> TokenKey:
+        known = self._token_keys.find(token_sha256)
+        if known is not None:
             return known
-        key = self._key_factory(self._key_type)
-        csr = build_request(key, SubjectName(), SubjectAlternativeNames())
-        attempt = _Attempt(occasion=occasion, key=key, csr=csr, request_id=self._entropy(16).hex())
-        self._attempts[kind] = attempt
-        return attempt
+        made = TokenKey(
+            token_sha256=token_sha256, key=self._key_factory(self._key_type), request_id=self._new_request_id()
+        )
+        self._token_keys.keep(made)
+        return made
+
+    def _new_request_id(self) -> str:
+        return self._entropy(16).hex()
 
     def _read_token(self) -> str:
         if self._token_file is None:
@@ -117,6 +139,10 @@ class Enrollment:
         if not token or len(content) > LARGEST_TOKEN or not token.isascii() or not token.isprintable():
             raise TokenUnreadable(f"{self._token_file} holds no token; is it the right file?")
         return token
+
+
+def _request_for(key: PrivateKey) -> bytes:
+    return build_request(key, SubjectName(), SubjectAlternativeNames())
 
 
 def _credentials(chain: bytes, key: PrivateKey, trust_bundle: bytes) -> Credentials:

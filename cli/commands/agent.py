@@ -174,6 +174,7 @@ def _workload(
     from agent.heartbeat import Heartbeat
     from agent.https import HttpsServer
     from agent.publication import Publication
+    from agent.token_keys import TokenKeys
     from agent.trust import TrustFollower
     from agent.workload import Workload
     from certs.key_types import KeyType
@@ -189,6 +190,7 @@ def _workload(
         enrollment=Enrollment(
             authority,
             token_file=token_file,
+            token_keys=TokenKeys(directory),
             lifetime=lifetime,
             key_type=kind,
             entropy=ambient.entropy,

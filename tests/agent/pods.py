@@ -19,6 +19,7 @@ from agent.identity import load_credentials
 from agent.publication import Publication
 from agent.reload import ReloadHook
 from agent.renewer import RenewalEvent, StepFailed
+from agent.token_keys import TokenKeys
 from agent.trust import TrustFollower
 from agent.workload import Workload
 from certs.keys import KeyType, generate_private_key
@@ -102,6 +103,7 @@ class Pod:
             enrollment=Enrollment(
                 authority,
                 token_file=self.token_file,
+                token_keys=TokenKeys(self.directory),
                 lifetime=None,
                 key_type=KeyType.EC_P256,
                 entropy=secrets.token_bytes,
