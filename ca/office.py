@@ -4,6 +4,7 @@
 - `close` undoes it in reverse; nothing is lost by not getting there.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets, random_id
+from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets
 from ca.authority import Authority
 from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_policy, keys_directory
@@ -177,7 +178,7 @@ def _compose(
         moves=Moves(issuers=issuers, keys=keys, maker=maker, clock=clock, entropy=entropy),
         settings=settings.rotation,
         clock=clock,
-        replica_id="-".join(filter(None, (host_name, random_id(entropy)[:8]))),
+        replica_id=_replica_id(host_name, settings),
     )
     authority = Authority(
         inventory=inventory,
@@ -210,3 +211,9 @@ def _compose(
         passphrase_source=passphrase.source,
         founded=founded,
     )
+
+
+def _replica_id(host_name: str, settings: ServeSettings) -> str:
+    """The same after a restart, so that nobody waits for the one that was killed; a data directory is one process's at a time."""
+    directory = hashlib.sha256(str(settings.data_directory).encode()).hexdigest()[:8]
+    return "-".join(filter(None, (host_name, directory)))

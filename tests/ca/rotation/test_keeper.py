@@ -383,3 +383,13 @@ def test_a_replica_that_has_not_followed_is_waited_for_until_it_is_silent(office
 
     premises.clock.advance(timedelta(seconds=41))
     assert office.rotations.look()
+
+
+def test_a_replica_that_was_killed_is_the_same_one_when_it_comes_back(premises):
+    with premises.open() as office:
+        office.rotations.look()
+        before = office.rotations.replica_id
+    with premises.open() as office:
+        office.rotations.look()
+
+        assert [one.id for one in office.rotations.rotations.replicas(seen_since=0)] == [before]
