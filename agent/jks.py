@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from certs.der import OCTET_STRING, encode, sequence
 from certs.serials import Entropy
 
 _MAGIC, _VERSION = 0xFEEDFEED, 2
@@ -19,6 +18,7 @@ _KEY_ENTRY, _TRUST_ENTRY = 1, 2
 _DIGEST_WHITENER = b"Mighty Aphrodite"
 _KEY_PROTECTOR = bytes.fromhex("300e060a2b060104012a021101010500")  # AlgorithmIdentifier 1.3.6.1.4.1.42.2.17.1.1, NULL
 _SALT_OCTETS = 20
+_SEQUENCE, _OCTET_STRING = 0x30, 0x04
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,16 @@ def _sealed(key: bytes, secret: bytes, salt: bytes) -> bytes:
         stream += block
     hidden = bytes(one ^ other for one, other in zip(key, stream, strict=False))
     protected = salt + hidden + _sha1(secret, key)
-    return sequence(_KEY_PROTECTOR, encode(OCTET_STRING, protected))
+    return _element(_SEQUENCE, _KEY_PROTECTOR + _element(_OCTET_STRING, protected))
+
+
+def _element(tag: int, content: bytes) -> bytes:
+    """DER (X.690 §10.1). `certs.der` is made for speed, and its tables take more memory than all of this."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + content
 
 
 def _certificate(der: bytes) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import crypto, endtoend, replicas, rotation, scaling, storage_api, store
+from bench import agent, crypto, endtoend, replicas, rotation, scaling, storage_api, store
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Section] = {
     "storage_api": storage_api.measure,
     "rotation": rotation.measure,
     "replicas": replicas.measure,
+    "agent": agent.measure,
 }
 
 

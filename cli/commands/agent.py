@@ -108,7 +108,7 @@ def command(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopping.set())
-    workload = _workload(
+    workload = make_workload(
         server=server,
         token_file=token_file,
         bootstrap=bootstrap,
@@ -156,7 +156,7 @@ def live(directory: Path) -> None:
     Heartbeat.of(directory, ambient.monotonic).verify_alive()
 
 
-def _workload(
+def make_workload(
     *,
     server: str,
     token_file: Path,
@@ -169,6 +169,7 @@ def _workload(
     hooks: "tuple[ReloadHook, ...]",
     stopping: threading.Event,
 ) -> "Workload":
+    """What one agent consists of; it ends once `stopping` is set. Raises UsageError."""
     from agent.authority import Authority
     from agent.enrollment import Enrollment
     from agent.heartbeat import Heartbeat

@@ -67,7 +67,7 @@ def started(program) -> Iterator:
 
 
 def test_agent_holds_little_memory_and_stops_when_told(server, pod, program, started):
-    process = started(arguments(pod, server.url))
+    process = started(arguments(pod, server.url, "--formats", "pem,bundle,pkcs12,jks"))
     wait_for(lambda: program("agent", "ready", "--directory", pod.directory).status == 0)
     wait_for(lambda: program("agent", "live", "--directory", pod.directory).status == 0)
     time.sleep(1)
