@@ -1,7 +1,7 @@
 """The authority as an agent sees it: enroll, renew and the trust bundle, over the JSON twin of its gRPC services.
 
 - It is believed by the roots that are held. Where they do not vouch for it, and the bootstrap file is another than when
-  the authority was first believed, by that file: the cluster keeps it up to date for those who sleep through a rotation.
+  they first did, by that file: the cluster keeps it up to date for those who sleep through a rotation.
 - An answer is taken only where it can be read whole: certificates parse, and a bundle is never empty.
 """
 
@@ -64,7 +64,7 @@ class Authority:
         """`bootstrap` is a file of roots, PEM, read each time it is needed."""
         self._server = server
         self._bootstrap = bootstrap
-        self._first_bootstrap: bytes | None = None
+        self._superseded_bootstrap: bytes | None = None
 
     def enroll(
         self,
@@ -106,17 +106,16 @@ class Authority:
         try:
             answer = ask(held.trust_bundle)
         except AuthorityUntrusted:
-            if self._read_bootstrap() == self._first_bootstrap:
+            if self._read_bootstrap() == self._superseded_bootstrap:
                 raise
             return self._ask_by_bootstrap(ask)
-        if self._first_bootstrap is None:
+        if self._superseded_bootstrap is None:
             with contextlib.suppress(AuthorityUntrusted):
-                self._first_bootstrap = self._read_bootstrap()
+                self._superseded_bootstrap = self._read_bootstrap()
         return answer
 
     def _ask_by_bootstrap(self, ask: Callable[[bytes], JsonObject]) -> JsonObject:
-        self._first_bootstrap = self._read_bootstrap()
-        return ask(self._first_bootstrap)
+        return ask(self._read_bootstrap())
 
     def _read_bootstrap(self) -> bytes:
         try:

@@ -1,6 +1,7 @@
 """An agent beside a service, over a real authority: what it publishes, and what it survives."""
 
 import base64
+import contextlib
 import json
 import time
 from datetime import timedelta
@@ -10,8 +11,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent.errors import AuthorityUnreachable, ReloadFailed, RenewalFailed, RequestRefused, StorageFull, TokenUnreadable
+from agent.errors import (
+    AuthorityUnreachable,
+    AuthorityUntrusted,
+    ReloadFailed,
+    RenewalFailed,
+    RequestRefused,
+    StorageFull,
+    TokenUnreadable,
+)
 from agent.renewer import Reloaded, Renewed, TrustChanged
+from agent.tls import client_context
 from certs.pem import split_certificates
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
 from protos.chancery.ca.v1 import certificate_service_pb2 as certificates
@@ -406,3 +416,31 @@ def test_certificate_of_an_issuing_ca_that_is_replaced_is_renewed_at_once(own_se
 
     assert pod.held.leaf.issuer != before.leaf.issuer
     assert len([event for event in pod.events if isinstance(event, Renewed)]) == 2
+
+
+def test_emergency_that_it_slept_through_is_survived_by_way_of_the_bootstrap_file_and_the_token(own_server, tmp_path):
+    pod = pod_of(own_server, tmp_path)
+    pod.run()
+    before, another = pod.held, new_token(own_server)
+    start = admin.StartRotationRequest(kind=admin.ROTATION_KIND_ROOT, haste=admin.ROTATION_HASTE_EMERGENCY)
+    AdminServiceStub(own_server.channel()).StartRotation(start, timeout=20)
+    old_roots = client_context(before.trust_bundle)
+    with contextlib.suppress(AuthorityUntrusted):
+        for _ in range(200):
+            pod.line.server.ask("GET", "/v1/trust-bundle", context=old_roots)
+            time.sleep(0.1)
+    pod.token_file.write_text(another)
+    pod.run()
+    untrusting = pod.held
+    pod.bootstrap.write_bytes(own_server.office.issuers.bundle.pem)
+    for _ in range(20):
+        time.sleep(0.1)
+        pod.clock.move(timedelta(minutes=5))
+        pod.run()
+        if pod.held.fingerprint != before.fingerprint:
+            break
+
+    assert untrusting == before
+    assert pod.held.trust_bundle == own_server.office.issuers.bundle.pem
+    assert pod.held.leaf.issuer != before.leaf.issuer
+    assert all(isinstance(one.error, RenewalFailed) for one in pod.failures)

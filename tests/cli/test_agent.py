@@ -1,5 +1,6 @@
 """`ca-cli agent` as a process: from the token to the reload, with little memory, and the probes that a kubelet runs."""
 
+import random
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.pods import Pod, pod_of
+from tests.ca.offices import total_of
 from tests.ca.server import running_server
 from tests.cli.program import COMMAND, Program
 
@@ -78,6 +80,24 @@ def test_agent_holds_little_memory_and_stops_when_told(server, pod, program, sta
     assert process.returncode == 0, errors
     assert "renewed, until" in errors
     assert peak < MOST_MEMORY, f"{peak / MEBIBYTE:.1f} MiB"
+
+
+@pytest.mark.slow
+def test_agent_that_is_killed_at_any_moment_leaves_a_pair_or_nothing_and_gets_one_certificate(
+    server, pod, program, started
+):
+    before, moments = total_of(server.office), random.Random(7)
+    for _ in range(12):
+        process = started(arguments(pod, server.url))
+        time.sleep(moments.uniform(0.1, 0.5))
+        process.kill()
+        process.communicate()
+        if (pod.directory / "..data").exists():
+            assert pod.held.leaf
+    program.succeed(*arguments(pod, server.url, "--once"))
+
+    assert pod.held.leaf
+    assert total_of(server.office) == before + 1
 
 
 def test_nothing_that_is_not_needed_is_imported(server, pod):
