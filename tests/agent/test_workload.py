@@ -1,6 +1,5 @@
 """An agent beside a service, over a real authority: what it publishes, and what it survives."""
 
-import base64
 import contextlib
 import json
 import time
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.errors import (
     AuthorityUnreachable,
@@ -237,68 +235,6 @@ def test_answer_that_was_lost_is_asked_for_again_with_the_same_key(pod, server):
 
     assert total_of(server.office) == total + 1
     assert pod.held.certificate_chain.decode().startswith(lost[0])
-
-
-class PodsAuthority:
-    """In place of a cluster: exchanges a pod's token for a real one-time token, and holds it to the key it came with first."""
-
-    def __init__(self, pod, server) -> None:
-        self.server, self.ask = server, pod.line.ask
-        self.keys: dict[str, set[bytes]] = {}
-        self.requests: list[str] = []
-        self.is_lossy = False
-        self.one_time: dict[tuple[str, str], str] = {}
-        pod.line.ask = self
-
-    def __call__(self, verb, path, **options):
-        if path != "/v1/enroll/service-account":
-            return self.ask(verb, path, **options)
-        body = options.pop("body")
-        key = x509.load_pem_x509_csr(base64.b64decode(body["csr"])).public_key()
-        keys = self.keys.setdefault(body["token"], set())
-        keys.add(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-        if len(keys) > 1:
-            raise RequestRefused("another key", status=401)
-        self.requests.append(body["request_id"])
-        known = (body["token"], body["request_id"])
-        self.one_time[known] = self.one_time.get(known) or new_token(self.server)
-        answer = self.ask(verb, "/v1/enroll", body={**body, "token": self.one_time[known]}, **options)
-        if self.is_lossy:
-            raise AuthorityUnreachable("the answer was lost")
-        return answer
-
-
-def test_pod_that_dies_before_it_has_its_answer_asks_again_with_the_same_key(pod, server):
-    pod.token_file.write_text("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl")
-    authority, total = PodsAuthority(pod, server), total_of(server.office)
-    authority.is_lossy = True
-    pod.run()
-    pod.restart()
-    authority.is_lossy = False
-    pod.run()
-
-    assert pod.held.leaf
-    assert len(set(authority.requests)) == 1
-    assert len(authority.requests) == 2
-    assert total_of(server.office) == total + 1
-    assert (pod.directory / "_enrollment.json").stat().st_mode & 0o777 == 0o600
-
-
-def test_token_that_is_used_twice_is_used_with_one_key_for_two_certificates(pod, server):
-    pod.token_file.write_text("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl")
-    authority = PodsAuthority(pod, server)
-    pod.run()
-    before = pod.held
-    (pod.directory / "..data").unlink()
-    for name in ("tls.crt", "tls.key"):
-        (pod.directory / name).unlink()
-    pod.restart()
-    pod.run()
-
-    assert pod.failures == []
-    assert pod.held.fingerprint != before.fingerprint
-    assert pod.held.private_key == before.private_key
-    assert len(set(authority.requests)) == 2
 
 
 def test_revoked_certificate_is_replaced_by_way_of_the_token(pod, server):
