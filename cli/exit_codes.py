@@ -65,6 +65,7 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     storage.AlreadyRevoked: ExitCode.NOT_READY,
     storage.TokenSpent: ExitCode.DENIED,
     storage.TokenExpired: ExitCode.DENIED,
+    storage.CredentialReused: ExitCode.DENIED,
     storage.InvalidPageToken: ExitCode.REFUSED,
     storage.AuditChainBroken: ExitCode.FAILED,
     authority.Unauthenticated: ExitCode.DENIED,
