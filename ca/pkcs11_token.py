@@ -2,14 +2,18 @@
 
 - An authority's key has the label `chancery-` and its authority's id, on the private and on the public object.
 - Keys that were made before a token was named stay where they are, and are found there: they leave with the next rotation.
-- One session, one signature at a time. A session that the token has ended is opened again, once for each signature; a PIN that was
-  refused is never tried again, since tokens lock themselves.
+- One session, one signature at a time, in a thread of its own: modules that use OpenSSL, as SoftHSM does, leave errors in the queue
+  of the thread that calls them, and TLS in that thread would take them for its own.
+- A session that the token has ended is opened again, once for each signature; a PIN that was refused is never tried again, since
+  tokens lock themselves.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     import pkcs11
 
 T = TypeVar("T")
+Arguments = ParamSpec("Arguments")
+
+_THREAD = "pkcs11-token"
 
 _LABEL = "chancery-"
 _NEW = "chancery-new-"
@@ -47,6 +54,18 @@ _RSA_BITS: Mapping[KeyType, int] = {KeyType.RSA_2048: 2048, KeyType.RSA_3072: 30
 _log = structlog.get_logger("chancery.pkcs11")
 
 
+def _in_its_thread(
+    method: Callable[Concatenate["Pkcs11Token", Arguments], T],
+) -> Callable[Concatenate["Pkcs11Token", Arguments], T]:
+    @wraps(method)
+    def run(token: "Pkcs11Token", /, *arguments: Arguments.args, **named: Arguments.kwargs) -> T:
+        if threading.current_thread().name.startswith(_THREAD):
+            return method(token, *arguments, **named)
+        return token.thread.submit(method, token, *arguments, **named).result()
+
+    return run
+
+
 class Pkcs11Token:
     """A token that has been logged in to. Thread-safe."""
 
@@ -56,15 +75,20 @@ class Pkcs11Token:
         self._label = label
         self._pin = pin
         self._entropy = entropy
-        self._lock = threading.RLock()
         self._handles: dict[str, Any] = {}
-        self._session = self._open()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=_THREAD)
+        try:
+            self._session = self.thread.submit(self._open).result()
+        except BaseException:
+            self.thread.shutdown()
+            raise
 
     def close(self) -> None:
-        with self._lock:
-            self._handles.clear()
-            self._session.close()
+        self._handles.clear()
+        self.thread.submit(self._session.close).result()
+        self.thread.shutdown()
 
+    @_in_its_thread
     def make(self, key_type: KeyType) -> PrivateKey:
         """A key that is born in the token, under a passing label until `name` gives it its own.
 
@@ -82,7 +106,7 @@ class Pkcs11Token:
             "capabilities": MechanismFlag.SIGN | MechanismFlag.VERIFY,
             "private_template": {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.PRIVATE: True},
         }
-        with self._lock, _refusals("make a key"):
+        with _refusals("make a key"):
             if key_type in _CURVES:
                 parameters = {Attribute.EC_PARAMS: encode_named_curve_parameters(_CURVES[key_type])}
                 curve = self._session.create_domain_parameters(TokenKeyType.EC, parameters, local=True)
@@ -94,17 +118,19 @@ class Pkcs11Token:
                 raise UnsupportedKeyType(f"no keys of type {key_type} are made in a token, choose one of {supported}")
         return self._key(given["label"])
 
+    @_in_its_thread
     def name(self, key: TokenKey, authority_id: str) -> None:
         """Gives a key that `make` made to an authority."""
         from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415 - as above
 
         label = f"{_LABEL}{authority_id}"
-        with self._lock, _refusals("label a key"):
+        with _refusals("label a key"):
             for kind in (ObjectClass.PUBLIC_KEY, ObjectClass.PRIVATE_KEY):  # it counts once its private half is named
                 self._object(key.label, kind)[Attribute.LABEL] = label
             self._handles.pop(key.label, None)
             key.label = label
 
+    @_in_its_thread
     def take_in(self, key: PrivateKey, authority_id: str) -> None:
         """Brings a key that was made elsewhere into the token. Raises UnsupportedKeyType, Pkcs11Refused."""
         from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415 - as above
@@ -116,7 +142,7 @@ class Pkcs11Token:
             Attribute.LABEL: f"{_LABEL}{authority_id}",
         }
         kept = {Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True}
-        with self._lock, _refusals("take in a key that was made elsewhere"):
+        with _refusals("take in a key that was made elsewhere"):
             for kind in (ObjectClass.PUBLIC_KEY, ObjectClass.PRIVATE_KEY):
                 for old in self._session.get_objects({Attribute.CLASS: kind, Attribute.LABEL: shared[Attribute.LABEL]}):
                     old.destroy()
@@ -127,10 +153,11 @@ class Pkcs11Token:
         """Raises Pkcs11Refused where there is none."""
         return self._key(f"{_LABEL}{authority_id}")
 
+    @_in_its_thread
     def ids(self) -> Sequence[str]:
         from pkcs11 import Attribute, ObjectClass  # noqa: PLC0415 - as above
 
-        with self._lock, _refusals("list its keys"):
+        with _refusals("list its keys"):
             labels = [
                 str(one[Attribute.LABEL])
                 for one in self._session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})
@@ -138,12 +165,13 @@ class Pkcs11Token:
         named = (label for label in labels if label.startswith(_LABEL) and not label.startswith(_NEW))
         return sorted(label.removeprefix(_LABEL) for label in named)
 
+    @_in_its_thread
     def _key(self, label: str) -> TokenKey:
         from pkcs11 import Attribute, Mechanism, ObjectClass  # noqa: PLC0415 - as above
         from pkcs11.util.ec import encode_ec_public_key  # noqa: PLC0415 - as above
         from pkcs11.util.rsa import encode_rsa_public_key  # noqa: PLC0415 - as above
 
-        with self._lock, _refusals(f"find the key {label}"):
+        with _refusals(f"find the key {label}"):
             found = self._object(label, ObjectClass.PUBLIC_KEY)
             self._object(label, ObjectClass.PRIVATE_KEY)
             is_rsa = found[Attribute.KEY_TYPE].name == "RSA"
@@ -156,23 +184,23 @@ class Pkcs11Token:
             raise Pkcs11Refused(f"the key {label} in the token is of a kind that signs nothing here")
         return key
 
+    @_in_its_thread
     def _sign(self, key: TokenKey, data: bytes, mechanism: object) -> bytes:
         """Raises Pkcs11Unavailable."""
         from pkcs11 import PKCS11Error  # noqa: PLC0415 - as above
 
-        with self._lock:
+        try:
             try:
-                try:
-                    return self._sign_once(key, data, mechanism)
-                except _lost_sessions() as err:
-                    _log.warning("session with the token lost; opening another", error=type(err).__name__)
-                    self._handles.clear()
-                    self._session = self._open()
-                    return self._sign_once(key, data, mechanism)
-            except (PKCS11Error, Pkcs11Refused) as err:
-                raise Pkcs11Unavailable(
-                    f"the token does not sign now ({type(err).__name__}); look whether it is there, and try again"
-                ) from err
+                return self._sign_once(key, data, mechanism)
+            except _lost_sessions() as err:
+                _log.warning("session with the token lost; opening another", error=type(err).__name__)
+                self._handles.clear()
+                self._session = self._open()
+                return self._sign_once(key, data, mechanism)
+        except (PKCS11Error, Pkcs11Refused) as err:
+            raise Pkcs11Unavailable(
+                f"the token does not sign now ({type(err).__name__}); look whether it is there, and try again"
+            ) from err
 
     def _sign_once(self, key: TokenKey, data: bytes, mechanism: object) -> bytes:
         from pkcs11 import ObjectClass  # noqa: PLC0415 - as above

@@ -28,6 +28,7 @@ INTERNAL_TO_A_CALLER = {  # of the store: never the doing of one request, so tol
     storage.AlreadyRevoked,
     storage.TokenSpent,
     storage.TokenExpired,
+    storage.CredentialReused,
     storage.InvalidPageToken,
     storage.AuditChainBroken,
 }

@@ -1,6 +1,8 @@
 """Keys of root and issuing CA in a PKCS#11 token (SoftHSM): made there, signing there, never outside."""
 
+import _ssl
 import copy
+import ctypes
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +70,18 @@ def test_key_made_elsewhere_is_taken_in_and_replaces_another(token: Pkcs11Token,
 
     verify_signature(key.public_key(), sign(token.get("a" * 32), b"octets"), b"octets")
     assert token.ids() == ["a" * 32]
+
+
+def test_tls_in_the_thread_that_asks_is_not_told_errors_of_the_module(softhsm: SoftHsm) -> None:
+    """OpenSSL keeps a queue of errors for each thread; SoftHSM leaves some there, and a TLS read would raise them."""
+    openssl = ctypes.CDLL(_ssl.__file__)
+    openssl.ERR_clear_error()
+
+    opened = Pkcs11Token(str(softhsm.module), softhsm.token, PIN, CountedEntropy())
+    sign(opened.make(KeyType.EC_P256), b"octets")
+    opened.close()
+
+    assert openssl.ERR_peek_error() == 0
 
 
 def ask_for_private_bytes(key: TokenKey) -> object:
