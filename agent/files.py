@@ -30,6 +30,7 @@ from agent.directories import (
 )
 from agent.errors import CredentialsInvalid, PublishFailed, UnsafePath
 
+_READ_ATTEMPTS = 100
 _DATA = "..data"
 _DATA_NEXT = "..data_tmp"
 _LINK_NEXT = "..link_tmp"
@@ -70,13 +71,23 @@ def read_published(directory: Path, names: Sequence[str]) -> tuple[bytes, ...]:
     for name in names:
         verify_plain_name(name)
     try:
-        return _read_once(directory, names)
-    except FileNotFoundError:
-        with contextlib.suppress(FileNotFoundError):  # two publications since `..data` was resolved: once more
-            return _read_once(directory, names)
-        raise CredentialsInvalid(f"{directory} does not hold {', '.join(names)}; sign or renew first") from None
+        for _ in range(_READ_ATTEMPTS):
+            leads_to = _published_set(directory)
+            with contextlib.suppress(FileNotFoundError):
+                return _read_once(directory, names)
+            if _published_set(directory) == leads_to:
+                break  # otherwise it was published again, and the set that was being read has gone: once more
     except (OSError, PublishFailed) as err:
         raise CredentialsInvalid(f"cannot read {', '.join(names)} in {directory}: {err}") from err
+    raise CredentialsInvalid(f"{directory} does not hold {', '.join(names)}; sign or renew first")
+
+
+def _published_set(directory: Path) -> Path | None:
+    """Where `..data` leads; None where nothing was published as a set."""
+    try:
+        return (directory / _DATA).readlink()
+    except FileNotFoundError:
+        return None
 
 
 def _read_once(directory: Path, names: Sequence[str]) -> tuple[bytes, ...]:
