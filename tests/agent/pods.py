@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agent.authority import Authority
@@ -26,20 +25,9 @@ from certs.keys import KeyType, generate_private_key
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
 from protos.chancery.ca.v1 import certificate_pb2 as wire
 from protos.chancery.ca.v1.admin_service_pb2_grpc import AdminServiceStub
-from tests.ca.server import RunningServer
+from tests.ca.server import MovableClock, RunningServer
 
 SPIFFE_ID = "spiffe://cluster.local/ns/shop/sa/web"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.offset = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.offset
-
-    def move(self, by: timedelta) -> None:
-        self.offset += by
 
 
 @dataclass
@@ -64,7 +52,7 @@ class Pod:
     line: Line
     token_file: Path
     bootstrap: Path
-    clock: Clock = field(default_factory=Clock)
+    clock: MovableClock = field(default_factory=MovableClock)
     hooks: tuple[ReloadHook, ...] = ()
     formats: frozenset[Format] = frozenset({Format.PEM, Format.BUNDLE})
     on_pause: Callable[[int], None] = lambda _number: None

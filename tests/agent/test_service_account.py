@@ -58,7 +58,7 @@ def test_pod_gets_the_identity_of_its_service_account_and_renews_it_without_the_
     pod.run()
     first = pod.held
     pod.token_file.unlink()
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run()
 
     assert "spiffe://cluster.local/ns/shop/sa/cart" in (pod.directory / "identity.json").read_text()
@@ -119,11 +119,11 @@ def test_revoked_certificate_is_replaced_with_the_next_token(pod, server, cluste
     before = pod.held
     revoke = certificates.RevokeCertificateRequest(id=f"{before.leaf.serial_number:032x}")
     CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=20)
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run()
     with_the_same_token = pod.held
     pod.token_file.write_text(cluster.knows(BoundToken()))
-    pod.clock.move(timedelta(minutes=10))
+    pod.clock.advance(timedelta(minutes=10))
     pod.run()
 
     assert with_the_same_token == before  # its key is as good as revoked, and the token counts for no other

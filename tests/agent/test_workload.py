@@ -125,9 +125,9 @@ def test_once_gives_up_only_without_a_certificate(pod):
     pod.line.is_cut = False
     pod.workload.run_once(patience=timedelta(seconds=30))
     pod.line.is_cut = True
-    pod.clock.move(timedelta(hours=20))
+    pod.clock.advance(timedelta(hours=20))
     pod.workload.run_once(patience=timedelta(seconds=30))
-    pod.clock.move(timedelta(hours=20))
+    pod.clock.advance(timedelta(hours=20))
     with pytest.raises(RenewalFailed, match="expired"):
         pod.workload.run_once(patience=timedelta(seconds=30))
 
@@ -139,7 +139,7 @@ def test_certificate_renews_itself_without_a_token(pod, server):
     pod.run()
     before = pod.held
     pod.token_file.unlink()
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run()
 
     assert pod.held.fingerprint != before.fingerprint
@@ -153,11 +153,11 @@ def test_authority_that_is_away_later_costs_nothing_that_is_held(pod):
     pod.run()
     before = pod.held.fingerprint
     pod.line.is_cut = True
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run(turns=5)
     during = pod.held.fingerprint
     pod.line.is_cut = False
-    pod.clock.move(timedelta(minutes=10))
+    pod.clock.advance(timedelta(minutes=10))
     pod.run()
 
     assert during == before
@@ -168,7 +168,7 @@ def test_authority_that_is_away_later_costs_nothing_that_is_held(pod):
 def test_machine_that_slept_beyond_its_renewal_renews_at_the_next_look(pod):
     pod.run()
     before = pod.held.fingerprint
-    pod.on_pause = lambda number: pod.clock.move(timedelta(hours=20)) if number == 3 else None
+    pod.on_pause = lambda number: pod.clock.advance(timedelta(hours=20)) if number == 3 else None
     pod.run(turns=3)
 
     assert pod.pauses[2] <= 60
@@ -180,13 +180,13 @@ def test_clock_that_jumps_back_and_forth_costs_one_renewal_at_most(pod, server):
     pod.run()
     total = total_of(server.office)
     for hours in (-48, 48, -1, 1):
-        pod.clock.move(timedelta(hours=hours))
+        pod.clock.advance(timedelta(hours=hours))
         pod.run(turns=3)
     unmoved = total_of(server.office)
-    pod.clock.move(timedelta(days=3))
+    pod.clock.advance(timedelta(days=3))
     pod.run(turns=3)
     ahead = total_of(server.office)
-    pod.clock.move(timedelta(days=-3))
+    pod.clock.advance(timedelta(days=-3))
     pod.run(turns=3)
 
     assert unmoved == total
@@ -219,7 +219,7 @@ def test_file_that_holds_no_token_is_not_sent(pod, content):
 def test_answer_that_was_lost_is_asked_for_again_with_the_same_key(pod, server):
     pod.run()
     total = total_of(server.office)
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     ask, lost = pod.line.ask, []
 
     def losing(verb, path, **options):
@@ -230,7 +230,7 @@ def test_answer_that_was_lost_is_asked_for_again_with_the_same_key(pod, server):
         return answer
 
     pod.line.ask = losing
-    pod.on_pause = lambda _number: pod.clock.move(timedelta(seconds=2))
+    pod.on_pause = lambda _number: pod.clock.advance(timedelta(seconds=2))
     pod.run(turns=2)
 
     assert total_of(server.office) == total + 1
@@ -243,7 +243,7 @@ def test_revoked_certificate_is_replaced_by_way_of_the_token(pod, server):
     CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=20)
     before = pod.held.fingerprint
     pod.token_file.write_text(new_token(server))
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run()
 
     assert pod.held.fingerprint != before
@@ -254,7 +254,7 @@ def test_revoked_certificate_is_replaced_by_way_of_the_token(pod, server):
 def test_full_disk_costs_neither_the_old_files_nor_the_new_certificate(pod, server):
     pod.run()
     before, total = pod.held, total_of(server.office)
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     publish = pod.workload._publication.publish
     disk = {"is_full": True}
 
@@ -271,7 +271,7 @@ def test_full_disk_costs_neither_the_old_files_nor_the_new_certificate(pod, serv
     pod.run()
     during = pod.held
     disk["is_full"] = False
-    pod.clock.move(timedelta(minutes=1))
+    pod.clock.advance(timedelta(minutes=1))
     pod.run()
 
     assert isinstance(pod.failures[0].error, StorageFull)
@@ -298,7 +298,7 @@ def test_hook_that_fails_is_run_again_and_costs_no_certificate(pod):
     pod.run()
     first = hook.runs
     hook.is_broken = True
-    pod.clock.move(timedelta(hours=17))
+    pod.clock.advance(timedelta(hours=17))
     pod.run(turns=2)
     hook.is_broken = False
     pod.run(turns=2)
@@ -371,7 +371,7 @@ def test_emergency_that_it_slept_through_is_survived_by_way_of_the_bootstrap_fil
     pod.bootstrap.write_bytes(own_server.office.issuers.bundle.pem)
     for _ in range(20):
         time.sleep(0.1)
-        pod.clock.move(timedelta(minutes=5))
+        pod.clock.advance(timedelta(minutes=5))
         pod.run()
         if pod.held.fingerprint != before.fingerprint:
             break
