@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.servers.ports import free_port
 
 _START_SECONDS = 30
 
@@ -92,7 +93,12 @@ class PostgresqlServer:
         assert self._process is not None
         deadline = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.url(), connect_timeout=2):
+            with (
+                contextlib.suppress(psycopg.OperationalError),
+                psycopg.connect(self.url(), connect_timeout=2) as session,
+            ):
+                (served,) = session.execute("SHOW data_directory").fetchone() or ("",)
+                assert Path(served) == self.directory / "data", f"port {self.port} is that of another server"
                 return
             time.sleep(0.05)
         pytest.fail(f"PostgreSQL did not start: {(self.directory / 'log').read_text()[-2000:]}")
@@ -116,9 +122,7 @@ def make_server(directory: Path, *settings: str) -> PostgresqlServer:
     user = unprivileged_user()
     if user is not None:
         shutil.chown(directory, user)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = PostgresqlServer(binaries=binaries, directory=directory, port=port, user=user, settings=settings)
+    server = PostgresqlServer(binaries=binaries, directory=directory, port=free_port(), user=user, settings=settings)
     server.initialise()
     server.start()
     return server

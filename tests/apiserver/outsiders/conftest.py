@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.test_readme import free_ports
+from tests.servers.ports import free_ports
 
 _COMMAND = (sys.executable, "-m", "cli.main")
 _PASSPHRASE = "outsiders"

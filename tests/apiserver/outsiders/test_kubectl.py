@@ -108,17 +108,18 @@ def test_edit_and_replace(kubectl, tmp_path):
 
 
 def test_validation_paging_selectors_and_dry_run(kubectl):
+    own = "--namespace=paging"  # not where other tests of this server have theirs
     strict = kubectl("create", "--validate=strict", "-f", "-", document={**flunder("k5"), "bogus": 1}, fails=True)
     assert 'unknown field "bogus"' in strict
     for number in range(7):
-        kubectl("create", "-f", "-", document=flunder(f"p{number}"))
-    assert len(kubectl("get", "flunders", "--chunk-size=2", "-o", "name").split()) == 7
-    assert kubectl("get", "flunders", "--field-selector", "metadata.name=p3", "-o", "name").split() == [
+        kubectl("create", own, "-f", "-", document=flunder(f"p{number}"))
+    assert len(kubectl("get", own, "flunders", "--chunk-size=2", "-o", "name").split()) == 7
+    assert kubectl("get", own, "flunders", "--field-selector", "metadata.name=p3", "-o", "name").split() == [
         "flunder.wardle.example.com/p3"
     ]
-    assert "(server dry run)" in kubectl("create", "--dry-run=server", "-f", "-", document=flunder("dry"))
-    assert "deleted" in kubectl("delete", "flunders", "--all", "--wait=true")
-    assert "No resources found" in kubectl("get", "flunders")
+    assert "(server dry run)" in kubectl("create", own, "--dry-run=server", "-f", "-", document=flunder("dry"))
+    assert "deleted" in kubectl("delete", own, "flunders", "--all", "--wait=true")
+    assert "No resources found" in kubectl("get", own, "flunders")
 
 
 def test_reports_show_their_columns(kubectl):

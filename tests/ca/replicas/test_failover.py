@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 import time
@@ -40,6 +39,7 @@ from tests.ca.replicas.replicas import (
     opened,
     running_replicas,
 )
+from tests.servers.ports import free_port
 from tests.servers.postgresql import PostgresqlServer, make_server
 from tests.store.samples import event, issuance
 
@@ -179,12 +179,12 @@ def test_a_standby_that_is_promoted_takes_over_with_all_that_was_acknowledged(tm
 @contextlib.contextmanager
 def synchronous_standby(primary: PostgresqlServer) -> Iterator[PostgresqlServer]:
     """What the primary acknowledges is there, too; copied while the primary is down, which needs no further program."""
-    with tempfile.TemporaryDirectory(prefix="pg-") as name, socket.create_server(("127.0.0.1", 0)) as probe:
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
         primary.stop()
         standby = replace(
             primary,
             directory=Path(name),
-            port=probe.getsockname()[1],
+            port=free_port(),
             settings=(
                 *primary.settings,
                 f"primary_conninfo=host=127.0.0.1 port={primary.port} user=tester",
@@ -197,7 +197,6 @@ def synchronous_standby(primary: PostgresqlServer) -> Iterator[PostgresqlServer]
         if primary.user is not None:
             for path in (standby.directory, *standby.directory.rglob("*")):
                 shutil.chown(path, primary.user)
-        probe.close()
         settings, primary.settings = primary.settings, (*primary.settings, "synchronous_standby_names=*")
         primary.start()
         try:
