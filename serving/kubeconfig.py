@@ -1,0 +1,94 @@
+"""How to reach the API server of a cluster: a kubeconfig, or the service account of the pod.
+
+- The `kubernetes` package reads kubeconfigs and in-cluster credentials and keeps tokens fresh; nothing else of it is used.
+- Only https that is verified by the cluster's CA will do: whoever answers here says who somebody is and what there is.
+- Each call has a timeout, and nothing is repeated or redirected on the way. Calls block.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import urllib3
+
+
+class KubeconfigInvalid(Exception):
+    """No API server can be reached with it; the message says which kubeconfig and why."""
+
+
+class CredentialsUnavailable(Exception):
+    """What fetches credentials anew (files, plugins) does not, at the moment."""
+
+
+class ApiServerAccess:
+    """One API server and the credentials for it, as they were read. Safe to use from any thread."""
+
+    def __init__(self, client: Any) -> None:
+        """`client` is a `kubernetes.client.ApiClient`."""
+        self._client = client
+
+    @classmethod
+    def open(cls, kubeconfig: Path | None) -> "ApiServerAccess":
+        """From a kubeconfig, or from the service account of the pod; asks nothing yet. Raises KubeconfigInvalid."""
+        from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
+
+        configuration = client.Configuration()
+        configuration.retries = False
+        load: Any = config.load_incluster_config
+        if kubeconfig is not None:
+            load = partial(config.load_kube_config, str(kubeconfig.expanduser()))
+        where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
+        try:
+            load(client_configuration=configuration)
+        except (config.ConfigException, OSError, ValueError, TypeError, AttributeError) as err:
+            raise KubeconfigInvalid(f"{where}: {err}") from err
+        if not configuration.verify_ssl or not str(configuration.host).startswith("https://"):
+            raise KubeconfigInvalid(
+                f"{where}: the API server must be reached by https and verified; set certificate-authority"
+            )
+        return cls(client.ApiClient(configuration))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        connect_seconds: float,
+        read_seconds: float,
+    ) -> "urllib3.BaseHTTPResponse":
+        """The answer, whatever its status, its body not read yet. `read_seconds` is the longest silence.
+
+        Raises CredentialsUnavailable, urllib3.exceptions.HTTPError, OSError."""
+        import urllib3  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
+
+        try:
+            _, url, headers, _, _ = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": accept, "Content-Type": content_type},
+                auth_settings=["BearerToken"],
+            )
+        except Exception as err:  # whatever goes wrong where credentials are fetched anew: files, plugins
+            raise CredentialsUnavailable(f"{type(err).__name__}: {err}") from err
+        pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        return pool.request(
+            method,
+            url,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
+            preload_content=False,
+            retries=False,
+            redirect=False,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+        self._client.rest_client.pool_manager.clear()
