@@ -11,12 +11,20 @@ from protos.chancery.ca.v1 import (
     certificate_pb2,
     certificate_service_pb2,
     enrollment_service_pb2,
+    registrar_service_pb2,
     trust_service_pb2,
 )
 from protos.generate import SOURCES, generate
 
 ROOT = Path(protos.__file__).parent
-MODULES = (admin_service_pb2, certificate_pb2, certificate_service_pb2, enrollment_service_pb2, trust_service_pb2)
+MODULES = (
+    admin_service_pb2,
+    certificate_pb2,
+    certificate_service_pb2,
+    enrollment_service_pb2,
+    registrar_service_pb2,
+    trust_service_pb2,
+)
 FILES: tuple[FileDescriptor, ...] = tuple(module.DESCRIPTOR for module in MODULES)
 MESSAGES: tuple[Descriptor, ...] = tuple(each for file in FILES for each in file.message_types_by_name.values())
 ENUMS: tuple[EnumDescriptor, ...] = tuple(each for file in FILES for each in file.enum_types_by_name.values())

@@ -142,6 +142,17 @@ class Enrollment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """A pod as the cluster knows it; `node` is empty where it is not scheduled yet."""
+
+    namespace: str
+    name: str
+    uid: str
+    service_account: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationList:
     """A CRL, DER."""
 

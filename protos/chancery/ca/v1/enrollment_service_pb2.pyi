@@ -4,9 +4,11 @@ isort:skip_file
 """
 
 from protos.chancery.ca.v1 import certificate_pb2 as _certificate_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -84,6 +86,7 @@ class EnrollServiceAccountRequest(_message.Message):
     CSR_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DNS_NAMES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """A projected token of the pod, made for the server's audience and no other (serviceAccountToken.audience)."""
     csr: _builtins.bytes
@@ -94,6 +97,12 @@ class EnrollServiceAccountRequest(_message.Message):
     def lifetime(self) -> _duration_pb2.Duration:
         """Whole seconds; shortened to what policy, profile and issuer allow. The profile's default where unset."""
 
+    @_builtins.property
+    def dns_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """DNS names to have beside the SPIFFE ID, as A-labels. UNAVAILABLE, NAMES_NOT_REGISTERED, until the cluster's registrar has
+        registered each of them for the pod: ask again.
+        """
+
     def __init__(
         self,
         *,
@@ -101,10 +110,11 @@ class EnrollServiceAccountRequest(_message.Message):
         csr: _builtins.bytes = ...,
         lifetime: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
+        dns_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "lifetime", b"lifetime", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "dns_names", b"dns_names", "lifetime", b"lifetime", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
