@@ -3,8 +3,10 @@
 - The `kubernetes` package reads kubeconfigs and in-cluster credentials and keeps tokens fresh; nothing else of it is used.
 - Only https that is verified by the cluster's CA will do: whoever answers here says who somebody is and what there is.
 - Each call has a timeout, and nothing is repeated or redirected on the way. Calls block.
+- A connection whose other end went away without a word is noticed within a minute, also where nothing is sent.
 """
 
+import socket
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import urllib3
+
+
+_KEEPALIVE = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 30),
+            ("TCP_KEEPINTVL", 10),
+            ("TCP_KEEPCNT", 3),
+            ("TCP_USER_TIMEOUT", 60_000),
+        )
+        if hasattr(socket, name)
+    ),
+)
+_IDLE_CONNECTIONS = 32
 
 
 class KubeconfigInvalid(Exception):
@@ -36,6 +55,8 @@ class ApiServerAccess:
 
         configuration = client.Configuration()
         configuration.retries = False
+        configuration.socket_options = list(_KEEPALIVE)
+        configuration.connection_pool_maxsize = _IDLE_CONNECTIONS
         load: Any = config.load_incluster_config
         if kubeconfig is not None:
             load = partial(config.load_kube_config, str(kubeconfig.expanduser()))
@@ -61,8 +82,10 @@ class ApiServerAccess:
         accept: str = "application/json",
         connect_seconds: float,
         read_seconds: float,
+        total_seconds: float | None = None,
     ) -> "urllib3.BaseHTTPResponse":
-        """The answer, whatever its status, its body not read yet. `read_seconds` is the longest silence.
+        """The answer, whatever its status, its body not read yet. `read_seconds` is the longest silence;
+        `total_seconds` is until the headers are there.
 
         Raises CredentialsUnavailable, urllib3.exceptions.HTTPError, OSError."""
         import urllib3  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
@@ -83,7 +106,7 @@ class ApiServerAccess:
             url,
             body=body,
             headers=headers,
-            timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
+            timeout=urllib3.Timeout(total=total_seconds, connect=connect_seconds, read=read_seconds),
             preload_content=False,
             retries=False,
             redirect=False,
