@@ -20,7 +20,8 @@
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
     │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
-    │   └── PassphraseLost    BackupRefused    BackupDamaged    Pkcs11Refused
+    │   ├── PassphraseLost    BackupRefused    BackupDamaged    Pkcs11Refused
+    │   └── AuthorityLost    SecretMalformed    ClusterRefused
     └── Internal                   ours; the text is withheld at the edges
 
 - Nothing here knows gRPC, HTTP or exit codes; `ca.rpc.statuses` and `ca.web.problems` map classes to them.
@@ -300,3 +301,21 @@ class AuthorityMismatch(Misconfigured):
 
 class Internal(CaError):
     reason = "INTERNAL"
+class AuthorityLost(Misconfigured):
+    """There has been an authority here, its roots are out there, and its database is gone. Nothing takes its place by itself."""
+
+    reason = "AUTHORITY_LOST"
+
+
+class SecretMalformed(Misconfigured):
+    """A Kubernetes Secret is there and does not hold what it should."""
+
+    reason = "SECRET_MALFORMED"
+
+
+class ClusterRefused(Misconfigured):
+    """The Kubernetes API server answers, and does not let this process do what its settings need."""
+
+    reason = "CLUSTER_REFUSED"
+
+

@@ -40,6 +40,11 @@ class Metrics:
         self.renewal_failures = Counter(
             "chancery_ca_serving_renewal_failures", "Serving certificates that could not be renewed.", registry=registry
         )
+        self.publication_failures = Counter(
+            "chancery_ca_roots_publication_failures",
+            "Attempts to bring the Secret of the roots up to date that failed.",
+            registry=registry,
+        )
 
     def observe_call(self, method: str, code: str, seconds: float) -> None:
         """One answered call. Its children are looked up once for each pair of labels: the look-up is the costly part."""

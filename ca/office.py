@@ -6,7 +6,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +16,9 @@ from ca.ambient import NO_SECRETS, Clock, Entropy, Secrets
 from ca.authority import Authority
 from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder, ensure_policy, keys_directory
+from ca.cluster.own_namespace import OwnNamespace, opened_namespace
 from ca.data_directory import DataDirectory
+from ca.errors import ClusterUnavailable
 from ca.issuers import Issuers
 from ca.keys import SealingKey, is_anything_kept, open_keys
 from ca.passphrase import ensure_passphrase
@@ -73,6 +75,8 @@ class Office:
     """Whether this opening made or imported the hierarchy."""
 
 
+    namespace: OwnNamespace | None
+    """Where passphrase or roots are kept in the cluster."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministratorIdentity:
     """A client identity with its key, for a directory on the administrator's machine. PEM throughout."""
@@ -95,23 +99,26 @@ def open_office(
     host_name: str = "",
 ) -> Iterator[Office]:
     """`host_name` is what people know this replica by. Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
-    with DataDirectory.open(settings.data_directory, create=True):
+    with DataDirectory.open(settings.data_directory, create=True), opened_namespace(settings, clock) as namespace:
         verify_finished(settings)
         database = open_database(settings.database_url)
         try:
             finish_change(settings, database, clock)
             with opened_token(settings, secrets, entropy) as token:
-                yield _compose(
-                    settings,
-                    database,
-                    clock=clock,
-                    entropy=entropy,
-                    key_factory=key_factory,
-                    brought=brought,
-                    secrets=secrets,
-                    token=token,
-                    host_name=host_name,
-                )
+                with nullcontext() if namespace is None else namespace.telling():
+                    office = _compose(
+                        settings,
+                        database,
+                        clock=clock,
+                        entropy=entropy,
+                        key_factory=key_factory,
+                        brought=brought,
+                        secrets=secrets,
+                        token=token,
+                        host_name=host_name,
+                        namespace=namespace,
+                    )
+                yield office
         finally:
             database.close()
 
@@ -149,14 +156,20 @@ def _compose(
     token: Pkcs11Token | None,
     host_name: str,
 ) -> Office:
-    directory = keys_directory(settings)
+    directory, authorities = keys_directory(settings), Authorities(database)
+    published = None if namespace is None else namespace.find_published()
+    namespace: OwnNamespace | None,
     kept = is_anything_kept(directory, KeysAtRest(database))
-    passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)
+    passphrase = None
+    if namespace is not None:
+        namespace.verify(published, authorities.list())
+        passphrase = namespace.ensure_passphrase(entropy, anything_kept=kept)
+    if passphrase is None:
+        passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)
     ensure_policy(settings)
     policy = PolicyFile(settings.policy_file)
     at_rest = open_keys(directory, database, passphrase.octets, entropy)
     keys = at_rest if token is None else TokenKeys(token, at_rest)
-    authorities = Authorities(database)
     with passphrase.opening():
         sealing_key = SealingKey.adopt(authorities.sealing_key, passphrase.octets, entropy)
     maker = AuthorityMaker(
@@ -170,6 +183,8 @@ def _compose(
     issuers = Issuers(authorities, keys, key_factory)
     inventory = Inventory(database)
     revocations = Revocations(inventory)
+    if namespace is not None:
+        _publish(namespace, issuers, founded=founded)
     rotations = RotationKeeper(
         rotations=Rotations(database),
         inventory=inventory,
@@ -213,7 +228,19 @@ def _compose(
     )
 
 
+        namespace=namespace,
 def _replica_id(host_name: str, settings: ServeSettings) -> str:
     """The same after a restart, so that nobody waits for the one that was killed; a data directory is one process's at a time."""
     directory = hashlib.sha256(str(settings.data_directory).encode()).hexdigest()[:8]
+def _publish(namespace: OwnNamespace, issuers: Issuers, *, founded: bool) -> None:
+    """What has just been founded is published before anything is issued: there might be another authority by now."""
+    publication = namespace.publication(issuers, at_the_start=True)
+    try:
+        if publication is not None:
+            publication.publish()
+    except ClusterUnavailable:
+        if founded:
+            raise
+
+
     return "-".join(filter(None, (host_name, directory)))

@@ -15,6 +15,7 @@ from ca.ambient import epoch_seconds
 from ca.audit import Action, audit_event
 from ca.callers import Caller
 from ca.calls import Call
+from ca.cluster.publishing import keep_published
 from ca.edges import Edges, Endpoints
 from ca.errors import CaError
 from ca.metrics import Metrics
@@ -58,7 +59,12 @@ async def serve(
         )
         endpoints = await edges.listen(stack)
         await stack.enter_async_context(
-            running(serving.keep_fresh(), _housekeeping(office, metrics, pipeline), _rotate(office, metrics))
+            running(
+                serving.keep_fresh(),
+                _housekeeping(office, metrics, pipeline),
+                _rotate(office, metrics),
+                keep_published(office.namespace, office.issuers, office.rotations, metrics),
+            )
         )
         _settle_memory()
         announce(endpoints)

@@ -22,6 +22,8 @@ from serving.settings import build, is_loopback, setting
 
 MAXIMUM_CRL_SHARDS = 1024
 _OPENSSL_WITH_ML_DSA = (3, 5)
+_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(?:\.{_LABEL.pattern})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,19 @@ class Kubernetes:
         False,
         "Look at the pod itself too: that it is there, runs, is not being deleted, and is the one of the token. Needs `get pods`.",
     )
+    kubernetes_namespace: str = setting(
+        "", "Namespace of the two Secrets below. Empty: that of the pod; with a kubeconfig it must be said."
+    )
+    kubernetes_passphrase_secret: str = setting(
+        "",
+        "Secret that holds the passphrase of the CA keys, in `passphrase`; made by the first start of all replicas, never made "
+        "anew. Empty: see passphrase_file.",
+    )
+    kubernetes_roots_secret: str = setting(
+        "",
+        "Secret in whose `ca.crt` the present roots are kept up to date, for pods of the same namespace to mount. A start that "
+        "finds it and no authority stops. Empty: none.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,9 +271,23 @@ def _post_quantum_faults(settings: ServeSettings) -> list[str]:
 
 
 def _kubernetes_faults(settings: ServeSettings) -> list[str]:
-    if re.fullmatch(r"\S{1,256}", settings.kubernetes.kubernetes_audience):
-        return []
-    return ["kubernetes_audience: must be one to 256 characters without spaces"]
+    cluster, faults = settings.kubernetes, []
+    if not re.fullmatch(r"\S{1,256}", cluster.kubernetes_audience):
+        faults.append("kubernetes_audience: must be one to 256 characters without spaces")
+    passphrase, roots = cluster.kubernetes_passphrase_secret, cluster.kubernetes_roots_secret
+    names = (("kubernetes_passphrase_secret", passphrase), ("kubernetes_roots_secret", roots))
+    faults += [
+        f"{setting}: {name!r} names no Secret" for setting, name in names if name and not _SUBDOMAIN.fullmatch(name)
+    ]
+    if cluster.kubernetes_namespace and not _LABEL.fullmatch(cluster.kubernetes_namespace):
+        faults.append(f"kubernetes_namespace: {cluster.kubernetes_namespace!r} is no namespace")
+    if passphrase and passphrase == roots:
+        faults.append("kubernetes_passphrase_secret and kubernetes_roots_secret must differ")
+    if passphrase and settings.storage.passphrase_file is not None:
+        faults.append("kubernetes_passphrase_secret: there is a passphrase_file, too; name one of them")
+    if (passphrase or roots) and cluster.kubernetes_kubeconfig is not None and not cluster.kubernetes_namespace:
+        faults.append("kubernetes_namespace: say in which namespace of kubernetes_kubeconfig the Secrets are")
+    return faults
 
 
 def _contradictions(settings: ServeSettings) -> list[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ca.cluster.faults import NoAnswer, NotThere
+from ca.cluster.faults import NoAnswer, NotThere, Occupied
 from ca.errors import SettingsInvalid
 
 if TYPE_CHECKING:
@@ -34,8 +34,11 @@ class ClusterConnection:
         self._read_seconds = read_seconds
 
     @classmethod
-    def open(cls, kubeconfig: Path | None) -> "ClusterConnection":
-        """From a kubeconfig, or from the service account of the pod; asks nothing yet. Raises SettingsInvalid."""
+    def open(cls, kubeconfig: Path | None, *, setting: str = "kubernetes_enrollment") -> "ClusterConnection":
+        """From a kubeconfig, or from the service account of the pod; asks nothing yet. `setting` is what needs it.
+
+        Raises SettingsInvalid.
+        """
         from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
 
         configuration = client.Configuration()
@@ -47,8 +50,8 @@ class ClusterConnection:
             load(client_configuration=configuration)
         except (config.ConfigException, OSError, ValueError) as err:
             where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
-            hint = "set kubernetes_kubeconfig, or turn kubernetes_enrollment off"
-            raise SettingsInvalid([f"kubernetes_enrollment: {where}: {err}; {hint}"]) from err
+            hint = f"set kubernetes_kubeconfig, or turn {setting} off"
+            raise SettingsInvalid([f"{setting}: {where}: {err}; {hint}"]) from err
         if not configuration.verify_ssl or not str(configuration.host).startswith("https://"):
             raise SettingsInvalid(
                 [
@@ -58,11 +61,15 @@ class ClusterConnection:
         return cls(client.ApiClient(configuration))
 
     def post(self, path: str, document: Mapping[str, object]) -> bytes:
-        """The answer, as JSON that has yet to be read. Raises NoAnswer."""
+        """The answer, as JSON that has yet to be read. Raises Occupied, NoAnswer."""
         try:
             return self._send("POST", path, json.dumps(document).encode())
         except NotThere as err:
             raise NoAnswer(f"the cluster does not know {path}", again=False) from err
+
+    def put(self, path: str, document: Mapping[str, object]) -> bytes:
+        """Replaces an object, if it is still of the resourceVersion in `document`. Raises Occupied, NotThere, NoAnswer."""
+        return self._send("PUT", path, json.dumps(document).encode())
 
     def get(self, path: str) -> bytes:
         """Raises NotThere, NoAnswer."""
@@ -105,6 +112,8 @@ class ClusterConnection:
             return octets
         if response.status == 404:
             raise NotThere(path)
+        if response.status == 409:
+            raise Occupied(f"the cluster has another object already: {method} {path}")
         problem = f"the cluster refuses {method} {path}: {response.status} {response.reason}"
         raise NoAnswer(problem, again=response.status in _WORTH_REPEATING)
 

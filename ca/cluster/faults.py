@@ -13,5 +13,12 @@ class NoAnswer(Exception):
         self.again = again
 
 
+class Occupied(NoAnswer):
+    """The object exists already, or is no longer as it was read: somebody was quicker. Read it again."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, again=False)
+
+
 class NotThere(Exception):
     """The API server answers, and has no such object."""

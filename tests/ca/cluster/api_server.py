@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(piece)
                 fake.release.wait(fake.drip_seconds)
 
-    do_GET = do_POST = handle_any  # noqa: N815
+    do_GET = do_POST = do_PUT = handle_any  # noqa: N815
 
     def log_message(self, *_arguments: object) -> None:
         return
