@@ -299,8 +299,6 @@ class AuthorityMismatch(Misconfigured):
     reason = "AUTHORITY_MISMATCH"
 
 
-class Internal(CaError):
-    reason = "INTERNAL"
 class AuthorityLost(Misconfigured):
     """There has been an authority here, its roots are out there, and its database is gone. Nothing takes its place by itself."""
 
@@ -319,3 +317,5 @@ class ClusterRefused(Misconfigured):
     reason = "CLUSTER_REFUSED"
 
 
+class Internal(CaError):
+    reason = "INTERNAL"

@@ -73,10 +73,10 @@ class Office:
     """Where the passphrase of the CA keys came from, for people."""
     founded: bool
     """Whether this opening made or imported the hierarchy."""
-
-
     namespace: OwnNamespace | None
     """Where passphrase or roots are kept in the cluster."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministratorIdentity:
     """A client identity with its key, for a directory on the administrator's machine. PEM throughout."""
@@ -155,10 +155,10 @@ def _compose(
     secrets: Secrets,
     token: Pkcs11Token | None,
     host_name: str,
+    namespace: OwnNamespace | None,
 ) -> Office:
     directory, authorities = keys_directory(settings), Authorities(database)
     published = None if namespace is None else namespace.find_published()
-    namespace: OwnNamespace | None,
     kept = is_anything_kept(directory, KeysAtRest(database))
     passphrase = None
     if namespace is not None:
@@ -181,10 +181,10 @@ def _compose(
     )
     founded = HierarchyFounder(authorities=authorities, keys=keys, maker=maker).ensure(brought)
     issuers = Issuers(authorities, keys, key_factory)
-    inventory = Inventory(database)
-    revocations = Revocations(inventory)
     if namespace is not None:
         _publish(namespace, issuers, founded=founded)
+    inventory = Inventory(database)
+    revocations = Revocations(inventory)
     rotations = RotationKeeper(
         rotations=Rotations(database),
         inventory=inventory,
@@ -225,13 +225,10 @@ def _compose(
         key_factory=key_factory,
         passphrase_source=passphrase.source,
         founded=founded,
+        namespace=namespace,
     )
 
 
-        namespace=namespace,
-def _replica_id(host_name: str, settings: ServeSettings) -> str:
-    """The same after a restart, so that nobody waits for the one that was killed; a data directory is one process's at a time."""
-    directory = hashlib.sha256(str(settings.data_directory).encode()).hexdigest()[:8]
 def _publish(namespace: OwnNamespace, issuers: Issuers, *, founded: bool) -> None:
     """What has just been founded is published before anything is issued: there might be another authority by now."""
     publication = namespace.publication(issuers, at_the_start=True)
@@ -243,4 +240,7 @@ def _publish(namespace: OwnNamespace, issuers: Issuers, *, founded: bool) -> Non
             raise
 
 
+def _replica_id(host_name: str, settings: ServeSettings) -> str:
+    """The same after a restart, so that nobody waits for the one that was killed; a data directory is one process's at a time."""
+    directory = hashlib.sha256(str(settings.data_directory).encode()).hexdigest()[:8]
     return "-".join(filter(None, (host_name, directory)))
