@@ -21,6 +21,8 @@ class Action(StrEnum):
     KEY_FETCH = "key.fetch"
     TOKEN_CREATE = "token.create"  # noqa: S105 - an action's name
     TOKEN_DELETE = "token.delete"  # noqa: S105 - an action's name
+    POD_REGISTER = "pod.register"
+    POD_RELEASE = "pod.release"
     REQUEST_DENY = "request.deny"
     POLICY_LOAD = "policy.load"
     PASSPHRASE_CHANGE = "passphrase.change"  # noqa: S105 - an action's name

@@ -25,11 +25,21 @@ from ca.ambient import Clock, Entropy, epoch_seconds
 from ca.audit import Action, audit_event
 from ca.callers import Caller, CallerKind
 from ca.calls import Call
-from ca.errors import InvalidArgument, PolicyDenied, RequestIdReused, RequestInvalid, TokenRefused
+from ca.errors import (
+    InvalidArgument,
+    NamesNotRegistered,
+    PodMismatch,
+    PodReleased,
+    PolicyDenied,
+    RenewalRefused,
+    RequestIdReused,
+    RequestInvalid,
+    TokenRefused,
+)
 from ca.hierarchy import IssuingAuthority
 from ca.issuers import Issuers
 from ca.keys import SealingKey
-from ca.orders import Order, Outcome
+from ca.orders import Order, Outcome, PodCredential, PodIdentity
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.revocations import Revocations
 from ca.settings import Issuance as IssuanceSettings
@@ -43,9 +53,10 @@ from certs.profiles import LEAF_PROFILES, Profile
 from certs.requests import CertificateRequest
 from certs.serials import Serial
 from certs.templates import CertificateTemplate, validity
+from store import errors as store_errors
 from store.errors import CredentialReused, StoreError, TokenExpired, TokenSpent
 from store.inventory import Inventory
-from store.records import AuditEvent, CertificateRecord, Issuance, PodCertificate, SealedKey
+from store.records import AuditEvent, CertificateRecord, Issuance, PodCertificate, PodRecord, SealedKey
 
 T = TypeVar("T")
 _NO_NAMES = SubjectAlternativeNames()
@@ -259,6 +270,7 @@ class Authority:
             event=self._event(draft.order, record, now),
             sealed_key=self._sealed(draft.order, certificate_id, now),
             pod=_pod_certificate(draft.order, record),
+            asked_with=_asked_with(draft.order, record),
         )
 
     def _event(self, order: Order, record: CertificateRecord, now: datetime) -> AuditEvent:
@@ -347,14 +359,35 @@ def _indexed_names(template: CertificateTemplate) -> tuple[tuple[str, str], ...]
 def _pod_certificate(order: Order, record: CertificateRecord) -> PodCertificate | None:
     if order.pod is None:
         return None
+    pod = order.pod
+    credential = pod if isinstance(pod, PodCredential) else None
     return PodCertificate(
         certificate_id=record.id,
-        pod_uid=order.pod.pod_uid,
-        node_name=order.pod.node_name,
-        credential_id=order.pod.credential_id,
+        pod=pod_record(pod, dns_names=() if credential is None else credential.dns_names),
+        credential_id=None if credential is None else credential.credential_id,
         key_fingerprint=record.key_fingerprint,
-        expires_at=max(order.pod.expires_at, record.not_after),
+        expires_at=record.not_after if credential is None else max(credential.expires_at, record.not_after),
     )
+
+
+def pod_record(pod: PodIdentity, *, dns_names: tuple[str, ...]) -> PodRecord:
+    return PodRecord(
+        uid=pod.pod_uid,
+        namespace=pod.namespace,
+        name=pod.pod_name,
+        service_account=pod.service_account,
+        node_name=pod.node_name,
+        dns_names=tuple(sorted(dns_names)),
+    )
+
+
+def _asked_with(order: Order, record: CertificateRecord) -> bytes | None:
+    """The serial of the caller's certificate where it asks for a name of its own; what a registrar asks for is another's."""
+    caller = order.call.caller
+    if caller.serial_number is None or order.operation is Operation.REGISTER:
+        return None
+    own = not set(caller.names.all_names()).isdisjoint(record.names)
+    return bytes.fromhex(caller.serial_number) if own else None
 
 
 def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | StoreError) -> Outcome:
@@ -363,6 +396,8 @@ def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | Store
         return TokenRefused("the token is not valid, or no longer; ask for a new one")
     if isinstance(outcome, CredentialReused):
         return TokenRefused(str(outcome))
+    if isinstance(outcome, (store_errors.PodReleased, store_errors.PodMismatch, store_errors.NamesNotRegistered)):
+        return _settle_pod(order, outcome)
     if isinstance(outcome, StoreError) or outcome.id == issuance.certificate.id:
         return outcome
     asked = issuance.certificate
@@ -373,3 +408,14 @@ def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | Store
         if same and same_key
         else RequestIdReused("this request_id was used for another request; take a fresh one")
     )
+
+
+def _settle_pod(order: Order, refusal: StoreError) -> Outcome:
+    """Whoever asks by a certificate of the pod is not told to try again: with its token it can ask for what there is now."""
+    if order.pod is None:
+        return RenewalRefused(f"{refusal}; enroll again with the pod's token")
+    if isinstance(refusal, store_errors.PodReleased):
+        return PodReleased(str(refusal))
+    if isinstance(refusal, store_errors.PodMismatch):
+        return PodMismatch(str(refusal))
+    return NamesNotRegistered(str(refusal))

@@ -22,11 +22,13 @@ from ca.metrics import Metrics
 from ca.ocsp import OcspDesk
 from ca.office import Office
 from ca.pipeline import SigningPipeline
+from ca.registrar import Registrar
 from ca.registry import Registry
 from ca.rpc.administration import AdminHandlers
 from ca.rpc.certificates import CertificateHandlers
 from ca.rpc.enrollment import EnrollmentHandlers
 from ca.rpc.myca import MycaHandlers
+from ca.rpc.registrar import RegistrarHandlers
 from ca.rpc.services import Gate
 from ca.rpc.trust import TrustHandlers
 from ca.serving import ServingCertificate
@@ -36,7 +38,13 @@ from ca.web.applications import Edge, full_application, revocation_application
 from ca.web.public import PublicDocuments
 from ca.web.reloading import ReloadingContext
 from certs.names import TrustDomain
-from protos.chancery.ca.v1 import admin_service_pb2, certificate_service_pb2, enrollment_service_pb2, trust_service_pb2
+from protos.chancery.ca.v1 import (
+    admin_service_pb2,
+    certificate_service_pb2,
+    enrollment_service_pb2,
+    registrar_service_pb2,
+    trust_service_pb2,
+)
 from protos.myca import service_pb2 as myca_service_pb2
 from serving.http import AddressUnavailable, HttpListener
 
@@ -62,6 +70,7 @@ class Handlers:
     enrollment: EnrollmentHandlers
     trust: TrustHandlers
     administration: AdminHandlers
+    registrar: RegistrarHandlers
     myca: MycaHandlers
 
     @property
@@ -70,6 +79,7 @@ class Handlers:
         return (
             (certificate_service_pb2.DESCRIPTOR.services_by_name["CertificateService"], self.certificates),
             (admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"], self.administration),
+            (registrar_service_pb2.DESCRIPTOR.services_by_name["RegistrarService"], self.registrar),
             (trust_service_pb2.DESCRIPTOR.services_by_name["TrustService"], self.trust),
             (myca_service_pb2.DESCRIPTOR.services_by_name["CertificateService"], self.myca),
         )
@@ -238,6 +248,19 @@ class Edges:
                 started_at=office.clock(),
                 store_dialect=office.database.dialect,
                 trust_domain=trust_domain,
+            ),
+            registrar=RegistrarHandlers(
+                pipeline=self.pipeline,
+                registrar=Registrar(
+                    pods=office.pods,
+                    revocations=office.revocations,
+                    policy=office.policy,
+                    clock=office.clock,
+                    trust_domain=TrustDomain.parse(trust_domain),
+                ),
+                issuers=office.issuers,
+                clock=office.clock,
+                metrics=self.metrics,
             ),
             myca=MycaHandlers(certificates=certificates, registry=registry),
         )

@@ -8,15 +8,15 @@
     │   ├── PolicyDenied
     │   └── NotTheOwner
     ├── InvalidArgument            the caller asked for something that cannot be
-    │   └── RequestInvalid    RequestIdReused    IssuerCertificateRefused
+    │   └── RequestInvalid    RequestIdReused    IssuerCertificateRefused    PodMismatch
     ├── NotFound
     │   └── CertificateNotFound    KeyNotFound    IssuerNotFound    TokenNotFound    CrlNotFound
     ├── FailedPrecondition         right request, wrong moment
     │   ├── AlreadyRevoked    RenewalRefused    NoActiveIssuer
     │   ├── RotationUnderWay    NoRotation    RootKeyElsewhere    NoIssuerRequest
-    │   └── ProfilesServed    KubernetesEnrollmentOff
+    │   └── ProfilesServed    KubernetesEnrollmentOff    PodReleased
     ├── Unavailable                try again
-    │   └── Overloaded    ShuttingDown    Pkcs11Unavailable    ClusterUnavailable
+    │   └── Overloaded    ShuttingDown    Pkcs11Unavailable    ClusterUnavailable    NamesNotRegistered
     ├── Misconfigured              the operator's: the process does not start
     │   ├── SettingsInvalid    PolicyInvalid    NotInitialised    AlreadyInitialised
     │   ├── DataDirectoryInUse    LooseFileMode    KeyFileMissing    AuthorityMismatch
@@ -123,6 +123,12 @@ class IssuerCertificateRefused(InvalidArgument):
     reason = "ISSUER_CERTIFICATE_REFUSED"
 
 
+class PodMismatch(InvalidArgument):
+    """The UID is that of another pod."""
+
+    reason = "POD_MISMATCH"
+
+
 class NotFound(CaError):
     reason = "NOT_FOUND"
 
@@ -195,6 +201,12 @@ class KubernetesEnrollmentOff(FailedPrecondition):
     reason = "KUBERNETES_ENROLLMENT_OFF"
 
 
+class PodReleased(FailedPrecondition):
+    """The pod is gone, and what it held is revoked."""
+
+    reason = "POD_RELEASED"
+
+
 class NoActiveIssuer(FailedPrecondition):
     reason = "NO_ACTIVE_ISSUER"
 
@@ -219,6 +231,12 @@ class ClusterUnavailable(Unavailable):
     """The Kubernetes API server gives no answer that could be believed."""
 
     reason = "CLUSTER_UNAVAILABLE"
+
+
+class NamesNotRegistered(Unavailable):
+    """The cluster's registrar has not said, or not yet, that the pod may have these names."""
+
+    reason = "NAMES_NOT_REGISTERED"
 
 
 class Misconfigured(CaError):

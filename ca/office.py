@@ -40,6 +40,7 @@ from store.database import Database, open_database
 from store.inventory import Inventory
 from store.keys_at_rest import KeysAtRest
 from store.pod_certificates import PodCertificates
+from store.pods import Pods
 from store.private_keys import PrivateKeys
 from store.rotations import Rotations
 from store.tokens import Tokens
@@ -58,6 +59,7 @@ class Office:
     private_keys: PrivateKeys
     tokens: Tokens
     pod_certificates: PodCertificates
+    pods: Pods
     audit: AuditTrail
     authorities: Authorities
     rotations: RotationKeeper
@@ -212,6 +214,7 @@ def _compose(
         private_keys=PrivateKeys(database),
         tokens=Tokens(database),
         pod_certificates=PodCertificates(database),
+        pods=Pods(database),
         audit=AuditTrail(database),
         authorities=authorities,
         rotations=rotations,

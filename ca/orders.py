@@ -12,28 +12,36 @@ from store.records import CertificateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodCredential:
-    """The pod behind a service-account token, as the cluster vouches for it."""
+class PodIdentity:
+    """A pod, as the cluster or its registrar vouches for it. The node's name is empty where it is on none yet."""
 
     namespace: str
     service_account: str
     pod_name: str
     pod_uid: str
     node_name: str
-    credential_id: str
-    """Of the token: `JTI=` and a UUID."""
-    expires_at: int
-    """Of the token; whole seconds since 1970."""
 
     @property
     def details(self) -> dict[str, str]:
         """For logs and audit events."""
-        return {
-            "pod": f"{self.namespace}/{self.pod_name}",
-            "pod_uid": self.pod_uid,
-            "node": self.node_name,
-            "credential": self.credential_id,
-        }
+        return {"pod": f"{self.namespace}/{self.pod_name}", "pod_uid": self.pod_uid, "node": self.node_name}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodCredential(PodIdentity):
+    """The pod behind a service-account token, and the token."""
+
+    credential_id: str
+    """`JTI=` and a UUID."""
+    expires_at: int
+    """Whole seconds since 1970."""
+    dns_names: tuple[str, ...] = ()
+    """What it asks for beside its SPIFFE ID: recorded only if all of them are registered for the pod."""
+
+    @property
+    def details(self) -> dict[str, str]:
+        of_pod: dict[str, str] = super(PodCredential, self).details
+        return of_pod | {"credential": self.credential_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +72,8 @@ class Order:
     request_id: str | None = None
     binding: Binding | None = None
     token_id: str | None = None
-    pod: PodCredential | None = None
-    """Whose token is exchanged: recorded with the certificate, and good for one key."""
+    pod: PodIdentity | None = None
+    """Who will hold the certificate, which is revoked when the pod is released. A `PodCredential` is good for one key."""
     renewed_from: str | None = None
     server_key: PrivateKey | None = None
     """A key that this server made for the caller, to be kept sealed."""

@@ -135,6 +135,7 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
             await asyncio.to_thread(office.revocations.refresh)
             await asyncio.to_thread(office.private_keys.purge, epoch_seconds(office.clock()))
             await asyncio.to_thread(office.pod_certificates.purge, epoch_seconds(office.clock()) - _SPENT_TOKEN_SECONDS)
+            await asyncio.to_thread(office.pods.purge, epoch_seconds(office.clock()))
         except StoreError as err:
             _log.warning("housekeeping put off", error=str(err))
         except Exception:  # noqa: BLE001 - whatever it is, revocations of other replicas must go on to arrive

@@ -12,6 +12,8 @@
     ├── AlreadyExists    DuplicateSerial    AlreadyRevoked
     ├── IssuerRetired                try again: another issuing CA signs by now
     ├── TokenSpent    TokenExpired    CredentialReused
+    ├── PodReleased    PodMismatch
+    ├── NamesNotRegistered           try again: they may be in a moment
     ├── InvalidPageToken
     └── AuditChainBroken             somebody has changed the audit trail
 
@@ -153,6 +155,41 @@ class CredentialReused(StoreError):
     def __init__(self, credential_id: str) -> None:
         super().__init__(f"credential {credential_id} was used with another key before; take a fresh token")
         self.credential_id = credential_id
+
+
+class PodReleased(StoreError):
+    """The pod is gone: it has no certificate, and will have none."""
+
+    reason = "POD_RELEASED"
+
+    def __init__(self, pod_uid: str) -> None:
+        super().__init__(f"pod {pod_uid} was released; it can have no certificate any more")
+        self.pod_uid = pod_uid
+
+
+class PodMismatch(StoreError):
+    """A UID belongs to one pod for ever, and is known as that of another."""
+
+    reason = "POD_MISMATCH"
+
+    def __init__(self, pod_uid: str) -> None:
+        super().__init__(f"UID {pod_uid} is known as that of a pod with another namespace, name or service account")
+        self.pod_uid = pod_uid
+
+
+class NamesNotRegistered(StoreError):
+    """`names` are not, or no longer, among those that the pod may have."""
+
+    reason = "NAMES_NOT_REGISTERED"
+    retryable = True
+
+    def __init__(self, pod_uid: str, names: tuple[str, ...]) -> None:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        super().__init__(
+            f"not registered for pod {pod_uid}: {shown}; see whether a Service with this name selects the pod"
+        )
+        self.pod_uid = pod_uid
+        self.names = names
 
 
 class InvalidPageToken(StoreError):

@@ -19,7 +19,6 @@ from sqlalchemy import (
     or_,
     select,
     type_coerce,
-    update,
 )
 
 from store.audit import append_event
@@ -38,6 +37,7 @@ from store.records import (
     Page,
     Revocation,
 )
+from store.revoking import revoke_records
 from store.schema import certificate_names, certificates
 
 _COLUMNS = certificates.c
@@ -68,7 +68,9 @@ class Inventory:
         - DuplicateSerial, where the serial or id belongs to another certificate;
         - IssuerRetired, where its issuing CA no longer signs anything;
         - TokenSpent or TokenExpired (judged at `issued_at`), where its token cannot be spent; else it is spent now;
-        - CredentialReused, where its pod's credential was used with another key before; else it belongs to this key now.
+        - CredentialReused, where its pod's credential was used with another key before; else it belongs to this key now;
+        - PodReleased, where its pod is gone: before all others, a retry too;
+        - PodMismatch or NamesNotRegistered, where its pod is known as another, or has no right to its names.
 
         An error outcome leaves the rest of the batch untouched. Where this raises, nothing was recorded, unless the
         error is StoreUnavailable with `outcome_unknown`.
@@ -174,9 +176,7 @@ def _revoke(connection: Connection, id_or_serial: str, at: int, reason: int, eve
     record = _find(connection, id_or_serial)
     if record.revoked_at is not None:
         raise AlreadyRevoked(record)
-    last = connection.execute(select(func.coalesce(func.max(_COLUMNS.revocation_sequence), 0))).scalar_one()
-    change = update(certificates).where(_COLUMNS.sequence == record.sequence)
-    connection.execute(change.values(revoked_at=at, revocation_reason=reason, revocation_sequence=last + 1))
+    revoke_records(connection, [record], at=at, reason=reason)
     return _find(connection, record.id)
 
 

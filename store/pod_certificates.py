@@ -1,6 +1,7 @@
 """Which pod a certificate was issued to, for those who must revoke what a pod holds once it is gone.
 
-- Written by `Inventory.record`, in the transaction that records the certificate; a renewal stays with the pod of what it follows.
+- Written by `Inventory.record`, in the transaction that records the certificate; what the holder of a pod's certificate asks for
+  by it, under its own names, is that pod's as well.
 - The same rows say which key a service-account token was used with: one token, one key, whatever replica is asked.
 """
 

@@ -4,19 +4,21 @@
 - Where one was, or where tokens are to be spent, each issuance is judged first, in the order of the batch.
 - A service-account token counts for one key: for a second certificate of that key as well, for another key never again.
 - Nothing of an issuing CA that has been retired is recorded, whoever signed it and whatever that process knew.
+- Nothing for a pod that has been released is, not even the answer of before to a retry.
 - What an issuance brings (certificate, names, sealed key, spent token, pod, audit event) is recorded together or not at all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, literal, null, or_, select, tuple_, update
+from sqlalchemy import Connection, or_, select, tuple_, update
 
 from store.audit import append_events
 from store.bulk import RowExists, fetch_row, fetch_rows, insert_rows
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record, certificate_row, name_rows, numbered
 from store.errors import CredentialReused, DuplicateSerial, IssuerRetired, StoreError, TokenExpired, TokenSpent
 from store.locks import Lock, take_lock
+from store.pod_standing import PodStanding
 from store.records import CertificateRecord, Issuance, PodCertificate
 from store.schema import certificate_names, certificates, pod_certificates, private_keys, tokens
 
@@ -37,7 +39,10 @@ def record_fresh(connection: Connection, issuances: Sequence[Issuance]) -> tuple
     take_lock(connection, Lock.APPEND)
     if not _retired(connection).isdisjoint(issuance.certificate.issuer_id for issuance in issuances):
         raise NotFresh
-    return _add(connection, issuances)
+    pods = PodStanding.of(connection, issuances)
+    if any(pods.refusal(issuance) for issuance in issuances):
+        raise NotFresh
+    return _add(connection, issuances, pods)
 
 
 def record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Outcome, ...]:
@@ -46,7 +51,7 @@ def record_judged(connection: Connection, issuances: Sequence[Issuance]) -> tupl
     judgement = _Judgement.of(connection, issuances)
     verdicts = [judgement.judge(issuance) for issuance in issuances]
     accepted = [issuance for issuance, verdict in zip(issuances, verdicts, strict=True) if verdict is None]
-    added = _add(connection, accepted)
+    added = _add(connection, accepted, judgement.pods)
     _spend_tokens(connection, accepted)
     recorded = {record.id: record for record in added}
     return tuple(
@@ -60,7 +65,7 @@ def _answer(verdict: Outcome, recorded: Mapping[str, CertificateRecord]) -> Outc
     return recorded.get(verdict.id, verdict) if isinstance(verdict, CertificateRecord) else verdict
 
 
-def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[CertificateRecord, ...]:
+def _add(connection: Connection, issuances: Sequence[Issuance], pods: PodStanding) -> tuple[CertificateRecord, ...]:
     """Raises NotFresh where one was there already: the transaction is to be rolled back."""
     if not issuances:
         return ()
@@ -74,8 +79,8 @@ def _add(connection: Connection, issuances: Sequence[Issuance]) -> tuple[Certifi
     names = [row for number, record in records for row in name_rows(record, number)]
     insert_rows(connection, certificate_names, names)
     insert_rows(connection, private_keys, list(_key_rows(issuances)))
-    insert_rows(connection, pod_certificates, list(_pod_rows(issuances)))
-    _follow_pods(connection, [record for _, record in records])
+    insert_rows(connection, pod_certificates, list(pods.rows(issuances)))
+    pods.keep(connection, issuances)
     append_events(connection, [issuance.event for issuance in issuances])
     return tuple(
         numbered(issuance.certificate, number, has_private_key=issuance.sealed_key is not None)
@@ -90,30 +95,6 @@ def _key_rows(issuances: Iterable[Issuance]) -> Iterable[tuple[object, ...]]:
             yield bytes.fromhex(key.certificate_id), key.sealed, key.owner, key.expires_at
 
 
-def _pod_rows(issuances: Iterable[Issuance]) -> Iterable[tuple[object, ...]]:
-    for pod in (issuance.pod for issuance in issuances):
-        if pod is not None:
-            octets = bytes.fromhex(pod.certificate_id)
-            yield octets, pod.pod_uid, pod.node_name, pod.credential_id, pod.key_fingerprint, pod.expires_at
-
-
-def _follow_pods(connection: Connection, records: Iterable[CertificateRecord]) -> None:
-    """What follows the certificate of a pod is that pod's, too."""
-    columns = pod_certificates.c
-    for record in records:
-        if record.renewed_from is None:
-            continue
-        followed = select(
-            literal(record.id, columns.certificate_id.type),
-            columns.pod_uid,
-            columns.node_name,
-            null(),
-            literal(record.key_fingerprint, columns.key_fingerprint.type),
-            literal(record.not_after, columns.expires_at.type),
-        ).where(columns.certificate_id == record.renewed_from)
-        connection.execute(insert(pod_certificates).from_select(list(columns.keys()), followed))
-
-
 @dataclass(slots=True)
 class _Judgement:
     """What was there before the batch, and what the batch has used up so far."""
@@ -125,6 +106,7 @@ class _Judgement:
     """Ids of authorities."""
     token_expiries: dict[str, int]
     """Of tokens that can still be spent."""
+    pods: PodStanding
     credential_keys: dict[str, set[bytes]]
     """Fingerprints of the keys that a service-account token was used with."""
     spent: set[str] = field(default_factory=set)
@@ -140,20 +122,38 @@ class _Judgement:
             taken={mark for record in earlier for mark in (record.serial, record.id)},
             retired=_retired(connection),
             token_expiries=_spendable(connection, {record.token_id for record in records if record.token_id}),
+            pods=PodStanding.of(connection, issuances),
             credential_keys=_credential_keys(connection, [issuance.pod for issuance in issuances]),
         )
 
     def judge(self, issuance: Issuance) -> Outcome | None:
-        """None to accept. A retry comes before everything else: it is answered even though its token is spent."""
-        record, pod = issuance.certificate, issuance.pod
+        """None to accept. A retry comes before everything but the pod's release: it is answered even though its token is spent."""
+        record = issuance.certificate
+        released = self.pods.released(issuance)
+        if released is not None:
+            return released
         if record.request_id is not None:
             earlier = self.by_request.get((record.requester, record.request_id))
             if earlier is not None:
                 return earlier
+        refusal = self._refusal(record) or self.pods.refusal(issuance) or self._use_up(issuance)
+        if refusal is not None:
+            return refusal
+        self.taken |= {record.serial, record.id}
+        if record.request_id is not None:
+            self.by_request[record.requester, record.request_id] = record
+        return None
+
+    def _refusal(self, record: CertificateRecord) -> StoreError | None:
         if record.issuer_id in self.retired:
             return IssuerRetired(record.issuer_id)
         if record.serial in self.taken or record.id in self.taken:
             return DuplicateSerial(serial=record.serial)
+        return None
+
+    def _use_up(self, issuance: Issuance) -> StoreError | None:
+        """What counts once, or for one key."""
+        record, pod = issuance.certificate, issuance.pod
         if record.token_id is not None:
             refusal = self._spend(record.token_id, record.issued_at)
             if refusal is not None:
@@ -163,9 +163,6 @@ class _Judgement:
             if keys and pod.key_fingerprint not in keys:
                 return CredentialReused(pod.credential_id)
             keys.add(pod.key_fingerprint)
-        self.taken |= {record.serial, record.id}
-        if record.request_id is not None:
-            self.by_request[record.requester, record.request_id] = record
         return None
 
     def _spend(self, token_id: str, at: int) -> StoreError | None:

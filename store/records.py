@@ -75,14 +75,34 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodRecord:
+    """A pod that somebody has vouched for. All its texts but the uid are empty where it was released before it was known."""
+
+    uid: str
+    namespace: str
+    name: str
+    service_account: str
+    node_name: str
+    dns_names: tuple[str, ...] = ()
+    """What its certificates may hold beside a URI, sorted."""
+    released_at: int | None = None
+    """Since when it can have no certificate any more."""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What never changes of a pod."""
+        return self.namespace, self.name, self.service_account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodCertificate:
-    """Which pod a certificate was issued to. Kept until `expires_at`: of the certificate or of the token, whichever is later."""
+    """Which pod a certificate is issued to. Kept until `expires_at`: of the certificate or of the token, whichever is later."""
 
     certificate_id: str
-    pod_uid: str
-    node_name: str
+    pod: PodRecord
+    """`dns_names` are those of the certificate that must be registered for it."""
     credential_id: str | None
-    """Of the service-account token that it was exchanged for; None for a renewal."""
+    """Of the service-account token that it was exchanged for; None where a registrar asked for it."""
     key_fingerprint: bytes
     expires_at: int
 
@@ -95,6 +115,8 @@ class Issuance:
     event: AuditEvent
     sealed_key: SealedKey | None
     pod: PodCertificate | None = None
+    asked_with: bytes | None = None
+    """Serial of the certificate by which its holder asked for another one of its own names: both are of one pod, or of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,22 @@ pod_certificates = Table(
     Index("pod_certificates_expiry", "expires_at"),
 )
 
+pods = Table(
+    "pods",
+    metadata,
+    Column("sequence", Sequence, primary_key=True, autoincrement=False),
+    Column("uid", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("service_account", Text, nullable=False),
+    Column("node_name", Text, nullable=False),
+    Column("dns_names", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("released_at", BigInteger),
+    Index("pods_uid", "uid", unique=True),
+    Index("pods_expiry", "expires_at"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -1,4 +1,4 @@
-"""Calls of `RegistrarService`: a cluster's registrar has requests signed, and says what pods there are. Every method raises ClientError.
+"""Calls of `RegistrarService`: requests to be signed, and what pods there are. Every method raises ClientError.
 
 - `CallOutOfTurn` with the reason POD_RELEASED: the pod was released, and nothing will be signed for it any more.
 """

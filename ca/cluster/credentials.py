@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ca.cluster.faults import NoAnswer, Refusal
+from ca.cluster.object_names import LABEL, NAME, SUBDOMAIN, UID
 from ca.orders import PodCredential
 
 MAXIMUM_TOKEN = 16 << 10
@@ -20,12 +21,8 @@ CLOCK_SKEW_SECONDS = 300
 """By how much the cluster's clock may be behind ours."""
 
 _EXTRA = "authentication.kubernetes.io/"
-_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN = rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
-_USERNAME = re.compile(rf"system:serviceaccount:({_LABEL}):({_SUBDOMAIN})", re.ASCII)
-_NAME = re.compile(_SUBDOMAIN, re.ASCII)
-_UID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_USERNAME = re.compile(rf"system:serviceaccount:({LABEL}):({SUBDOMAIN})", re.ASCII)
 _CREDENTIAL = re.compile(r"JTI=[A-Za-z0-9-]{16,64}", re.ASCII)
 _LATEST = 1 << 40
 
@@ -102,9 +99,9 @@ def pod_credential(status: ReviewStatus, token: str, *, audience: str, now: int)
     return PodCredential(
         namespace=namespace,
         service_account=service_account,
-        pod_name=_single(extra, "pod-name", _NAME),
-        pod_uid=_single(extra, "pod-uid", _UID),
-        node_name=_single(extra, "node-name", _NAME),
+        pod_name=_single(extra, "pod-name", NAME),
+        pod_uid=_single(extra, "pod-uid", UID),
+        node_name=_single(extra, "node-name", NAME),
         credential_id=credential_id,
         expires_at=claims.exp,
     )

@@ -91,8 +91,8 @@ def _parse_rule(value: Value, number: int, faults: list[str]) -> Rule:
         return DenyRule(
             name=name, callers=callers, operations=operations, profiles=profiles, terms=terms, key_types=key_types
         )
-    if profiles is None and any(operation.makes_a_certificate for operation in operations):
-        section.fault("lists no profiles, so that it could never issue or renew; list some, or '*'")
+    if profiles is None and any(one.makes_a_certificate or one is Operation.REGISTER for one in operations):
+        section.fault("lists no profiles, so that it could never issue, renew or register; list some, or '*'")
     return AllowRule(
         name=name,
         callers=callers,
@@ -150,7 +150,7 @@ def _parse_conditions(section: Section, kind: str, *, denying: bool) -> CallerMa
 
 
 def _parse_operations(rule: Section, *, denying: bool) -> frozenset[Operation]:
-    """`*` grants what concerns certificates, which names can narrow; `administer` looks at callers alone, and is written out."""
+    """`*` grants what people and workloads do; `administer`, which looks at callers alone, and `register` are written out."""
     entries = rule.texts("operations")
     if entries is None:
         return frozenset({Operation.ISSUE})
@@ -158,7 +158,7 @@ def _parse_operations(rule: Section, *, denying: bool) -> frozenset[Operation]:
     operations = _words(written, Operation, rule.faults)
     if len(written) == len(entries):
         return operations
-    return operations | (frozenset(Operation) if denying else frozenset(Operation) - {Operation.ADMINISTER})
+    return operations | frozenset(operation for operation in Operation if denying or not operation.is_for_few)
 
 
 def _parse_profiles(rule: Section, *, denying: bool) -> ProfileList | None:

@@ -21,6 +21,8 @@ class Operation(StrEnum):
     REVOKE = "revoke"
     READ = "read"
     FETCH_KEY = "fetch_key"
+    REGISTER = "register"
+    """As a cluster's registrar: have requests signed for names that it gives, and say what pods may have."""
     ADMINISTER = "administer"
 
     @property
@@ -30,7 +32,12 @@ class Operation(StrEnum):
     @property
     def confers_identity(self) -> bool:
         """Whether whoever succeeds can act under the names concerned: reserved names and wildcards are guarded then."""
-        return self.makes_a_certificate or self is Operation.FETCH_KEY
+        return self.makes_a_certificate or self in {Operation.FETCH_KEY, Operation.REGISTER}
+
+    @property
+    def is_for_few(self) -> bool:
+        """Whether `"*"` grants it to nobody, so that a rule has to write it out."""
+        return self in {Operation.REGISTER, Operation.ADMINISTER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

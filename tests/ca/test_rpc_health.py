@@ -13,6 +13,7 @@ from tests.ca.wire import SECONDS, failing
 PRIVATE = {
     "chancery.ca.v1.AdminService",
     "chancery.ca.v1.CertificateService",
+    "chancery.ca.v1.RegistrarService",
     "chancery.ca.v1.TrustService",
     "grpc.CertificateService",
 }

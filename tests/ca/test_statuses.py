@@ -47,6 +47,9 @@ TRANSLATED = frozenset(
         store_errors.TokenSpent,
         store_errors.TokenExpired,
         store_errors.CredentialReused,
+        store_errors.PodReleased,
+        store_errors.PodMismatch,
+        store_errors.NamesNotRegistered,
     }
 )
 """Never reach an edge: who calls makes another error of them, or calls where they cannot come about."""

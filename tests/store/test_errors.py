@@ -28,6 +28,7 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
         errors.StoreUnavailable,
         errors.StoreFull,
         errors.IssuerRetired,
+        errors.NamesNotRegistered,
     }
 
 

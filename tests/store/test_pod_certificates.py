@@ -10,11 +10,12 @@ from store.database import Database, open_database
 from store.errors import CredentialReused
 from store.inventory import Inventory
 from store.pod_certificates import PodCertificates
-from store.records import CertificateRecord, Issuance, PodCertificate
+from store.records import CertificateRecord, Issuance, PodCertificate, PodRecord
 from tests.store.samples import DAY, NOW, issuance, octets
 
 POD = "0c7a8f2e-6d0e-4c1b-9d4e-2f5d3a1b0c9d"
 KEY = octets(32)
+SPIFFE = (("uri", "spiffe://cluster.local/ns/shop/sa/web"),)
 
 
 @pytest.fixture
@@ -27,8 +28,7 @@ def enrolled(*, pod_uid: str = POD, credential_id: str = "JTI=one", key: bytes =
     record = plain.certificate
     pod = PodCertificate(
         certificate_id=record.id,
-        pod_uid=pod_uid,
-        node_name="node-1",
+        pod=PodRecord(uid=pod_uid, namespace="shop", name="web-0", service_account="web", node_name="node-1"),
         credential_id=credential_id,
         key_fingerprint=key,
         expires_at=record.not_after,
@@ -124,8 +124,8 @@ def test_of_two_replicas_one_gets_the_credential(url: str) -> None:
 
 def test_renewals_stay_with_their_pod(inventory: Inventory, pods: PodCertificates) -> None:
     (first,) = inventory.record([enrolled()])
-    (second,) = inventory.record([issuance(renewed_from=first.id)])
-    (third,) = inventory.record([issuance(renewed_from=second.id)])
+    (second,) = inventory.record([issuance(renewed_from=first.id, names=SPIFFE)])
+    (third,) = inventory.record([issuance(renewed_from=second.id, names=SPIFFE)])
     inventory.record([issuance(renewed_from="b" * 32)])
 
     assert pods.of_pod(POD) == (first, second, third)
