@@ -36,9 +36,13 @@ class PatchKind(StrEnum):
 
 
 class Cluster:
-    def __init__(self, credentials: Credentials, *, permit: Permit = lambda: _CALL_SECONDS) -> None:
+    def __init__(
+        self, credentials: Credentials, *, permit: Permit | None = None, call_seconds: float = _CALL_SECONDS
+    ) -> None:
+        """A call that is no watch may take `call_seconds`, a write no longer than `permit` says."""
         self._credentials = credentials
         self._permit = permit
+        self._call_seconds = call_seconds
 
     @classmethod
     def open(cls, kubeconfig: Path | None) -> "Cluster":
@@ -47,11 +51,15 @@ class Cluster:
 
     def fenced(self, permit: Permit) -> "Cluster":
         """The same cluster for somebody who may write only when `permit` says so."""
-        return Cluster(self._credentials, permit=permit)
+        return Cluster(self._credentials, permit=permit, call_seconds=self._call_seconds)
+
+    def hurried(self, call_seconds: float) -> "Cluster":
+        """The same cluster for somebody who cannot wait long."""
+        return Cluster(self._credentials, permit=self._permit, call_seconds=call_seconds)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
         """Raises NotThere, TooOld, Forbidden, ClusterUnreachable, NotAuthenticated."""
-        return self._call("GET", path, query=query, seconds=_CALL_SECONDS)
+        return self._call("GET", path, query=query, seconds=self._call_seconds)
 
     def create(self, path: str, document: JsonObject, query: Mapping[str, str] | None = None) -> JsonObject:
         """POST. Raises AlreadyThere, Refused, Forbidden, NotThere, ClusterUnreachable, NotAuthenticated, NotLeading."""
@@ -91,7 +99,8 @@ class Cluster:
         body: JsonValue,
         content_type: str = "application/json",
     ) -> JsonObject:
-        return self._call(method, path, query=query, body=body, content_type=content_type, seconds=self._permit())
+        seconds = self._call_seconds if self._permit is None else min(self._permit(), self._call_seconds)
+        return self._call(method, path, query=query, body=body, content_type=content_type, seconds=seconds)
 
     def _call(
         self,

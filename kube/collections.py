@@ -58,13 +58,18 @@ class Collection:
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], JsonObject] = {}
         self._lock = threading.Lock()
+        self._is_served = False
         self.synced = threading.Event()
-        """Set once the objects were listed."""
+        """Set once the objects were listed, or there was found to be no such kind."""
 
     @property
     def is_served(self) -> bool:
         """Whether the API server has this kind, as far as is known."""
-        return self.synced.is_set()
+        return self._is_served
+
+    @property
+    def size(self) -> int:
+        return len(self._objects)
 
     def get(self, namespace: str, name: str) -> JsonObject | None:
         return self._objects.get((namespace, name))
@@ -78,9 +83,16 @@ class Collection:
         new = {_place(one): one for one in objects}
         with self._lock:
             old, self._objects = self._objects, new
+            self._is_served = True
             self.synced.set()
         changed = [one for place, one in new.items() if old.get(place) != one]
         return [*changed, *(one for place, one in old.items() if new.get(place) != one)]
+
+    def lose(self) -> Sequence[JsonObject]:
+        """There is no such kind; returns what was there before."""
+        gone = self.fill(())
+        self._is_served = False
+        return gone
 
     def put(self, one: JsonObject) -> JsonObject | None:
         """Returns what was there before."""

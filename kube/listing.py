@@ -1,0 +1,88 @@
+"""A list of objects, page by page, each cut down as it comes: what is not kept is in memory for the length of a page."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from kube.cluster import Cluster
+from kube.collections import Projection
+from kube.documents import JsonObject, JsonValue, metadata, name_of, namespace_of, objects, resource_version_of, text
+from kube.errors import ClusterUnreachable, TooOld
+
+PAGE = 500
+_KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion")
+
+_log = structlog.get_logger("chancery.kube.reflector")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """All there was, at one version."""
+
+    objects: tuple[JsonObject, ...]
+    resource_version: str
+
+
+def list_objects(
+    cluster: Cluster, path: str, query: Mapping[str, str], projection: Projection | None, *, page: int = PAGE
+) -> Listed:
+    """Starts over, without pages, where the version behind them is gone. Raises as `Cluster.get`."""
+    try:
+        return _gather(_pages(cluster, path, {**query, "limit": str(page)}), projection)
+    except TooOld:
+        return _gather(_pages(cluster, path, query), projection)
+
+
+def reduced(one: JsonObject, projection: Projection | None) -> JsonObject:
+    """What is kept of an object that has its apiVersion and kind."""
+    if projection is None:
+        return one
+    whole = metadata(one)
+    try:
+        kept = projection(one)
+    except Exception:  # noqa: BLE001 - one object that nobody expected must not keep the others from being seen
+        _log.exception("an object cannot be cut down", object=f"{text(one, 'kind')} {namespace_of(one)}/{name_of(one)}")
+        kept = {}
+    return {
+        **kept,
+        "apiVersion": text(one, "apiVersion"),
+        "kind": text(one, "kind"),
+        "metadata": {**metadata(kept), **{name: whole[name] for name in _KEPT_METADATA if name in whole}},
+    }
+
+
+def _gather(pages: Iterator[JsonObject], projection: Projection | None) -> Listed:
+    found: list[JsonObject] = []
+    version = ""
+    for page in pages:
+        version = resource_version_of(page)
+        names: JsonObject = {
+            "apiVersion": text(page, "apiVersion"),
+            "kind": text(page, "kind").removesuffix("List"),
+        }
+        found += [reduced({**names, **one}, projection) for one in objects(page, "items")]
+    return Listed(objects=tuple(found), resource_version=version)
+
+
+def _pages(cluster: Cluster, path: str, query: Mapping[str, str]) -> Iterator[JsonObject]:
+    following: dict[str, str] = {}
+    seen: set[str] = set()
+    while True:
+        page = cluster.get(path, {**query, **following})
+        _verify(page.get("items"), resource_version_of(page))
+        yield page
+        token = text(page, "metadata", "continue")
+        if not token:
+            return
+        if token in seen:
+            raise ClusterUnreachable("the cluster's list goes round in circles")
+        seen.add(token)
+        following = {"continue": token}
+
+
+def _verify(items: JsonValue, version: str) -> None:
+    if not version:
+        raise ClusterUnreachable("the cluster's list has no version")
+    if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+        raise ClusterUnreachable("the cluster's list is no list of objects")

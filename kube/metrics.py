@@ -1,0 +1,44 @@
+"""What Prometheus may scrape of a process of controllers. One registry for each process; names begin with `chancery_kube_`."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.reconciled = Counter(
+            "chancery_kube_reconciles", "Keys worked on.", ["controller", "outcome"], registry=registry
+        )
+        self.reconcile_seconds = Histogram(
+            "chancery_kube_reconcile_seconds",
+            "Time to work on a key.",
+            ["controller"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.queue_depth = Gauge("chancery_kube_queue_depth", "Keys that are ready.", ["controller"], registry=registry)
+        self.queue_waiting = Gauge(
+            "chancery_kube_queue_waiting", "Keys that wait for their time.", ["controller"], registry=registry
+        )
+        self.collection_objects = Gauge(
+            "chancery_kube_collection_objects", "Objects kept.", ["resource"], registry=registry
+        )
+        self.collection_silent_seconds = Gauge(
+            "chancery_kube_collection_silent_seconds",
+            "Since the cluster last said anything about these objects.",
+            ["resource"],
+            registry=registry,
+        )
+        self.leading = Gauge("chancery_kube_leading", "1 where this process may write.", registry=registry)
+        self.events_dropped = Counter(
+            "chancery_kube_events_dropped", "Events that were not written.", registry=registry
+        )
+
+    def exposition(self) -> bytes:
+        """The registry in Prometheus' text format."""
+        return generate_latest(self.registry)

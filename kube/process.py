@@ -1,0 +1,281 @@
+"""A process of controllers: opened in order, run until it is told to stop, and closed in the opposite order.
+
+- Every replica keeps its collections up to date; the one that leads works on them.
+- A controller begins its term when all that it watches was read anew. A term ends with the writers: no more keys, then no more writes, then the lease.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kube.ambient import Clock, Entropy, Monotonic
+from kube.cluster import Cluster
+from kube.collections import Collection, Collections
+from kube.controllers import Controller, Watch
+from kube.election import LeaseName, LeaseTiming
+from kube.errors import KubeSettingsInvalid
+from kube.events import Events
+from kube.health import health_application
+from kube.leadership import Leadership
+from kube.metrics import Metrics
+from kube.reflector import Reflector, Timing
+from kube.runner import ControllerRunner
+from kube.settings import ControllerSettings
+from kube.work_queue import Retries
+from serving.http import AddressUnavailable, HttpListener
+
+if TYPE_CHECKING:
+    from ca.client.followed import FollowedConnection
+
+COMPONENT = "chancery-controller"
+_LONGEST_SILENCE = 600.0
+_LONGEST_STANDSTILL = 60.0
+_TICK_SECONDS = 1.0
+_WORKERS_GRACE = 8.0
+_EVENTS_GRACE = 2.0
+_LISTENER_GRACE = 1.0
+
+_log = structlog.get_logger("chancery.kube")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambient:
+    """`boottime` goes on while the machine sleeps; `instance` names this process and no other."""
+
+    clock: Clock
+    monotonic: Monotonic
+    boottime: Monotonic
+    entropy: Entropy
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What controllers are made of. `cluster` is fenced: it raises NotLeading instead of writing for one who does not lead."""
+
+    settings: ControllerSettings
+    cluster: Cluster
+    collections: Collections
+    events: Events
+    authority: "FollowedConnection"
+    clock: Clock
+    monotonic: Monotonic
+    entropy: Entropy
+
+
+MakeControllers = Callable[[Parts], Sequence[Controller]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What tests make shorter."""
+
+    lease: LeaseTiming = field(default_factory=LeaseTiming)
+    reflector: Timing = field(default_factory=Timing)
+    retries: Retries = field(default_factory=Retries)
+
+
+class ControllerProcess:
+    """All but the health listener; made, started and stopped by one thread."""
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        *,
+        cluster: Cluster,
+        authority: "FollowedConnection",
+        make: MakeControllers,
+        ambient: Ambient,
+        tuning: Tuning | None = None,
+    ) -> None:
+        tuning = tuning or Tuning()
+        self.metrics = Metrics()
+        self._monotonic = ambient.monotonic
+        self.leadership = Leadership(
+            cluster,
+            LeaseName(namespace=settings.namespace, name=settings.cluster.lease_name),
+            identity=ambient.instance,
+            begin=self._begin_term,
+            end=self._end_term,
+            clock=ambient.clock,
+            boottime=ambient.boottime,
+            entropy=ambient.entropy,
+            timing=tuning.lease,
+        )
+        fenced = cluster.fenced(self.leadership.permit)
+        collections = Collections()
+        self._events = Events(
+            fenced,
+            component=COMPONENT,
+            instance=ambient.instance,
+            clock=ambient.clock,
+            monotonic=ambient.monotonic,
+            entropy=ambient.entropy,
+            dropped=self.metrics.events_dropped.inc,
+        )
+        controllers = make(
+            Parts(
+                settings=settings,
+                cluster=fenced,
+                collections=collections,
+                events=self._events,
+                authority=authority,
+                clock=ambient.clock,
+                monotonic=ambient.monotonic,
+                entropy=ambient.entropy,
+            )
+        )
+        self._reflectors: dict[int, tuple[Reflector, Collection]] = {}
+        self._runners = []
+        for controller in controllers:
+            watches = [
+                (watch, self._follow(cluster, collections, watch, ambient, tuning)) for watch in controller.watches()
+            ]
+            runner = ControllerRunner(
+                controller,
+                [(watch, collection) for watch, (_, collection) in watches],
+                metrics=self.metrics,
+                clock=ambient.clock,
+                monotonic=ambient.monotonic,
+                entropy=ambient.entropy,
+                workers=settings.cluster.workers,
+                retries=tuning.retries,
+            )
+            for watch, (reflector, _) in watches:
+                reflector.subscribe(lambda changed, runner=runner, watch=watch: runner.tell(watch, changed))  # type: ignore[misc]
+            self._runners.append(runner)
+        self._stopping = threading.Event()
+        self._term_lock = threading.Lock()
+        self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
+
+    def start(self) -> None:
+        for reflector, _ in self._reflectors.values():
+            reflector.start()
+        for runner in self._runners:
+            runner.start()
+        self._events.start()
+        self._ticker.start()
+        self.leadership.start()
+
+    def stop(self) -> None:
+        """Blocks for some seconds: workers finish what they have, and then the lease is given back."""
+        self._stopping.set()
+        for runner in self._runners:
+            runner.stop()
+        deadline = self._monotonic() + _WORKERS_GRACE
+        have_ended = all([runner.join(deadline - self._monotonic()) for runner in self._runners])  # noqa: C419 - each of them
+        self._events.stop(_EVENTS_GRACE)
+        self.leadership.stop(release=have_ended)
+        for reflector, _ in self._reflectors.values():
+            reflector.stop()
+        for reflector, _ in self._reflectors.values():
+            reflector.join(_EVENTS_GRACE)
+
+    def refresh_metrics(self) -> None:
+        self.metrics.leading.set(self.leadership.is_leading)
+        for reflector, collection in self._reflectors.values():
+            self.metrics.collection_objects.labels(reflector.resource.plural).set(collection.size)
+            self.metrics.collection_silent_seconds.labels(reflector.resource.plural).set(reflector.silent_seconds)
+
+    def check_alive(self) -> str:
+        idle = self.leadership.idle_seconds
+        return f"leadership has not moved for {idle:.0f} seconds" if idle > _LONGEST_STANDSTILL else ""
+
+    def check_ready(self) -> str:
+        faults = []
+        for reflector, collection in self._reflectors.values():
+            name = reflector.resource.plural
+            if not collection.synced.is_set():
+                faults.append(f"{name} not listed yet")
+            elif reflector.silent_seconds > _LONGEST_SILENCE:
+                faults.append(f"nothing heard about {name} for {reflector.silent_seconds:.0f} seconds")
+        if self._stopping.is_set():
+            faults.append("stopping")
+        return "\n".join(faults)
+
+    def _follow(
+        self, cluster: Cluster, collections: Collections, watch: Watch, ambient: Ambient, tuning: Tuning
+    ) -> tuple[Reflector, Collection]:
+        """Watches of the same objects, cut down alike, have one reflector."""
+        collection = collections.of(watch.resource, query=watch.query, projection=watch.projection)
+        known = self._reflectors.get(id(collection))
+        if known is None:
+            reflector = Reflector(
+                cluster,
+                watch.resource,
+                collection,
+                query=watch.query,
+                projection=watch.projection,
+                monotonic=ambient.monotonic,
+                entropy=ambient.entropy,
+                timing=tuning.reflector,
+            )
+            known = self._reflectors[id(collection)] = (reflector, collection)
+        return known
+
+    def _begin_term(self, lasts: Callable[[], bool]) -> None:
+        """Each controller begins as soon as what it watches was read anew: one that waits for a permission holds up no other."""
+        wanted = {
+            id(collection): (reflector, reflector.relist()) for reflector, collection in self._reflectors.values()
+        }
+        for runner in self._runners:
+            lists = [wanted[id(collection)] for _, collection in runner.sources]
+            name = f"{runner.controller.name}-term"
+            threading.Thread(target=self._lead, args=(runner, lists, lasts), name=name, daemon=True).start()
+
+    def _lead(
+        self, runner: ControllerRunner, lists: Sequence[tuple[Reflector, int]], lasts: Callable[[], bool]
+    ) -> None:
+        for reflector, number in lists:
+            while not reflector.await_list(number, _TICK_SECONDS):
+                if self._stopping.is_set() or not lasts():
+                    return
+        with self._term_lock:
+            if lasts():
+                runner.lead()
+
+    def _end_term(self) -> None:
+        with self._term_lock:
+            for runner in self._runners:
+                runner.rest()
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(_TICK_SECONDS):
+            for runner in self._runners:
+                runner.tick()
+
+
+async def serve(
+    settings: ControllerSettings,
+    process: ControllerProcess,
+    *,
+    stopping: asyncio.Event,
+    announce: Callable[[str], None],
+) -> None:
+    """Runs `process` until `stopping` is set; `announce` is called with the URL of its health once that listens.
+
+    Raises KubeSettingsInvalid."""
+    application = health_application(
+        live=[process.check_alive],
+        ready=[process.check_ready],
+        metrics=process.metrics,
+        refresh=process.refresh_metrics,
+    )
+    listener = HttpListener(application, None)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(listener.stop, _LISTENER_GRACE)
+        try:
+            url = await listener.start(settings.observability.health_address, settings.observability.health_port)
+        except AddressUnavailable as err:
+            raise KubeSettingsInvalid([str(err)]) from err
+        process.start()
+        stack.push_async_callback(asyncio.to_thread, process.stop)
+        announce(url)
+        await stopping.wait()
+        _log.info("stopping")
+    _log.info("stopped")

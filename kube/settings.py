@@ -1,0 +1,117 @@
+"""The settings of `ca-cli controller`, each declared once for flags, variables, YAML and documentation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from kube.errors import KubeSettingsInvalid
+from serving.settings import build, setting
+
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_VOLUMES = Path("/var/run/secrets/chancery.dev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InCluster:
+    """Which cluster, and where in it this process has its lease."""
+
+    kubeconfig: Path | None = setting(
+        None, "Kubeconfig of the cluster. Empty: the service account of the pod that this runs in."
+    )
+    namespace: str = setting("", "Namespace of the lease. Empty: that of the pod.")
+    lease_name: str = setting("chancery-controller", "Lease by which one of several processes leads.")
+    workers: int = setting(4, "Threads that each controller works with.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToAuthority:
+    """Where the authority is, and as whom this process comes to it."""
+
+    server: str = setting("chancery.chancery.svc:8112", "The authority's gRPC port, HOST:PORT.")
+    http_server: str = setting("chancery.chancery.svc:8111", "Its HTTPS port, HOST:PORT: for enrollment and renewal.")
+    identity: Path = setting(
+        _VOLUMES / "tls", "Directory of tls.crt, tls.key and ca.crt; followed while others replace them."
+    )
+    token_file: Path | None = setting(
+        None,
+        "Service account token, or one-time token, to get that identity with; it is then kept fresh in this process. Empty: "
+        "somebody else sees to the directory.",
+    )
+    bootstrap: Path = setting(
+        _VOLUMES / "bootstrap" / "ca.crt", "With token_file: roots by which the authority is believed the first time."
+    )
+    call_timeout: timedelta = setting(timedelta(seconds=10), "Longest time for a call to the authority.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What this process does. What is off is not watched, and needs no permission."""
+
+    signing: bool = setting(
+        True, "Sign CertificateSigningRequests, PodCertificateRequests and cert-manager CertificateRequests."
+    )
+    injection: bool = setting(True, "Keep the caBundle of labelled webhooks, APIServices and CRD conversions.")
+    trust: bool = setting(
+        True, "Publish the roots as ConfigMap chancery-roots, and as ClusterTrustBundle where there is one."
+    )
+    pods: bool = setting(True, "Tell the authority about pods: names that Services give them, and their end.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observability:
+    health_address: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics; `0.0.0.0` or `::` for all.")
+    health_port: int = setting(8114, "Its port, plain HTTP. 0: any free port.")
+    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
+    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    cluster: InCluster = field(default_factory=InCluster)
+    authority: ToAuthority = field(default_factory=ToAuthority)
+    features: Features = field(default_factory=Features)
+    observability: Observability = field(default_factory=Observability)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, object]) -> "ControllerSettings":
+        """Builds settings from flat names to values, text or already typed. Raises KubeSettingsInvalid with all faults."""
+        settings, faults = build(cls, values)
+        faults += _contradictions(settings)
+        if faults:
+            raise KubeSettingsInvalid(faults)
+        return settings
+
+    @property
+    def namespace(self) -> str:
+        """Of the lease. Raises KubeSettingsInvalid where nobody says it."""
+        if self.cluster.namespace:
+            return self.cluster.namespace
+        try:
+            return SERVICE_ACCOUNT_NAMESPACE.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise KubeSettingsInvalid(["namespace: this process is in no pod that says it; give --namespace"]) from err
+
+
+def _contradictions(settings: ControllerSettings) -> list[str]:
+    """What no single setting shows."""
+    cluster, features, observability = settings.cluster, settings.features, settings.observability
+    checks = (
+        (not 1 <= cluster.workers <= 64, "workers: must be from 1 to 64"),
+        (not cluster.lease_name, "lease_name: must not be empty"),
+        (
+            not any((features.signing, features.injection, features.trust, features.pods)),
+            "signing, injection, trust and pods are all off: there would be nothing to do",
+        ),
+        (
+            not timedelta(seconds=1) <= settings.authority.call_timeout <= timedelta(minutes=1),
+            "call_timeout: must be from 1s to 1m",
+        ),
+        (observability.health_port > 65535, f"health_port: {observability.health_port} is out of range"),
+        (observability.log_format not in {"auto", "json", "console"}, "log_format: must be json, console or auto"),
+        (
+            observability.log_level not in {"debug", "info", "warning", "error"},
+            "log_level: must be debug, info, warning or error",
+        ),
+    )
+    return [fault for wrong, fault in checks if wrong]
