@@ -1,0 +1,74 @@
+"""What the authority has to be told about a pod that is there, from what the cluster says and what it was told before.
+
+- Nothing is told twice: not to a pod that was released, not the names that were registered already.
+- A pod has no names before it is on a node, where nobody can enroll for it, nor while it is being deleted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kube.pods.lifetimes import End, end_of
+from kube.pods.names import NO_NAMES, PodNames, names_of
+from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
+
+
+@dataclass(slots=True, kw_only=True)
+class Remembered:
+    """Of one pod. `account_uid` is its service account's when it was seen last, `names` those registered last, None
+    where none were; `released_at` by a clock that only goes forward."""
+
+    account_uid: str | None = None
+    names: tuple[str, ...] | None = None
+    released_at: float | None = None
+    complaint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Of one pod: its namespace and service account, where they are there, and Services of the namespace."""
+
+    namespace: NamespaceRecord | None
+    account: AccountRecord | None
+    services: Iterable[ServiceRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    end: End
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """`is_due`: the authority does not have these yet."""
+
+    names: PodNames
+    is_due: bool
+
+
+def decide(
+    pod: PodRecord, around: Surroundings, remembered: Remembered, *, cluster_domain: str, is_known: bool
+) -> Release | Register | None:
+    """None: there is nothing to say. `is_known`: the authority has certificates or names of the pod, so that these may be names
+    that a registrar of before registered."""
+    end = end_of(
+        pod,
+        has_namespace=around.namespace is not None,
+        account=around.account,
+        account_uid=remembered.account_uid,
+    )
+    if end is not None:
+        return Release(end=end) if remembered.released_at is None else None
+    if remembered.released_at is not None or not pod.node:
+        return None
+    names = _names(pod, around, cluster_domain)
+    told = remembered.names if remembered.names is not None or is_known else ()
+    return Register(names=names, is_due=names.allowed != told)
+
+
+def _names(pod: PodRecord, around: Surroundings, cluster_domain: str) -> PodNames:
+    namespace = around.namespace
+    if pod.is_deleting or namespace is None or namespace.is_deleting:
+        return NO_NAMES
+    if not pod.takes_part(namespace_is_opted_in=namespace.is_opted_in):
+        return NO_NAMES
+    return names_of(pod, around.services, cluster_domain=cluster_domain)

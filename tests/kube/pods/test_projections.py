@@ -1,0 +1,64 @@
+"""What is kept of documents is enough to read them by, and nothing else is kept."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kube.listing import reduced
+from kube.pods.projections import project_namespace, project_pod, project_service, project_service_account
+from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
+from tests.kube.pods import documents
+
+WORDY = {"chancery.dev/dns": "a", "chancery.dev/injected": "v1-init", "big": "x" * 9999}
+ALL = [
+    (project_pod, PodRecord, documents.pod(spec={"hostname": "a", "subdomain": "b"}, phase="Failed")),
+    (project_pod, PodRecord, documents.pod(annotations=WORDY)),
+    (project_pod, PodRecord, documents.pod(deletionTimestamp=documents.at(documents.NOON), labels={})),
+    (project_service, ServiceRecord, documents.service()),
+    (project_service, ServiceRecord, documents.headless(selector={})),
+    (project_service, ServiceRecord, documents.service(spec={"type": "ExternalName"})),
+    (project_service_account, AccountRecord, documents.account()),
+    (project_namespace, NamespaceRecord, documents.namespace(opted_in=True)),
+    (project_namespace, NamespaceRecord, documents.namespace(deletionTimestamp=documents.at(documents.NOON))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("projection", "record", "document"), ALL)
+def test_what_is_kept_reads_as_the_whole(projection, record, document):
+    assert record.from_document(reduced(document, projection)) == record.from_document(document)
+
+
+@pytest.mark.parametrize(("projection", "_record", "document"), ALL)
+def test_what_is_kept_is_small(projection, _record, document):
+    kept = json.dumps(reduced(document, projection))
+
+    assert len(kept) < 600
+    assert "managedFields" not in kept
+
+
+_TEXTS = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+shapes = st.fixed_dictionaries(
+    {},
+    optional={
+        "metadata": json_values
+        | st.fixed_dictionaries(
+            {},
+            optional=dict.fromkeys((*_TEXTS, "labels", "annotations"), json_values),
+        ),
+        "spec": json_values | st.fixed_dictionaries({}, optional={"selector": json_values, "type": json_values}),
+        "status": json_values | st.fixed_dictionaries({"phase": json_values}),
+    },
+)
+
+
+@pytest.mark.parametrize(("projection", "record"), {(projection, record) for projection, record, _ in ALL})
+@given(document=shapes)
+def test_documents_of_any_shape_are_read_alike(projection, record, document):
+    assert record.from_document(reduced(document, projection)) == record.from_document(document)
