@@ -68,3 +68,10 @@ class Seeded(Protocol):
     """A controller that has keys without an object: they are told at the start of leading and at each full pass."""
 
     def seeds(self) -> Iterable[Key]: ...
+
+
+@runtime_checkable
+class Termed(Protocol):
+    """A controller that remembers what it did: told at the start of leading, before any key, as another may have led since."""
+
+    def begin_term(self) -> None: ...

@@ -14,7 +14,7 @@ import structlog
 from ca.client.errors import ClientError
 from kube.ambient import Clock, Entropy, Monotonic
 from kube.collections import Collection
-from kube.controllers import FULL_PASS, Controller, Key, Seeded, Watch
+from kube.controllers import FULL_PASS, Controller, Key, Seeded, Termed, Watch
 from kube.documents import JsonObject
 from kube.errors import CallerFault, KubeError, NotLeading, Retryable
 from kube.metrics import Metrics
@@ -71,6 +71,8 @@ class ControllerRunner:
 
     def lead(self) -> None:
         """A term begins: everything is told."""
+        if isinstance(self.controller, Termed):
+            self.controller.begin_term()
         self._queue.open()
         for watch, collection in self.sources:
             self._tell_all(watch, collection)
