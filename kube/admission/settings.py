@@ -67,8 +67,8 @@ class ToAuthority:
 class Injection:
     """What is put into pods."""
 
-    server: str = setting(
-        "", "The authority's HTTPS address, for the agents and for the injector itself; it must be named."
+    http_server: str = setting(
+        "chancery.chancery.svc:8111", "The authority's HTTPS port, HOST:PORT, for the agents and for the injector itself."
     )
     image: str = setting("", "Image of the agent, best with its digest; it must be named.")
     image_pull_policy: str = setting("", "`Always`, `IfNotPresent` or `Never`. Empty: the cluster's rule.")
