@@ -1,0 +1,233 @@
+"""First starts on a real kube-apiserver and a real PostgreSQL, of several processes at once, killed wherever they are: one root."""
+
+import base64
+import contextlib
+import itertools
+import random
+import shutil
+import ssl
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protos.chancery.ca.v1 import admin_service_pb2 as admin
+from protos.chancery.ca.v1.admin_service_pb2_grpc import AdminServiceStub
+from store.authorities import Authorities
+from tests.ca.replicas.replicas import SECONDS, opened
+from tests.ca.serving_process import ServingProcess
+from tests.servers.kubernetes.control_plane import ControlPlane
+from tests.servers.kubernetes.fixtures import KUBERNETES
+from tests.servers.postgresql import PostgresqlServer
+
+pytestmark = [*KUBERNETES, pytest.mark.postgresql]
+
+PASSPHRASE, ROOTS = "chancery-passphrase", "chancery-roots"
+USER = "chancery-ca"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_numbers = itertools.count(1)
+
+RULES = [
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+    {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [PASSPHRASE], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [ROOTS], "verbs": ["get", "update"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+]
+"""Those of docs/kubernetes.md."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """An empty namespace and an empty database, and replicas that start there."""
+
+    plane: ControlPlane
+    namespace: str
+    kubeconfig: Path
+    database: str
+    directory: Path
+    replicas: list[ServingProcess] = field(default_factory=list)
+
+    def replica(self) -> ServingProcess:
+        settings = {
+            "database": self.database,
+            "kubernetes_kubeconfig": str(self.kubeconfig),
+            "kubernetes_namespace": self.namespace,
+            "kubernetes_passphrase_secret": PASSPHRASE,
+            "kubernetes_roots_secret": ROOTS,
+            "rotation_overlap": "0s",
+            "rotation_settle": "0s",
+        }
+        made = ServingProcess(home=self.directory / f"replica-{len(self.replicas)}", settings=settings)
+        self.replicas.append(made)
+        return made
+
+    def secret(self, name: str) -> dict[str, bytes] | None:
+        answer = self.plane.admin.get(f"/api/v1/namespaces/{self.namespace}/secrets/{name}")
+        if answer.status == 404:
+            return None
+        return {key: base64.b64decode(value) for key, value in answer.document["data"].items()}
+
+    def roots_in_database(self) -> int:
+        """None of the tables may be there yet."""
+        with contextlib.suppress(Exception), opened(self.database) as database:
+            return sum(record.profile == "root" for record in Authorities(database).list())
+        return 0
+
+    def verify_one_authority_serves(self) -> None:
+        passphrase, roots = self.secret(PASSPHRASE), self.secret(ROOTS)
+        assert passphrase is not None
+        assert roots is not None
+        assert self.roots_in_database() == 1
+        assert {served_roots(replica) for replica in self.replicas} == {roots["ca.crt"]}
+        assert roots["ca.crt"].count(b"BEGIN CERTIFICATE") == 1
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(control_plane: ControlPlane) -> Path:
+    return control_plane.kubeconfig_for_user(USER)
+
+
+@pytest.fixture
+def site(
+    control_plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, tmp_path: Path
+) -> Iterator[Site]:
+    with new_site(control_plane, kubeconfig, postgresql_server, tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def new_site(
+    plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, directory: Path
+) -> Iterator[Site]:
+    namespace = f"first-start-{next(_numbers)}"
+    create(plane, "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    grant(plane, namespace)
+    database = postgresql_server.lend_database()
+    site = Site(plane=plane, namespace=namespace, kubeconfig=kubeconfig, database=database, directory=directory)
+    directory.mkdir(exist_ok=True)
+    try:
+        yield site
+    finally:
+        for replica in site.replicas:
+            if replica._process is not None:
+                replica.kill()
+        postgresql_server.take_back(database)
+
+
+def create(plane: ControlPlane, path: str, document: dict[str, Any]) -> None:
+    answer = plane.admin.request("POST", path, document)
+    assert answer.status == 201, answer.octets
+
+
+def grant(plane: ControlPlane, namespace: str) -> None:
+    create(plane, f"{_RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": USER}, "rules": RULES})
+    binding = {
+        "metadata": {"name": USER},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": USER},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": USER}],
+    }
+    create(plane, f"{_RBAC}/namespaces/{namespace}/rolebindings", binding)
+
+
+def served_roots(replica: ServingProcess) -> bytes:
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(replica.endpoints["http"] + "/roots.pem", context=anybody, timeout=SECONDS) as answer:
+        return bytes(answer.read())
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_four_that_start_at_once_make_one_root_and_serve_it(site: Site) -> None:
+    for replica in [site.replica() for _ in range(4)]:
+        replica.launch()
+    for replica in site.replicas:
+        replica.await_listeners()
+
+    site.verify_one_authority_serves()
+    assert sum("roots published" in replica.log for replica in site.replicas) == 1
+
+
+@pytest.mark.slow
+def test_killed_at_any_instant_of_the_first_start_they_leave_one_root(
+    control_plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, tmp_path: Path
+) -> None:
+    moments = random.Random(41)
+    steps: list[Callable[[Site], object]] = [
+        lambda _site: True,
+        lambda site: site.secret(PASSPHRASE),
+        lambda site: site.secret(PASSPHRASE),
+        lambda site: site.roots_in_database(),
+        lambda site: site.secret(ROOTS),
+    ]
+    for number, step in enumerate(steps):
+        with new_site(control_plane, kubeconfig, postgresql_server, tmp_path / str(number)) as site:
+            for replica in [site.replica() for _ in range(4)]:
+                replica.launch()
+            until(lambda step=step, site=site: step(site))
+            for replica in site.replicas:
+                time.sleep(moments.uniform(0, 0.1))
+                replica.kill()
+
+            for replica in site.replicas:
+                replica.launch()
+            for replica in site.replicas:
+                replica.await_listeners()
+            site.verify_one_authority_serves()
+
+
+def test_root_rotation_reaches_the_secret(site: Site) -> None:
+    """As union first; the registrar, the injector and agents of the namespace have it mounted."""
+    replica = site.replica()
+    replica.start()
+    before = site.secret(ROOTS)
+    assert before is not None
+
+    AdminServiceStub(replica.channel()).StartRotation(
+        admin.StartRotationRequest(kind="ROTATION_KIND_ROOT"), timeout=SECONDS
+    )
+
+    until(lambda: (site.secret(ROOTS) or {})["ca.crt"].count(b"BEGIN CERTIFICATE") == 2)
+    union = site.secret(ROOTS)
+    assert union is not None
+    assert before["ca.crt"].strip() in union["ca.crt"]
+    assert served_roots(replica) == union["ca.crt"]
+    replica.close_channels()
+
+
+def test_volume_that_was_lost_is_told_as_an_event_and_by_exit_status(site: Site) -> None:
+    site.database = f"sqlite:///{site.directory / 'volume.db'}"
+    replica = site.replica()
+    replica.start()
+    replica.kill()
+    (site.directory / "volume.db").unlink()
+    shutil.rmtree(replica.home)
+
+    replica.launch()
+
+    assert replica.process.wait(SECONDS) == 7
+    assert "ca-cli restore" in replica.log
+    events = site.plane.admin.get(f"/api/v1/namespaces/{site.namespace}/events").document["items"]
+    assert [(one["reason"], one["involvedObject"]["name"]) for one in events] == [("AuthorityLost", ROOTS)]
+    assert not list((replica.home / "ca" / "keys").glob("*"))
+
+
+def test_without_the_rights_the_start_says_which_call_was_refused(site: Site) -> None:
+    site.kubeconfig = site.plane.kubeconfig_for_user("nobody-in-particular")
+    replica = site.replica()
+
+    replica.launch()
+
+    assert replica.process.wait(SECONDS) == 7
+    assert f"GET /api/v1/namespaces/{site.namespace}/secrets/{ROOTS}: 403" in replica.log
+    assert "docs/kubernetes.md" in replica.log
+    assert site.secret(PASSPHRASE) is None
