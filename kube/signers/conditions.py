@@ -1,0 +1,64 @@
+"""Conditions of an object's status, read and written."""
+
+from datetime import UTC, datetime
+
+from kube.documents import JsonObject, JsonValue, metadata, objects, text
+
+_LONGEST_MESSAGE = 1000
+
+
+def holds(document: JsonObject, type: str) -> bool:  # noqa: A002 - the field's name
+    """Whether a condition is True. Where the status lacks, it is (certificates.k8s.io/v1 has it so)."""
+    return any(
+        text(condition, "type") == type and condition.get("status", "True") == "True"
+        for condition in objects(document, "status", "conditions")
+    )
+
+
+def condition_of(document: JsonObject, type: str) -> JsonObject | None:  # noqa: A002 - the field's name
+    return next((one for one in objects(document, "status", "conditions") if text(one, "type") == type), None)
+
+
+def condition(*, type: str, status: str, reason: str, message: str, now: datetime) -> JsonObject:  # noqa: A002 - the field's name
+    """As metav1.Condition has it; a message of any length and origin."""
+    return {
+        "type": type,
+        "status": status,
+        "reason": reason,
+        "message": " ".join(message.split())[:_LONGEST_MESSAGE],
+        "lastTransitionTime": timestamp(now),
+    }
+
+
+def timestamp(instant: datetime) -> str:
+    """metav1.Time: RFC 3339 in UTC, whole seconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def created_at(document: JsonObject) -> datetime | None:
+    """metadata.creationTimestamp; None where it is no instant."""
+    try:
+        instant = datetime.fromisoformat(text(document, "metadata", "creationTimestamp"))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def is_going(document: JsonObject) -> bool:
+    return bool(metadata(document).get("deletionTimestamp"))
+
+
+def with_status(document: JsonObject, **fields: JsonValue) -> JsonObject:
+    """A copy, to be written under the version that was read."""
+    status = document.get("status")
+    before = status if isinstance(status, dict) else {}
+    return {**document, "status": {**before, **fields}}
+
+
+def with_condition(document: JsonObject, new: JsonObject) -> list[JsonValue]:
+    """The conditions with this one in the place of the one of its type; it keeps the instant of a status that does not change."""
+    before = condition_of(document, text(new, "type"))
+    if before is not None and before.get("status") == new.get("status") and text(before, "lastTransitionTime"):
+        new = {**new, "lastTransitionTime": text(before, "lastTransitionTime")}
+    kept = [one for one in objects(document, "status", "conditions") if text(one, "type") != text(new, "type")]
+    return [*kept, new]

@@ -1,0 +1,68 @@
+"""Says of each Issuer and ClusterIssuer of ours whether it can be used."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from ca.client.errors import ClientError
+from kube.ambient import Clock
+from kube.cluster import Cluster
+from kube.controllers import Key, Watch, key_of
+from kube.documents import JsonObject, name_of, namespace_of
+from kube.errors import NotThere
+from kube.signers.authority import Authority
+from kube.signers.conditions import is_going
+from kube.signers.errors import AnswerUnfit
+from kube.signers.issuers import CLUSTER_ISSUERS, ISSUERS, KINDS, readiness, with_readiness
+from kube.signers.lookups import Lookups
+
+_LOOK_AGAIN = timedelta(seconds=15)
+
+
+class IssuerController:
+    name = "issuers"
+
+    def __init__(self, cluster: Cluster, authority: Authority, clock: Clock) -> None:
+        self._cluster = cluster
+        self._lookups = Lookups(cluster)
+        self._authority = authority
+        self._clock = clock
+
+    def watches(self) -> Sequence[Watch]:
+        return [
+            Watch(resource=ISSUERS, projection=_projected, keys=lambda one: (replace(key_of(one), kind="Issuer"),)),
+            Watch(
+                resource=CLUSTER_ISSUERS,
+                projection=_projected,
+                keys=lambda one: (replace(key_of(one), kind="ClusterIssuer"),),
+            ),
+        ]
+
+    def reconcile(self, key: Key) -> timedelta | None:
+        resource = KINDS[key.kind]
+        document = self._lookups.find(resource, key.namespace, key.name)
+        if document is None or is_going(document):
+            return None
+        status, reason, message = readiness(document, fault_of_authority=self._fault_of_authority())
+        changed = with_readiness(document, status=status, reason=reason, message=message, now=self._clock())
+        if changed is not None:
+            try:
+                self._cluster.replace(
+                    resource.path(namespace_of(document) or None, name_of(document), "status"), changed
+                )
+            except NotThere:
+                return None
+        return _LOOK_AGAIN if reason == "AuthorityUnreachable" else None
+
+    def _fault_of_authority(self) -> str:
+        try:
+            self._authority.roots()
+        except (ClientError, AnswerUnfit) as err:
+            return str(err)
+        return ""
+
+
+def _projected(document: JsonObject) -> JsonObject:
+    """Of what is kept, the generation alone tells a change of the spec from our own writing."""
+    metadata = document.get("metadata")
+    return {"generation": metadata.get("generation") if isinstance(metadata, dict) else None}

@@ -1,0 +1,175 @@
+"""Answers PodCertificateRequests, of whichever version the cluster serves.
+
+- None is signed while the admission policy is not in the cluster: without it a request proves nothing about who made it.
+- Where an earlier attempt left its certificate unwritten for too long, a further one is ordered, and so on: each has its own
+  `request_id`, so that no crash makes two of one attempt.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ca.client.values import IssuedCertificate
+from kube.ambient import Clock
+from kube.cluster import Cluster
+from kube.collections import Collections
+from kube.controllers import Key, Watch, key_of
+from kube.documents import JsonObject, mapping, name_of, namespace_of, text
+from kube.errors import Forbidden, NotThere, Refused
+from kube.signers.admission_policy import BINDINGS, POLICIES, fault_of_policy, policy_name
+from kube.signers.authority import Authority
+from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
+from kube.signers.errors import AnswerUnfit
+from kube.signers.lookups import NODES, PODS, SERVICE_ACCOUNTS, Lookups
+from kube.signers.outcomes import Outcomes
+from kube.signers.pod_requests import (
+    POD_REQUESTS,
+    POD_REQUESTS_BETA,
+    Asked,
+    PodSurroundings,
+    decide,
+    is_ours,
+    is_settled,
+    read_annotations,
+)
+from kube.signers.pod_statuses import is_fresh, issued, refused, what_speaks_against_issuing
+from kube.signers.settings import SignerSettings
+
+ATTEMPTS = 5
+"""Each is good for four minutes; the cluster forgets requests after fifteen."""
+POLICY_HOLDS = timedelta(seconds=60)
+_LOOK_AGAIN = timedelta(seconds=10)
+_VERSIONS = {resource.version: resource for resource in (POD_REQUESTS, POD_REQUESTS_BETA)}
+
+
+class PodRequestController:
+    name = "pod-certificate-requests"
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        collections: Collections,
+        authority: Authority,
+        outcomes: Outcomes,
+        settings: SignerSettings,
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._lookups = Lookups(cluster)
+        self._v1 = collections.of(POD_REQUESTS, projection=_projected)
+        self._authority = authority
+        self._outcomes = outcomes
+        self._settings = settings
+        self._clock = clock
+        self._policy_seen: datetime | None = None
+
+    def watches(self) -> Sequence[Watch]:
+        return [
+            Watch(resource=POD_REQUESTS, projection=_projected, keys=_pending_v1),
+            Watch(resource=POD_REQUESTS_BETA, projection=_projected, keys=_pending_beta),
+        ]
+
+    def reconcile(self, key: Key) -> timedelta | None:
+        resource = _VERSIONS[key.kind]
+        if resource is POD_REQUESTS_BETA and self._v1.is_served:
+            return None
+        document = self._lookups.find(resource, key.namespace, key.name)
+        if document is None or not is_ours(document) or is_settled(document):
+            return None
+        if fault := self._fault_of_policy():
+            self._outcomes.waits(document, "AdmissionPolicyMissing", fault)
+            return _LOOK_AGAIN
+        decision = decide(document, self._surroundings(document), self._settings, now=self._clock())
+        match decision:
+            case Wait():
+                self._outcomes.waits(document, decision.reason, decision.message)
+                return decision.again
+            case Sign():
+                self._sign(document, decision)
+            case Deny():
+                self._refuse(document, "Denied", decision)
+            case Fail():
+                self._refuse(document, "Failed", decision)
+            case Settled():
+                pass
+        return None
+
+    def _surroundings(self, document: JsonObject) -> PodSurroundings:
+        spec, namespace = mapping(document, "spec"), namespace_of(document)
+        asked = read_annotations(document, self._settings)
+        return PodSurroundings(
+            pod=self._lookups.find(PODS, namespace, text(spec, "podName")),
+            service_account=self._lookups.find(SERVICE_ACCOUNTS, namespace, text(spec, "serviceAccountName")),
+            node=self._lookups.find(NODES, "", text(spec, "nodeName")),
+            services=self._lookups.services(asked.services) if isinstance(asked, Asked) else {},
+        )
+
+    def _fault_of_policy(self) -> str:
+        now = self._clock()
+        if self._policy_seen is not None and timedelta() <= now - self._policy_seen < POLICY_HOLDS:
+            return ""
+        try:
+            policy = self._lookups.find(POLICIES, "", policy_name())
+            fault = fault_of_policy(policy, self._lookups.find(BINDINGS, "", policy_name()))
+        except Forbidden as err:
+            fault = f"the admission policy cannot be looked at: {err}"
+        self._policy_seen = None if fault else now
+        return fault
+
+    def _sign(self, document: JsonObject, order: Sign) -> None:
+        certificate = self._fresh(document, order)
+        if isinstance(certificate, Fail):
+            self._refuse(document, "Failed", certificate)
+            return
+        if fault := what_speaks_against_issuing(document, certificate):
+            self._refuse(document, "Failed", Fail(reason="LifetimeNotPossible", message=fault))
+            return
+        if self._write(document, issued(document, certificate, now=self._clock())):
+            message = (
+                f"certificate {certificate.serial_number} is valid until {certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
+            )
+            self._outcomes.written(document, POD_REQUESTS, "Issued", "Issued", message)
+
+    def _fresh(self, document: JsonObject, order: Sign) -> IssuedCertificate | Fail:
+        for attempt in range(1, ATTEMPTS + 1):
+            request_id = order.request_id if attempt == 1 else f"{order.request_id}.{attempt}"
+            certificate = self._outcomes.fulfil(self._authority, replace(order, request_id=request_id), document)
+            if isinstance(certificate, Fail) or is_fresh(certificate, self._clock()):
+                return certificate
+        problem = "the authority's certificates begin more than four minutes from now: its clock and ours differ"
+        self._outcomes.waits(document, "ClocksDiffer", problem)
+        raise AnswerUnfit(problem)
+
+    def _refuse(self, document: JsonObject, outcome: str, decision: Deny | Fail) -> None:
+        status = refused(document, type=outcome, reason=decision.reason, message=decision.message, now=self._clock())
+        if self._write(document, status):
+            self._outcomes.written(document, POD_REQUESTS, outcome, decision.reason, decision.message)
+
+    def _write(self, document: JsonObject, changed: JsonObject) -> bool:
+        """Whether the object was still there. Raises Conflict where it changed since."""
+        resource = _VERSIONS[text(document, "apiVersion").rpartition("/")[2]]
+        try:
+            self._cluster.replace(resource.path(namespace_of(document), name_of(document), "status"), changed)
+        except NotThere:
+            return False
+        except Refused as err:
+            self._outcomes.waits(document, "StatusRefused", str(err))
+            raise
+        return True
+
+
+def _projected(document: JsonObject) -> JsonObject:
+    """Whether there is something to do is all that is kept: the rest is read anew."""
+    return {"pending": is_ours(document) and not is_settled(document)}
+
+
+def _pending_v1(document: JsonObject) -> Iterable[Key]:
+    return _pending(document, POD_REQUESTS.version)
+
+
+def _pending_beta(document: JsonObject) -> Iterable[Key]:
+    return _pending(document, POD_REQUESTS_BETA.version)
+
+
+def _pending(document: JsonObject, version: str) -> Iterable[Key]:
+    return (replace(key_of(document), kind=version),) if document.get("pending") else ()

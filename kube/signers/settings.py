@@ -1,0 +1,32 @@
+"""What the signers are told by whoever runs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from certs.names import TrustDomain
+
+
+class Signer(StrEnum):
+    """Names of signers (certificates.k8s.io `spec.signerName`). docs/signers.md says what each stands for."""
+
+    WORKLOAD = "chancery.dev/workload"
+    SERVING = "chancery.dev/serving"
+    CLIENT = "chancery.dev/client"
+
+
+PROFILES: Mapping[Signer, str] = {Signer.WORKLOAD: "workload", Signer.SERVING: "server", Signer.CLIENT: "client"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerSettings:
+    """`default_lifetime` is given where none is asked for, `maximum_lifetime` is what more is cut to."""
+
+    trust_domain: TrustDomain = field(default_factory=lambda: TrustDomain.parse("cluster.local"))
+    cluster_domain: str = "cluster.local"
+    default_lifetime: timedelta = timedelta(hours=24)
+    maximum_lifetime: timedelta = timedelta(hours=24)
+
+    def lifetime(self, asked: timedelta | None) -> timedelta:
+        return min(self.default_lifetime if asked is None else asked, self.maximum_lifetime)

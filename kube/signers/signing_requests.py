@@ -1,0 +1,95 @@
+"""CertificateSigningRequests (certificates.k8s.io/v1): what is done about one, and what is then written.
+
+- Signed is what is Approved and neither Denied nor Failed, and nothing that has a certificate already, whoever put it there.
+- A request that nobody may make is denied while it waits; once it is approved it fails, since the API has no way back.
+- Usages that the signer does not certify are denied; a CA is never made.
+"""
+
+import base64
+from datetime import datetime, timedelta
+
+from ca.client.values import IssuedCertificate
+from kube.collections import Resource
+from kube.documents import JsonObject, JsonValue, mapping, sequence, text, uid_of
+from kube.signers.conditions import condition as made_condition
+from kube.signers.conditions import holds, is_going, timestamp, with_condition, with_status
+from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Sign, Wait
+from kube.signers.judgement import Surroundings, judge
+from kube.signers.requesters import requester_of
+from kube.signers.requests import SentRequest, read_request
+from kube.signers.settings import PROFILES, Signer, SignerSettings
+from kube.signers.usages import fault_of_usages
+
+SIGNING_REQUESTS = Resource(
+    group="certificates.k8s.io", version="v1", plural="certificatesigningrequests", namespaced=False
+)
+_SIGNERS = {signer.value: signer for signer in Signer}
+
+
+def is_settled(document: JsonObject) -> bool:
+    """Whether there is nothing more to do about it."""
+    answered = bool(mapping(document, "status").get("certificate"))
+    return answered or is_going(document) or holds(document, "Denied") or holds(document, "Failed")
+
+
+def signer_of(document: JsonObject) -> Signer | None:
+    return _SIGNERS.get(text(document, "spec", "signerName"))
+
+
+def decide(document: JsonObject, surroundings: Surroundings, settings: SignerSettings) -> Decision:
+    """`surroundings` are those of the request as it was read; nothing of them is looked at for what is settled."""
+    signer = signer_of(document)
+    if signer is None or not uid_of(document) or is_settled(document):
+        return Settled()
+    approved = holds(document, "Approved")
+    examined = _examine(signer, document, surroundings, settings)
+    if isinstance(examined, Deny):
+        return Fail(reason=examined.reason, message=examined.message) if approved else examined
+    sent, granted = examined
+    if approved:
+        return _approved(document, sent, granted, settings)
+    if granted.needs_approval:
+        return Wait(reason="ApprovalNeeded", message=granted.needs_approval, again=granted.again)
+    return Approve(
+        reason="AutoApproved", message=f"{requester_of(document)} asks {signer} for what the cluster says it is"
+    )
+
+
+def _examine(
+    signer: Signer, document: JsonObject, surroundings: Surroundings, settings: SignerSettings
+) -> tuple[SentRequest, Granted] | Deny:
+    sent = read_request(mapping(document, "spec").get("request"))
+    if isinstance(sent, Deny):
+        return sent
+    if fault := fault_of_usages(sequence(document, "spec", "usages"), profile=PROFILES[signer]):
+        return Deny(reason="UsagesNotPermitted", message=fault)
+    granted = judge(signer, sent.request, requester_of(document), surroundings, settings)
+    return granted if isinstance(granted, Deny) else (sent, granted)
+
+
+def _approved(document: JsonObject, sent: SentRequest, granted: Granted, settings: SignerSettings) -> Decision:
+    return Sign(
+        csr=sent.octets,
+        request=sent.request,
+        subject=granted.subject,
+        names=granted.names,
+        profile=granted.profile,
+        lifetime=settings.lifetime(_seconds(mapping(document, "spec").get("expirationSeconds"))),
+        request_id=f"csr-{uid_of(document)}",
+        pod=granted.pod,
+    )
+
+
+def _seconds(value: JsonValue) -> timedelta | None:
+    return timedelta(seconds=value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def signed(document: JsonObject, certificate: IssuedCertificate) -> JsonObject:
+    """For `/status`."""
+    return with_status(document, certificate=base64.b64encode(certificate.full_chain_pem).decode())
+
+
+def with_verdict(document: JsonObject, *, type: str, reason: str, message: str, now: datetime) -> JsonObject:  # noqa: A002 - the field's name
+    """Approved or Denied for `/approval`, Failed for `/status`."""
+    new = made_condition(type=type, status="True", reason=reason, message=message, now=now)
+    return with_status(document, conditions=with_condition(document, {**new, "lastUpdateTime": timestamp(now)}))
