@@ -1,0 +1,121 @@
+"""The trust bundle in a namespace: ConfigMap `chancery-roots`, key `ca.crt`. What is there and what should be in, a step out.
+
+- A ConfigMap of that name without our label is somebody's: it is never written, nor deleted.
+- Of ours, nothing but the one key is written; every write holds the version that it was decided on.
+"""
+
+from dataclasses import dataclass
+
+from kube.collections import Resource
+from kube.documents import JsonObject, mapping, metadata, resource_version_of, texts, uid_of
+from kube.trust.contents import Contents
+from kube.trust.labels import FIRST_GENERATION, PUBLISHED_BY, REGISTRAR, is_ours
+from kube.trust.roots import Roots
+
+CONFIG_MAPS = Resource(version="v1", plural="configmaps")
+NAME = "chancery-roots"
+KEY = "ca.crt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    document: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A merge patch."""
+
+    patch: JsonObject
+    was_garbage: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Of this object in this version only."""
+
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """Somebody else's is in the way."""
+
+
+Step = Create | Update | Delete | Foreign | None
+
+
+def decide(namespace: str, present: JsonObject | None, roots: Roots, *, opted_in: bool) -> Step:
+    """None: nothing is to be done."""
+    if present is None:
+        return Create(document=_document(namespace, roots)) if opted_in else None
+    if metadata(present).get("deletionTimestamp"):
+        return None
+    if not opted_in:
+        return _deletion(present) if is_ours(present) else None
+    return _step_of_ours(present, roots) if is_ours(present) else Foreign()
+
+
+def _step_of_ours(present: JsonObject, roots: Roots) -> Step:
+    contents = contents_of(present)
+    if contents.fingerprints == roots.fingerprints:
+        return None
+    if present.get("immutable") is True:
+        return _deletion(present)  # it is made anew once it is gone
+    return Update(patch=_patch(present, roots), was_garbage=contents.is_garbage)
+
+
+def contents_of(document: JsonObject) -> Contents:
+    return Contents.from_text(mapping(document, "data").get(KEY))
+
+
+def first_generation_of(document: JsonObject) -> int:
+    """0 where it is not told."""
+    said = texts(document, "metadata", "annotations").get(FIRST_GENERATION, "")
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < 19 else 0
+
+
+def project(document: JsonObject) -> JsonObject:
+    labels, annotations = texts(document, "metadata", "labels"), texts(document, "metadata", "annotations")
+    kept: JsonObject = {
+        "labels": {name: labels[name] for name in (PUBLISHED_BY,) if name in labels},
+        "annotations": {name: annotations[name] for name in (FIRST_GENERATION,) if name in annotations},
+    }
+    if (deletion := metadata(document).get("deletionTimestamp")) is not None:
+        kept["deletionTimestamp"] = deletion
+    data, octets = mapping(document, "data"), mapping(document, "binaryData")
+    return {
+        "metadata": kept,
+        "immutable": document.get("immutable"),
+        "data": {KEY: data[KEY]} if KEY in data else {},
+        "binaryData": {KEY: ""} if KEY in octets else {},
+    }
+
+
+def _document(namespace: str, roots: Roots) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": NAME,
+            "namespace": namespace,
+            "labels": {PUBLISHED_BY: REGISTRAR},
+            "annotations": {FIRST_GENERATION: str(roots.generation)},
+        },
+        "data": {KEY: roots.pem.decode()},
+    }
+
+
+def _patch(present: JsonObject, roots: Roots) -> JsonObject:
+    patch: JsonObject = {
+        "metadata": {"resourceVersion": resource_version_of(present)},
+        "data": {KEY: roots.pem.decode()},
+    }
+    if KEY in mapping(present, "binaryData"):  # a key is in one of them only
+        patch["binaryData"] = {KEY: None}
+    return patch
+
+
+def _deletion(present: JsonObject) -> Delete:
+    return Delete(uid=uid_of(present), resource_version=resource_version_of(present))

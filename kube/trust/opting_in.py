@@ -1,0 +1,41 @@
+"""Which namespaces get the trust bundle: those that say so, those with a pod that says so, and those that the settings name.
+
+- A namespace that is being deleted takes nothing new; what is in it goes with it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kube.documents import JsonObject, mapping, metadata, texts
+from kube.trust.labels import INJECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptingIn:
+    """`listed` namespaces have it whatever their labels; with `by_label` off they alone have it."""
+
+    listed: frozenset[str] = frozenset()
+    by_label: bool = True
+
+    def includes(self, name: str, namespace: JsonObject | None, *, has_pod: bool) -> bool:
+        """`namespace` is None where there is none of that name; `has_pod`: a pod in it carries the label."""
+        if namespace is None or metadata(namespace).get("deletionTimestamp"):
+            return False
+        labels = texts(namespace, "metadata", "labels")
+        return name in self.listed or (self.by_label and (labels.get(INJECT) == "true" or has_pod))
+
+
+def project_namespace(document: JsonObject) -> JsonObject:
+    labels = texts(document, "metadata", "labels")
+    kept: JsonObject = {"labels": {INJECT: labels[INJECT]} if INJECT in labels else {}}
+    deletion = mapping(document, "metadata").get("deletionTimestamp")
+    return {"metadata": kept if deletion is None else {**kept, "deletionTimestamp": deletion}}
+
+
+def project_pod(document: JsonObject) -> JsonObject:  # noqa: ARG001 - that it is there says all
+    """That there is one."""
+    return {}
+
+
+def namespaces_of(objects: Iterable[JsonObject]) -> frozenset[str]:
+    return frozenset(str(metadata(one).get("namespace", "")) for one in objects)
