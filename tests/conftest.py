@@ -18,6 +18,8 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
+from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
+from tests.servers.helm.programs import programs_directory
 from tests.servers.kubernetes.binaries import VARIABLE as KUBERNETES_BINARIES
 from tests.servers.kubernetes.binaries import find_binaries
 
@@ -56,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(home.cleanup)
     kept = scrubbed(os.environ)
     kept[KUBERNETES_BINARIES] = str(find_binaries(os.environ).directory)  # while HOME still leads to the cache
+    kept[HELM_PROGRAMS] = str(programs_directory(os.environ))
     os.environ.clear()
     os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     sys.addaudithook(refuse_foreign_hosts)

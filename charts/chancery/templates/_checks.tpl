@@ -1,0 +1,75 @@
+{{/* Values that no schema can refuse, or not in a sentence. */}}
+
+{{- define "chancery.checks" -}}
+{{- $values := .Values -}}
+{{- if not (regexMatch "^[a-z]" (include "chancery.fullname" .)) -}}
+{{- fail (printf "fullnameOverride: the names of Services begin with a letter, but %q does not; set one that does" (include "chancery.fullname" .)) -}}
+{{- end -}}
+{{- range list "apiServerCIDRs" "databaseCIDRs" -}}
+{{- $key := . -}}
+{{- range index $values.networkPolicy $key -}}
+{{- include "chancery.checkNetwork" (dict "key" (printf "networkPolicy.%s" $key) "network" .) -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.networkPolicy -}}
+{{- if and (not .enabled) (or .apiServerCIDRs .additionalPeers .createEgressRules .databaseCIDRs) -}}
+{{- fail "networkPolicy: enabled is false, but the rest of it says whom to let in or out; enable it, or take the rest away" -}}
+{{- end -}}
+{{- if and .additionalPeers (not .apiServerCIDRs) -}}
+{{- fail "networkPolicy.additionalPeers: without apiServerCIDRs everybody is let in already; name those networks, or take the peers away" -}}
+{{- end -}}
+{{- if and .databaseCIDRs (not .createEgressRules) -}}
+{{- fail "networkPolicy.databaseCIDRs: createEgressRules is false, so that nothing is held on its way out; set it, or take the networks away" -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.image.digest -}}
+{{- if not (regexMatch "^sha256:[0-9a-f]{64}$" .) -}}
+{{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.openshift.enabled (ne (int64 $values.runAsUser) 65532) -}}
+{{- fail "runAsUser: openshift.enabled leaves the user to OpenShift; take one of the two away" -}}
+{{- end -}}
+{{- include "chancery.checkStore" (dict "key" "ca" "values" $values.ca) -}}
+{{- if and $values.ca.policy.rules $values.ca.policy.existingConfigMap -}}
+{{- fail "ca.policy: rules and existingConfigMap are both given; put the rules into the ConfigMap, or take it away" -}}
+{{- end -}}
+{{- if $values.apiserver.enabled -}}
+{{- include "chancery.checkStore" (dict "key" "apiserver" "values" $values.apiserver) -}}
+{{- if and (hasKey $values.apiserver.settings "anonymous_auth") (not $values.apiserver.settings.anonymous_auth) -}}
+{{- fail "apiserver.settings.anonymous_auth: the kubelet's probes show no credentials, and the pod would never be ready; leave it true" -}}
+{{- end -}}
+{{- if and $values.apiserver.database.existingSecret (eq $values.apiserver.database.existingSecret $values.ca.database.existingSecret) (eq $values.apiserver.database.key $values.ca.database.key) -}}
+{{- fail "apiserver.database: this is the authority's database; the two need one each" -}}
+{{- end -}}
+{{- if and $values.apiserver.hostNetwork $values.userNamespaces -}}
+{{- fail "apiserver.hostNetwork: a pod with userNamespaces has a network of its own; take one of the two away" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* One replica and a volume, or a database. Arguments: key, values. */}}
+{{- define "chancery.checkStore" -}}
+{{- if .values.database.existingSecret -}}
+{{- with .values.persistence.existingClaim -}}
+{{- fail (printf "%s: database.existingSecret and persistence.existingClaim are both given, but with a database nothing is kept on a volume; take one of the two away" $.key) -}}
+{{- end -}}
+{{- else if gt (int64 .values.replicaCount) 1 -}}
+{{- fail (printf "%s.replicaCount: %d replicas need a PostgreSQL database that they share; name the Secret of its URL in %s.database.existingSecret" .key (int64 .values.replicaCount) .key) -}}
+{{- end -}}
+{{- end }}
+
+{{/* A network in CIDR notation. Arguments: key, network. */}}
+{{- define "chancery.checkNetwork" -}}
+{{- $octet := "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])" -}}
+{{- $four := printf "^(%s\\.){3}%s/(3[0-2]|[12]?[0-9])$" $octet $octet -}}
+{{- $six := "^(([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}|([0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){0,6})?::([0-9a-fA-F]{1,4}(:[0-9a-fA-F]{1,4}){0,6})?)/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$" -}}
+{{- $isFour := regexMatch $four .network -}}
+{{- $isSix := regexMatch $six .network -}}
+{{- if and $isSix (contains "::" .network) (gt (len (regexFindAll "[0-9a-fA-F]+" (first (splitList "/" .network)) -1)) 7) -}}
+{{- $isSix = false -}}
+{{- end -}}
+{{- if not (or $isFour $isSix) -}}
+{{- fail (printf "%s: %q is no network; write an address and the length of its prefix, such as 10.0.0.0/24 or fd00::/8" .key .network) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,71 @@
+{{/* What things are called. Names of objects leave room for the suffixes of components, pods and claims. */}}
+
+{{- define "chancery.name" -}}
+{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "chancery.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* Of an object without a namespace, so that a release in another namespace has one of its own. */}}
+{{- define "chancery.clusterName" -}}
+{{ .Release.Namespace }}:{{ include "chancery.fullname" . }}
+{{- end }}
+
+{{/* The host of a component's Service; arguments: root, component. */}}
+{{- define "chancery.host" -}}
+{{ include "chancery.fullname" .root }}-{{ .component }}.{{ .root.Release.Namespace }}.svc
+{{- end }}
+
+{{- define "chancery.rootsSecret" -}}
+{{ include "chancery.fullname" . }}-ca-roots
+{{- end }}
+
+{{- define "chancery.passphraseSecret" -}}
+{{ include "chancery.fullname" . }}-ca-passphrase
+{{- end }}
+
+{{- define "chancery.spiffeId" -}}
+spiffe://{{ lower .root.Values.trustDomain }}/ns/{{ .root.Release.Namespace }}/sa/{{ include "chancery.fullname" .root }}-{{ .component }}
+{{- end }}
+
+{{/* Never changes over upgrades: selectors and claim templates are immutable. */}}
+{{- define "chancery.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "chancery.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Of an object; arguments: root, component, name (all of it), and if need be namespace (or none: true), labels, annotations. */}}
+{{- define "chancery.metadata" -}}
+{{- $ours := include "chancery.selectorLabels" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $ours "app.kubernetes.io/part-of" "chancery" -}}
+{{- $_ := set $ours "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+name: {{ .name | quote }}
+{{- if not .none }}
+namespace: {{ default .root.Release.Namespace .namespace | quote }}
+{{- end }}
+labels:
+  {{- mergeOverwrite (deepCopy .root.Values.additionalLabels) (default dict .labels) $ours | toYaml | nindent 2 }}
+{{- with mergeOverwrite (deepCopy .root.Values.additionalAnnotations) (default dict .annotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "chancery.image" -}}
+{{- with .Values.image -}}
+{{ if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
+{{- end }}
+{{- end }}

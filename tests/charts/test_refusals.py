@@ -1,0 +1,118 @@
+"""Values that are wrong end the render, with a sentence that says which and what to do."""
+
+import pytest
+
+CASES = {
+    "unknown key": ({"replicas": 3}, ["replicas", "not allowed"]),
+    "unknown key of a component": ({"ca": {"replicaCout": 3}}, ["replicaCout", "not allowed"]),
+    "unknown setting": ({"ca": {"settings": {"rotation_overlapp": "1h"}}}, ["rotation_overlapp", "not allowed"]),
+    "setting that is the chart's": ({"ca": {"settings": {"mtls": False}}}, ["mtls", "not allowed"]),
+    "another server's setting": ({"apiserver": {"settings": {"crl_shards": 4}}}, ["crl_shards", "not allowed"]),
+    "setting of the wrong type": ({"ca": {"settings": {"crl_shards": "many"}}}, ["crl_shards", "integer"]),
+    "duration": ({"ca": {"settings": {"rotation_overlap": "an hour"}}}, ["rotation_overlap", "an hour"]),
+    "list with a comma": ({"ca": {"settings": {"permitted_dns": ["a.example,b.example"]}}}, ["permitted_dns"]),
+    "replicas as text": ({"ca": {"replicaCount": "3"}}, ["replicaCount", "integer"]),
+    "no replica": ({"ca": {"replicaCount": 0}}, ["replicaCount"]),
+    "rule with an unknown key": (
+        {"ca": {"policy": {"rules": [{"name": "a", "callers": [{"any": True}], "profile": "server"}]}}},
+        ["rules", "profile"],
+    ),
+    "rule without callers": ({"ca": {"policy": {"rules": [{"name": "a"}]}}}, ["callers"]),
+    "trust domain": ({"trustDomain": "Not A Domain"}, ["trustDomain"]),
+    "key type of a policy": ({"apiserver": {"apiServices": [{"group": "a.b"}]}}, ["version"]),
+    "CIDR with too long a prefix": (
+        {"networkPolicy": {"apiServerCIDRs": ["10.0.0.0/33"]}},
+        ['networkPolicy.apiServerCIDRs: "10.0.0.0/33" is no network; write an address and the length of its prefix'],
+    ),
+    "CIDR without a prefix": ({"networkPolicy": {"apiServerCIDRs": ["10.0.0.1"]}}, ['"10.0.0.1" is no network']),
+    "CIDR with a large octet": ({"networkPolicy": {"apiServerCIDRs": ["10.0.0.256/32"]}}, ["is no network"]),
+    "CIDR with two gaps": ({"networkPolicy": {"apiServerCIDRs": ["fd00::1::/64"]}}, ["is no network"]),
+    "CIDR with a gap and eight parts": (
+        {"networkPolicy": {"apiServerCIDRs": ["1:2:3:4::5:6:7:8/64"]}},
+        ["is no network"],
+    ),
+    "CIDR of databases": (
+        {"networkPolicy": {"createEgressRules": True, "databaseCIDRs": ["db.example.com"]}},
+        ["networkPolicy.databaseCIDRs", "is no network"],
+    ),
+    "CIDR with a line break": ({"networkPolicy": {"apiServerCIDRs": ["10.0.0.0/8\n"]}}, ["is no network"]),
+    "policy of a network that is off": (
+        {"networkPolicy": {"enabled": False, "apiServerCIDRs": ["10.0.0.0/8"]}},
+        ["networkPolicy: enabled is false, but the rest of it says whom to let in or out"],
+    ),
+    "peers beside everybody": (
+        {"networkPolicy": {"additionalPeers": [{"podSelector": {}}]}},
+        ["networkPolicy.additionalPeers: without apiServerCIDRs everybody is let in already"],
+    ),
+    "databases without egress": (
+        {"networkPolicy": {"databaseCIDRs": ["10.0.0.0/8"]}},
+        ["networkPolicy.databaseCIDRs: createEgressRules is false"],
+    ),
+    "replicas without a database": (
+        {"ca": {"replicaCount": 2}},
+        ["ca.replicaCount: 2 replicas need a PostgreSQL database that they share"],
+    ),
+    "replicas of the API server without a database": (
+        {"apiserver": {"replicaCount": 3}},
+        ["apiserver.replicaCount: 3 replicas need a PostgreSQL database that they share"],
+    ),
+    "database and claim": (
+        {"ca": {"database": {"existingSecret": "a"}, "persistence": {"existingClaim": "b"}}},
+        ["ca: database.existingSecret and persistence.existingClaim are both given"],
+    ),
+    "one database for two": (
+        {"ca": {"database": {"existingSecret": "a"}}, "apiserver": {"database": {"existingSecret": "a"}}},
+        ["apiserver.database: this is the authority's database"],
+    ),
+    "two policies": (
+        {"ca": {"policy": {"rules": [{"name": "a", "callers": [{"any": True}]}], "existingConfigMap": "b"}}},
+        ["ca.policy: rules and existingConfigMap are both given"],
+    ),
+    "digest": ({"image": {"digest": "latest"}}, ['image.digest: "latest" is no digest']),
+    "user where OpenShift chooses": (
+        {"openshift": {"enabled": True}, "runAsUser": 1000},
+        ["runAsUser: openshift.enabled leaves the user to OpenShift"],
+    ),
+    "root": ({"runAsUser": 0}, ["runAsUser"]),
+    "probes without anonymous": (
+        {"apiserver": {"settings": {"anonymous_auth": False}}},
+        ["apiserver.settings.anonymous_auth: the kubelet's probes show no credentials"],
+    ),
+    "network of the node in a user namespace": (
+        {"userNamespaces": True, "apiserver": {"hostNetwork": True}},
+        ["apiserver.hostNetwork: a pod with userNamespaces has a network of its own"],
+    ),
+    "variable that a setting has": (
+        {"ca": {"env": [{"name": "CHANCERY_LISTEN_ADDRESS", "value": "::"}]}},
+        ["ca.env: CHANCERY_LISTEN_ADDRESS is set twice"],
+    ),
+    "name of a Service": (
+        {"fullnameOverride": "2026"},
+        ["fullnameOverride: the names of Services begin with a letter"],
+    ),
+    "storage class with a line break": (
+        {"ca": {"persistence": {"size": "1Gi\nevil: true"}}},
+        ["size"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "said"), CASES.values(), ids=CASES)
+def test_wrong_values_are_refused(each_helm, chart, values, said):
+    refusal = each_helm.refusal(chart, values)
+
+    assert [words for words in said if words not in refusal] == [], refusal
+
+
+@pytest.mark.parametrize(
+    "network", ["0.0.0.0/0", "10.1.2.0/24", "::/0", "fd00::/8", "2001:db8:1:2:3:4:5:6/128", "::1/128"]
+)
+def test_networks_are_taken(helm, chart, network):
+    assert network in helm.render(chart, values={"networkPolicy": {"apiServerCIDRs": [network]}})
+
+
+def test_values_cannot_add_fields_by_line_breaks(helm, chart):
+    evil = 'fast"\n  evil: "true'
+    rendered = helm.render(chart, values={"ca": {"persistence": {"storageClass": evil}, "priorityClassName": evil}})
+
+    assert "\n  evil:" not in rendered
