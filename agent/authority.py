@@ -72,12 +72,15 @@ class Authority:
         csr: bytes,
         *,
         lifetime: timedelta | None,
+        dns_names: tuple[str, ...] = (),
         request_id: str,
         held: Credentials | None,
         path: str,
     ) -> Enrolled:
         """Spends a token on a certificate for the key of `csr`; `path` says which kind of token it is."""
-        body = {"token": token, **_request(csr, lifetime, request_id)}
+        body: dict[str, object] = {"token": token, **_request(csr, lifetime, request_id)}
+        if dns_names:
+            body["dns_names"] = list(dns_names)
         answer = self._ask("POST", path, held, body=body, showing=False)
         roots = answer.get("trust_bundle_pem")
         return Enrolled(certificate_chain=_chain(answer), trust_bundle=_certificates(roots))

@@ -47,6 +47,15 @@ class Credentials:
         """SHA-256 of the leaf's DER."""
         return self.leaf.fingerprint(hashes.SHA256())
 
+    @property
+    def dns_names(self) -> tuple[str, ...]:
+        """Sorted."""
+        try:
+            extension = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except (x509.ExtensionNotFound, ValueError):
+            return ()
+        return tuple(sorted(extension.value.get_values_for_type(x509.DNSName)))
+
     def files(self) -> Sequence[PublishedFile]:
         """tls.crt and ca.crt for everyone, tls.key for its owner."""
         return (

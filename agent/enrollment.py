@@ -1,6 +1,9 @@
 """How a workload comes by a certificate: with the one that it has, or else with a token.
 
-- Keys are made here; a request carries no names, as the authority knows whose certificate or token it is.
+- Keys are made here; a request carries no names, as the authority knows whose certificate or token it is. DNS names to have beside
+  are asked for by name; the authority gives those that the cluster's registrar vouches for.
+- A certificate with other DNS names than those that are wanted is not renewed but replaced, by the token. Where that is not to be
+  had in time, it is renewed all the same.
 - The token is read anew each time: a kubelet replaces it long before it ends.
 - What was asked may have been granted though no answer came: it is asked again with the same key and request_id, which
   makes the answer the same certificate. A token that was shown with one key is never shown with another, also after a
@@ -9,6 +12,7 @@
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,9 +25,12 @@ from agent.errors import (
     CertificateRefused,
     CredentialsInvalid,
     PublishFailed,
+    RenewalFailed,
     RequestRefused,
     TokenUnreadable,
 )
+from agent.needs_renewal import needs_renewal
+from agent.schedule import Clock
 from agent.token_keys import TokenKey, TokenKeys
 from certs.alternative_names import SubjectAlternativeNames
 from certs.key_types import KeyFactory, KeyType, PrivateKey
@@ -57,17 +64,22 @@ class Enrollment:
         token_file: Path | None,
         token_keys: TokenKeys,
         lifetime: timedelta | None,
+        dns_names: tuple[str, ...] = (),
         key_type: KeyType,
+        clock: Clock,
         entropy: Entropy,
         key_factory: KeyFactory,
         note: Callable[[str], None],
     ) -> None:
-        """Without `token_file` a certificate can be renewed and no first one be had. `note` is told, in one line, why a
-        token is used though there is a certificate."""
+        """Without `token_file` a certificate can be renewed and no first one be had. `dns_names` go with service-account tokens;
+        what a one-time token is for, it says itself. `note` is told, in one line, why a token is used though there is a
+        certificate, or is not though it should. Raises MalformedName, TooManyNames."""
         self._authority = authority
         self._token_file = token_file
         self._token_keys = token_keys
         self._lifetime = lifetime
+        self._dns_names = tuple(sorted(SubjectAlternativeNames.parse(dns=dns_names).dns))
+        self._clock = clock
         self._key_type = key_type
         self._entropy = entropy
         self._key_factory = key_factory
@@ -78,6 +90,15 @@ class Enrollment:
         """Raises RenewalFailed, PublishFailed."""
         if held is None:
             return self._enroll(None)
+        if self.wants_other_names(held):
+            try:
+                return self._enroll(held)
+            except RenewalFailed as err:
+                if not needs_renewal(held.leaf, self._clock()):
+                    raise
+                self._note(
+                    f"the names that are wanted are not to be had: {err}; the certificate is renewed with those that it has"
+                )
         try:
             return self._renew(held)
         except (CertificateRefused, RequestRefused) as err:
@@ -85,6 +106,16 @@ class Enrollment:
                 raise
             self._note(f"the certificate does not renew itself: {err}; the token is asked instead")
         return self._enroll(held)
+
+    def wants_other_names(self, held: Credentials) -> bool:
+        """Never where there is no token, or only a one-time token, to get them with."""
+        return held.dns_names != self._dns_names and self._has_service_account_token()
+
+    def _has_service_account_token(self) -> bool:
+        try:
+            return not self._read_token().startswith(_ONE_TIME)
+        except TokenUnreadable:
+            return self._token_file is not None
 
     def _renew(self, held: Credentials) -> Credentials:
         asked = self._renewal
@@ -101,11 +132,13 @@ class Enrollment:
     def _enroll(self, held: Credentials | None) -> Credentials:
         token = self._read_token()
         asked = self._token_key(hashlib.sha256(token.encode()).hexdigest())
+        dns_names = () if token.startswith(_ONE_TIME) else self._dns_names
         enrolled = self._authority.enroll(
             token,
             _request_for(asked.key),
             lifetime=self._lifetime,
-            request_id=asked.request_id,
+            dns_names=dns_names,
+            request_id=_with_names(asked.request_id, dns_names),
             held=held,
             path="/v1/enroll" if token.startswith(_ONE_TIME) else "/v1/enroll/service-account",
         )
@@ -139,6 +172,13 @@ class Enrollment:
         if not token or len(content) > LARGEST_TOKEN or not token.isascii() or not token.isprintable():
             raise TokenUnreadable(f"{self._token_file} holds no token; is it the right file?")
         return token
+
+
+def _with_names(request_id: str, dns_names: tuple[str, ...]) -> str:
+    """The authority takes a request_id for one request: another list of names is another one."""
+    if not dns_names:
+        return request_id
+    return f"{request_id}-{hashlib.sha256(json.dumps(dns_names).encode()).hexdigest()[:16]}"
 
 
 def _request_for(key: PrivateKey) -> bytes:

@@ -1,6 +1,7 @@
 """The life of an agent: get the identity of one workload, keep it fresh, follow the roots, until told to stop.
 
-- With files that are in place and valid it starts from those and asks for nothing; without, it tries until it succeeds.
+- With files that are in place and valid it starts from those and asks for nothing, unless other DNS names are wanted by now;
+  without, it tries until it succeeds.
 - Whatever fails later costs nothing that is held: the service keeps its certificate, and the authority is asked again.
 - Each turn of the loop, at most a minute apart, looks at the trust bundle. Other roots are published at once, beside the
   certificate that is there; only when every hook has run is the authority told that they are held.
@@ -72,7 +73,7 @@ class Workload:
             pause=self._pause,
             report=report,
             failures=(CertsError,),
-            hurried=lambda _held: self._is_hurried,
+            hurried=lambda held: self._is_hurried or enrollment.wants_other_names(held),
         )
 
     def run(self) -> None:

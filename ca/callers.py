@@ -86,9 +86,13 @@ class Caller:
         return cls(kind=CallerKind.TOKEN, token_id=token_id)
 
     @classmethod
-    def for_service_account(cls, spiffe_id: SpiffeId) -> "Caller":
-        """A pod whose token the cluster has vouched for. Its name is that of whoever holds a certificate of this identity."""
-        names = SubjectAlternativeNames.parse(uris=(str(spiffe_id),))
+    def for_service_account(cls, spiffe_id: SpiffeId, dns_names: tuple[str, ...] = ()) -> "Caller":
+        """A pod whose token the cluster has vouched for. Its name is that of whoever holds a certificate of this identity.
+
+        `dns_names` count as its own only for as long as nothing is issued that they are not registered for. Raises MalformedName,
+        TooManyNames.
+        """
+        names = SubjectAlternativeNames.parse(uris=(str(spiffe_id),), dns=dns_names)
         return cls(kind=CallerKind.SERVICE_ACCOUNT, names=names, spiffe_id=spiffe_id)
 
     @classmethod

@@ -4,9 +4,10 @@
     2 TokenReview                         7 the request: proof of possession, strength of the key
     3 ours, and for no other audience     8 how often pod and node have asked
     4 a service account                   9 policy, then names and lifetime: the steps of `ca.authority`
-    5 bound to a pod on a node           10 the token, for this key and no other: in the transaction that records
+    5 bound to a pod on a node           10 in the transaction that records: the pod, neither released nor another's; the names
+                                            that were asked for, registered for it; the token, for this key and no other
 
-- The identity is the cluster's word; of the request only the public key counts.
+- The identity is the cluster's word, DNS names are its registrar's; of the request only the public key counts.
 - Whatever is refused is refused with one error and one text. Why stands in the log, and in the audit trail once the cluster
   has vouched for the caller. No answer of the cluster is no permission.
 - Nothing is remembered of an answer: a token that the cluster withdraws is worth nothing from then on.
@@ -33,8 +34,10 @@ from ca.errors import (
     ClusterUnavailable,
     EnrollmentRefused,
     InvalidArgument,
+    NamesNotRegistered,
     Overloaded,
     PermissionDenied,
+    PodReleased,
     RequestInvalid,
     Unauthenticated,
 )
@@ -50,7 +53,15 @@ from store.records import CertificateRecord
 
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 _WORKLOAD = LEAF_PROFILES["workload"]
-_REFUSALS = (Unauthenticated, PermissionDenied, InvalidArgument, MalformedInput, RequestRefused, ProfileViolation)
+_REFUSALS = (
+    Unauthenticated,
+    PermissionDenied,
+    InvalidArgument,
+    PodReleased,
+    MalformedInput,
+    RequestRefused,
+    ProfileViolation,
+)
 
 _log = structlog.get_logger("chancery.enrollment")
 
@@ -70,14 +81,23 @@ class ServiceAccountEnrollment:
     looks_at_pods: bool
 
     async def enroll(
-        self, call: Call, *, token: str, csr: bytes, lifetime: timedelta | None, request_id: str | None
+        self,
+        call: Call,
+        *,
+        token: str,
+        csr: bytes,
+        lifetime: timedelta | None,
+        request_id: str | None,
+        dns_names: tuple[str, ...] = (),
     ) -> CertificateRecord:
-        """Raises EnrollmentRefused, ClusterUnavailable, Overloaded, RequestInvalid for a lifetime that the profile does not know;
-        and what the pipeline raises that is not the caller's fault."""
+        """Raises EnrollmentRefused, ClusterUnavailable, Overloaded, NamesNotRegistered; RequestInvalid for a lifetime that the
+        profile does not know, MalformedName and TooManyNames for DNS names; and what the pipeline raises that is not the caller's
+        fault."""
         _verify_lifetime(lifetime)
-        pod = await self._identify(call, token)
+        wanted = SubjectAlternativeNames.parse(dns=dns_names).dns
+        pod = replace(await self._identify(call, token), dns_names=wanted)
         spiffe_id = SpiffeId.for_service_account(self.trust_domain, pod.namespace, pod.service_account)
-        call = replace(call, caller=Caller.for_service_account(spiffe_id))
+        call = replace(call, caller=Caller.for_service_account(spiffe_id, wanted))
         try:
             order = Order(
                 call=call,
@@ -86,11 +106,11 @@ class ServiceAccountEnrollment:
                 request=await self._admit(pod, csr),
                 usual_lifetime=lifetime and min(lifetime, _WORKLOAD.maximum_lifetime),
                 request_id=request_id,
-                binding=Binding(subject=SubjectName(), names=_names(spiffe_id), exact=False),
+                binding=Binding(subject=SubjectName(), names=call.caller.names, exact=False),
                 pod=pod,
             )
             return await self.pipeline.issue(order)
-        except Overloaded as err:
+        except (Overloaded, NamesNotRegistered) as err:
             _log.warning("enrollment put off", request=call.id, caller=call.caller.name, error=str(err), **pod.details)
             raise
         except _REFUSALS as err:
@@ -135,11 +155,6 @@ def _refuse(call: Call, why: str, **details: str) -> NoReturn:
     """The one answer to everything that is wrong: not even the cause stays with it."""
     _log.info("enrollment refused", request=call.id, caller=call.caller.name, error=why, **details)
     raise EnrollmentRefused(f"enrollment is refused; the server's log says why (request {call.id})") from None
-
-
-def _names(spiffe_id: SpiffeId) -> SubjectAlternativeNames:
-    """Exactly one URI (X509-SVID section 2)."""
-    return SubjectAlternativeNames.parse(uris=(str(spiffe_id),))
 
 
 def _verify_lifetime(lifetime: timedelta | None) -> None:

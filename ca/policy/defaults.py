@@ -19,7 +19,7 @@ rules:
     subject:
       common_names: ["*"]
       # A name that begins with "system:" or "chancery:" is never reached by a wildcard, only when it is written out.
-      organizations: ["*", "chancery:administrators"]
+      organizations: ["*", "chancery:administrators", "chancery:registrars"]
       others: true
 
   # Whoever holds O=system:masters is an administrator of every Kubernetes API server that trusts this authority.
@@ -33,6 +33,28 @@ rules:
       common_names: ["*"]
       organizations: ["system:masters"]
     max_lifetime: 24h
+
+  # The registrar of a Kubernetes cluster has requests signed for the cluster's objects, and says under which Services a pod is
+  # reached. It holds a certificate with this organization; docs/kubernetes.md shows the rule for one that has a SPIFFE ID.
+  # `*.*` is there for names such as web.shop. Client certificates are not among what it gives: add `client` with names of yours.
+  - name: registrars
+    callers:
+      - certificate: {organizations: ["chancery:registrars"]}
+    operations: [register]
+    profiles: [workload, server]
+    names:
+      uris: ["spiffe://TRUST_DOMAIN/ns/*/sa/*"]
+      dns: ["*.*", "**.svc", "**.svc.cluster.local"]
+    subject: {common_names: ["*"]}
+
+  # Its organization is reserved, so that `holders-renew` below does not reach it.
+  - name: registrars-renew
+    callers:
+      - certificate: {organizations: ["chancery:registrars"]}
+    operations: [renew]
+    profiles: [client]
+    names: own
+    subject: {common_names: ["{own}"], organizations: ["chancery:registrars"]}
 
   # A one-time token is made by an administrator and bound to names: those bindings hold beside this rule.
   - name: tokens
@@ -61,7 +83,8 @@ rules:
     names: own
     max_lifetime: 24h
 
-  # A pod shows the token of its service account (where `kubernetes_enrollment` is on), and is given that identity alone.
+  # A pod shows the token of its service account (where `kubernetes_enrollment` is on), and is given that identity, with those of
+  # the DNS names that a registrar has registered for it which it asks for.
   - name: service-accounts
     callers:
       - service_account: {spiffe_ids: ["spiffe://TRUST_DOMAIN/ns/*/sa/*"]}

@@ -71,6 +71,7 @@ class EnrollmentHandlers:
             csr=request.csr,
             lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
             request_id=parse_request_id(request.request_id),
+            dns_names=tuple(request.dns_names),
         )
         return service.EnrollServiceAccountResponse(
             certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()

@@ -69,6 +69,13 @@ Examples:
     help="Of pem, bundle (key and chain in one file), pkcs12, jks; pem is always there.",
 )
 @click.option("--key-type", metavar="TYPE", default="ec-p256", show_default=True, help="Type of the keys it makes.")
+@click.option(
+    "--dns",
+    "dns_names",
+    multiple=True,
+    metavar="NAME",
+    help="DNS name to have beside the SPIFFE ID, of a Service that selects the pod; may be given again.",
+)
 @click.option("--ttl", type=DURATION, help="Lifetime of the certificates; the authority's default otherwise.")
 @click.option(
     "--reload",
@@ -91,6 +98,7 @@ def command(
     key_mode: str,
     formats: str,
     key_type: str,
+    dns_names: tuple[str, ...],
     ttl: timedelta | None,
     reloads: tuple[str, ...],
     once: bool,
@@ -116,6 +124,7 @@ def command(
         key_mode=_parse_mode(key_mode),
         formats=_parse_formats(formats),
         key_type=key_type,
+        dns_names=dns_names,
         lifetime=ttl,
         hooks=tuple(map(_parse_reload, reloads)),
         stopping=stopping,
@@ -165,6 +174,7 @@ def make_workload(
     key_mode: int,
     formats: "frozenset[Format]",
     key_type: str,
+    dns_names: tuple[str, ...] = (),
     lifetime: timedelta | None,
     hooks: "tuple[ReloadHook, ...]",
     stopping: threading.Event,
@@ -193,7 +203,9 @@ def make_workload(
             token_file=token_file,
             token_keys=TokenKeys(directory),
             lifetime=lifetime,
+            dns_names=_parse_dns_names(dns_names),
             key_type=kind,
+            clock=ambient.clock,
             entropy=ambient.entropy,
             key_factory=ambient.make_key,
             note=notice,
@@ -219,6 +231,17 @@ def _parse_mode(text: str) -> int:
     if not 0o400 <= mode <= 0o777 or not mode & 0o400 or mode & 0o133:
         raise click.BadParameter(f"{text!r} is no mode of a key; write 0400, 0440, 0444, 0600, 0640 or 0644")
     return mode
+
+
+def _parse_dns_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """In the form in which they stand in a certificate."""
+    from certs.alternative_names import SubjectAlternativeNames
+    from certs.errors import CertsError
+
+    try:
+        return SubjectAlternativeNames.parse(dns=names).dns
+    except CertsError as err:
+        raise click.BadParameter(f"--dns: {err}") from err
 
 
 def _parse_formats(text: str) -> "frozenset[Format]":

@@ -54,6 +54,7 @@ class Pod:
     bootstrap: Path
     clock: MovableClock = field(default_factory=MovableClock)
     hooks: tuple[ReloadHook, ...] = ()
+    dns_names: tuple[str, ...] = ()
     formats: frozenset[Format] = frozenset({Format.PEM, Format.BUNDLE})
     on_pause: Callable[[int], None] = lambda _number: None
     events: list[RenewalEvent] = field(default_factory=list)
@@ -93,7 +94,9 @@ class Pod:
                 token_file=self.token_file,
                 token_keys=TokenKeys(self.directory),
                 lifetime=None,
+                dns_names=self.dns_names,
                 key_type=KeyType.EC_P256,
+                clock=self.clock,
                 entropy=secrets.token_bytes,
                 key_factory=generate_private_key,
                 note=self.notes.append,
