@@ -1,7 +1,8 @@
 """A process of controllers: opened in order, run until it is told to stop, and closed in the opposite order.
 
 - Every replica keeps its collections up to date; the one that leads works on them.
-- A controller begins its term when all that it watches was read anew. A term ends with the writers: no more keys, then no more writes, then the lease.
+- A controller begins its term when all that it watches was read anew.
+- A term ends with the writers: no more keys, then no more writes, then the lease.
 """
 
 import asyncio
@@ -62,9 +63,11 @@ class Parts:
     cluster: Cluster
     collections: Collections
     events: Events
+    metrics: Metrics
     authority: "FollowedConnection"
     clock: Clock
     monotonic: Monotonic
+    boottime: Monotonic
     entropy: Entropy
 
 
@@ -124,9 +127,11 @@ class ControllerProcess:
                 cluster=fenced,
                 collections=collections,
                 events=self._events,
+                metrics=self.metrics,
                 authority=authority,
                 clock=ambient.clock,
                 monotonic=ambient.monotonic,
+                boottime=ambient.boottime,
                 entropy=ambient.entropy,
             )
         )

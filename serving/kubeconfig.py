@@ -51,6 +51,7 @@ class ApiServerAccess:
     @classmethod
     def open(cls, kubeconfig: Path | None) -> "ApiServerAccess":
         """From a kubeconfig, or from the service account of the pod; asks nothing yet. Raises KubeconfigInvalid."""
+        import yaml  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
         from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
 
         configuration = client.Configuration()
@@ -63,8 +64,16 @@ class ApiServerAccess:
         where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
         try:
             load(client_configuration=configuration)
-        except (config.ConfigException, OSError, ValueError, TypeError, AttributeError) as err:
-            raise KubeconfigInvalid(f"{where}: {err}") from err
+        except (
+            config.ConfigException,
+            yaml.YAMLError,
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            LookupError,
+        ) as err:
+            raise KubeconfigInvalid(f"{where}: {' '.join(str(err).split())}") from err
         if not configuration.verify_ssl or not str(configuration.host).startswith("https://"):
             raise KubeconfigInvalid(
                 f"{where}: the API server must be reached by https and verified; set certificate-authority"
