@@ -57,6 +57,11 @@ class Cluster:
         """The same cluster for somebody who cannot wait long."""
         return Cluster(self._credentials, permit=self._permit, call_seconds=call_seconds)
 
+    def verify_leading(self) -> None:
+        """Before what only a leader may do elsewhere than in the cluster. Raises NotLeading."""
+        if self._permit is not None:
+            self._permit()
+
     def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
         """Raises NotThere, TooOld, Forbidden, ClusterUnreachable, NotAuthenticated."""
         return self._call("GET", path, query=query, seconds=self._call_seconds)
