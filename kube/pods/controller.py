@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from kube.ambient import Monotonic
-from kube.cluster import Cluster, Permit
+from kube.cluster import Cluster
 from kube.collections import Collections
 from kube.controllers import Key, Watch
 from kube.documents import JsonObject, name_of, namespace_of, uid_of
@@ -40,11 +40,9 @@ class PodController:
         authority: PodAuthority,
         events: Events,
         monotonic: Monotonic,
-        permit: Permit,
         cluster_domain: str,
     ) -> None:
-        """`permit` raises NotLeading where another may be telling the authority by now; `cluster_domain` as of
-        `kube.pods.names.verify_cluster_domain`."""
+        """`cluster` is fenced; `cluster_domain` is as `kube.pods.names.verify_cluster_domain` returns it."""
         self._pods, services, accounts, namespaces = (
             collections.of(watch.resource, query=watch.query, projection=watch.projection) for watch in self.watches()
         )
@@ -59,7 +57,6 @@ class PodController:
             authority=authority,
             events=events,
             monotonic=monotonic,
-            permit=permit,
             surrounded=Surrounded(namespaces=namespaces, accounts=accounts, services=self._services),
             ledger=self._ledger,
             cluster_domain=cluster_domain,

@@ -1,7 +1,8 @@
 """What the authority has to be told about a pod that is there, from what the cluster says and what it was told before.
 
 - Nothing is told twice: not to a pod that was released, not the names that were registered already.
-- A pod has no names before it is on a node, where nobody can enroll for it, nor while it is being deleted.
+- A pod has no names before it is on a node, as it cannot enroll before, nor while it is being deleted. One without a service
+  account, a mirror of what kubelet runs by itself, has no identity at all.
 """
 
 from collections.abc import Iterable
@@ -58,7 +59,7 @@ def decide(
     )
     if end is not None:
         return Release(end=end) if remembered.released_at is None else None
-    if remembered.released_at is not None or not pod.node:
+    if remembered.released_at is not None or not pod.node or not pod.service_account:
         return None
     names = _names(pod, around, cluster_domain)
     told = remembered.names if remembered.names is not None or is_known else ()

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import structlog
 
-from ca.client.errors import CallOutOfTurn
+from ca.client.errors import CallDenied, CallInvalid, CallOutOfTurn
 from ca.client.values import Pod
 from kube.ambient import Monotonic
-from kube.cluster import Cluster, Permit
+from kube.cluster import Cluster
 from kube.collections import Collection
 from kube.documents import JsonObject, uid_of
 from kube.events import Events, EventType
@@ -48,7 +48,7 @@ class Surrounded:
 
 
 class Settlement:
-    """Raises KubeError and ClientError. `permit` is asked before the authority is told anything, so that only a leader does."""
+    """Raises KubeError and ClientError. Only a leader tells the authority anything: `cluster` is fenced."""
 
     def __init__(
         self,
@@ -57,7 +57,6 @@ class Settlement:
         authority: PodAuthority,
         events: Events,
         monotonic: Monotonic,
-        permit: Permit,
         surrounded: Surrounded,
         ledger: Ledger,
         cluster_domain: str,
@@ -66,7 +65,6 @@ class Settlement:
         self._authority = authority
         self._events = events
         self._monotonic = monotonic
-        self._permit = permit
         self._surrounded = surrounded
         self._ledger = ledger
         self._cluster_domain = cluster_domain
@@ -122,12 +120,15 @@ class Settlement:
         )
 
     def _register(self, document: JsonObject, pod: PodRecord, names: PodNames, remembered: Remembered) -> None:
-        self._permit()
+        self._cluster.verify_leading()
         value = Pod(
             namespace=pod.namespace, name=pod.name, uid=pod.uid, service_account=pod.service_account, node=pod.node
         )
         try:
             self._authority.register_pod(value, names.allowed)
+        except (CallDenied, CallInvalid) as err:
+            self._complain(document, remembered, f"the authority does not take the pod's DNS names: {err}")
+            raise
         except CallOutOfTurn as err:
             if err.reason != "POD_RELEASED":
                 raise
@@ -138,7 +139,7 @@ class Settlement:
         _log.info("names registered", pod=pod.name, namespace=pod.namespace, names=len(names.allowed))
 
     def _release(self, namespace: str, name: str, uid: str, end: End) -> int:
-        self._permit()
+        self._cluster.verify_leading()
         revoked = self._authority.release_pod(uid, end.revocation_reason)
         _log.info("pod released", pod=name, namespace=namespace, uid=uid, why=end.value, revoked=revoked)
         return revoked

@@ -94,8 +94,9 @@ def test_pod_or_namespace_that_is_being_deleted_has_no_names_any_more():
     assert registered(documents.pod(), namespace=documents.namespace(**leaving)) == ()
 
 
-def test_nothing_is_told_of_a_pod_that_is_on_no_node():
-    assert decision(documents.pod(spec={"nodeName": ""})) is None
+@pytest.mark.parametrize("spec", [{"nodeName": ""}, {"serviceAccountName": ""}])
+def test_nothing_is_told_of_a_pod_that_is_on_no_node_or_has_no_identity(spec):
+    assert decision(documents.pod(spec=spec)) is None
 
 
 def test_end_is_told_once():
