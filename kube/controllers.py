@@ -75,3 +75,10 @@ class Termed(Protocol):
     """A controller that remembers what it did: told at the start of leading, before any key, as another may have led since."""
 
     def begin_term(self) -> None: ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A controller whose keys are concerned by what is in no collection: it is handed what tells keys, from any thread."""
+
+    def tell_by(self, tell: Callable[[Iterable[Key]], None]) -> None: ...

@@ -4,6 +4,7 @@
 - The same said again about the same object is counted in one Event, written at most once a minute.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,6 +26,8 @@ _LONGEST_MESSAGE = 1024
 _LONGEST_NAME = 230
 _SECONDS_BETWEEN_WRITES = 60.0
 _NAP_SECONDS = 1.0
+_UNFIT = re.compile(r"[^a-z0-9.-]")
+"""What may be in the name of a ClusterTrustBundle, or of a role, and not in that of an Event."""
 
 _log = structlog.get_logger("chancery.kube.events")
 
@@ -153,7 +156,7 @@ class Events:
             "kind": "Event",
             "metadata": {
                 "namespace": namespace or "default",
-                "name": f"{name_of(one)[:_LONGEST_NAME].rstrip('.-').lower()}.{self._entropy(8).hex()}",
+                "name": f"{_UNFIT.sub('-', name_of(one)[:_LONGEST_NAME].lower()).strip('.-')}.{self._entropy(8).hex()}",
             },
             "involvedObject": {
                 "apiVersion": text(one, "apiVersion"),

@@ -14,7 +14,7 @@ import structlog
 from ca.client.errors import ClientError
 from kube.ambient import Clock, Entropy, Monotonic
 from kube.collections import Collection
-from kube.controllers import FULL_PASS, Controller, Key, Seeded, Termed, Watch
+from kube.controllers import FULL_PASS, Controller, Key, Prompted, Seeded, Termed, Watch
 from kube.documents import JsonObject
 from kube.errors import CallerFault, KubeError, NotLeading, Retryable
 from kube.metrics import Metrics
@@ -60,6 +60,8 @@ class ControllerRunner:
         self.sources = sources
         if isinstance(controller, Seeded):
             self._passes.append(_Pass(every=FULL_PASS.total_seconds(), tell=self._tell_seeds))
+        if isinstance(controller, Prompted):
+            controller.tell_by(lambda keys: self._queue.add(*keys))
         self._threads = [
             threading.Thread(target=self._work, name=f"{controller.name}-{number}", daemon=True)
             for number in range(workers)
