@@ -59,6 +59,31 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """Where the trust bundle goes, and how long it takes to get there: the authority is told that it is held after that."""
+
+    trust_namespaces: tuple[str, ...] = setting(
+        (), "Namespaces that get ConfigMap chancery-roots whatever their labels."
+    )
+    trust_by_label: bool = setting(
+        True, "Namespaces that are labelled, or have a pod that is, get it. Off: those of trust_namespaces alone."
+    )
+    config_map_propagation: timedelta = setting(
+        timedelta(seconds=90), "How long kubelets take to show pods a ConfigMap that has changed."
+    )
+    cluster_trust_bundle_propagation: timedelta = setting(
+        timedelta(minutes=6),
+        "How long kubelets take to show pods a ClusterTrustBundle that has changed; one that was replaced stays for so long.",
+    )
+    ca_bundle_propagation: timedelta = setting(
+        timedelta(seconds=2), "How long API servers take to use a caBundle that has changed."
+    )
+    trust_interval: timedelta = setting(
+        timedelta(seconds=5), "How often the authority is asked for its trust bundle, and told what the cluster holds."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
     health_address: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics; `0.0.0.0` or `::` for all.")
     health_port: int = setting(8114, "Its port, plain HTTP. 0: any free port.")
@@ -71,6 +96,7 @@ class ControllerSettings:
     cluster: InCluster = field(default_factory=InCluster)
     authority: ToAuthority = field(default_factory=ToAuthority)
     features: Features = field(default_factory=Features)
+    distribution: Distribution = field(default_factory=Distribution)
     observability: Observability = field(default_factory=Observability)
 
     @classmethod
@@ -96,7 +122,25 @@ class ControllerSettings:
 def _contradictions(settings: ControllerSettings) -> list[str]:
     """What no single setting shows."""
     cluster, features, observability = settings.cluster, settings.features, settings.observability
+    spread = settings.distribution
+    propagations = (
+        spread.config_map_propagation,
+        spread.cluster_trust_bundle_propagation,
+        spread.ca_bundle_propagation,
+    )
     checks = (
+        (
+            not all(timedelta() <= one <= timedelta(hours=1) for one in propagations),
+            "config_map_propagation, cluster_trust_bundle_propagation, ca_bundle_propagation: must be from 0s to 1h",
+        ),
+        (
+            not timedelta(milliseconds=50) <= spread.trust_interval <= timedelta(seconds=30),
+            "trust_interval: must be from 0.05s to 30s",
+        ),
+        (
+            features.trust and not spread.trust_by_label and not spread.trust_namespaces,
+            "trust_by_label is off and trust_namespaces is empty: no namespace would get the roots; turn trust off",
+        ),
         (not 1 <= cluster.workers <= 64, "workers: must be from 1 to 64"),
         (not cluster.lease_name, "lease_name: must not be empty"),
         (

@@ -60,6 +60,9 @@ class ClusterTrustBundleController:
     def seeds(self) -> Iterable[Key]:
         return (_KEY,)
 
+    def begin_term(self) -> None:
+        self._succession = Succession(overlap=self._propagation)
+
     def tell_by(self, tell: Tell) -> None:
         """`tell` is called with every key when the roots change."""
         self._roots.subscribe(lambda: tell((_KEY,)))

@@ -1,0 +1,61 @@
+"""Who brings the trust bundle into the cluster, made from the parts of a process: see `kube.trust` and `kube.injection`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kube.controllers import Controller
+from kube.injection.controller import InjectionController
+from kube.trust.authority import FollowedTrust
+from kube.trust.cluster_trust_bundle_controller import ClusterTrustBundleController
+from kube.trust.config_map_controller import ConfigMapController
+from kube.trust.controller import TrustController
+from kube.trust.current import CurrentRoots
+from kube.trust.metrics import TrustMetrics
+from kube.trust.opting_in import OptingIn
+from kube.trust.publishing import Reporter
+
+if TYPE_CHECKING:
+    from kube.process import Parts
+
+
+def trust_controllers(parts: "Parts") -> Sequence[Controller]:
+    """None where both injection and trust are off."""
+    features, settings = parts.settings.features, parts.settings.distribution
+    roots = CurrentRoots()
+    reporter = Reporter(events=parts.events, metrics=TrustMetrics(parts.metrics.registry))
+    publishers: list[InjectionController | ConfigMapController | ClusterTrustBundleController] = []
+    if features.injection:
+        propagation = settings.ca_bundle_propagation
+        publishers += [InjectionController(parts.cluster, parts.collections, roots, reporter, propagation=propagation)]
+    if features.trust:
+        publishers += [
+            ConfigMapController(
+                parts.cluster,
+                parts.collections,
+                roots,
+                reporter,
+                opting_in=OptingIn(listed=frozenset(settings.trust_namespaces), by_label=settings.trust_by_label),
+                propagation=settings.config_map_propagation,
+            ),
+            ClusterTrustBundleController(
+                parts.cluster,
+                parts.collections,
+                roots,
+                reporter,
+                propagation=settings.cluster_trust_bundle_propagation,
+                boottime=parts.boottime,
+            ),
+        ]
+    if not publishers:
+        return ()
+    follower = TrustController(
+        FollowedTrust(parts.authority),
+        publishers,
+        roots,
+        reporter,
+        look_every=settings.trust_interval,
+        verify_leading=parts.cluster.verify_leading,
+        clock=parts.clock,
+        boottime=parts.boottime,
+    )
+    return (*publishers, follower)
