@@ -32,6 +32,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def boottime() -> float:
+    """Seconds that only go forward, also while the machine sleeps, where its kernel counts that."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def entropy(octets: int) -> bytes:
     """That many octets nobody can guess, from the kernel."""
     return os.urandom(octets)

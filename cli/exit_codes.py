@@ -14,6 +14,7 @@ import apiserver.errors as storage_api
 import ca.client.errors as client
 import ca.errors as authority
 import certs.errors as certificates
+import kube.errors as cluster
 import store.errors as storage
 from cli import errors as command_line
 
@@ -94,6 +95,14 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     storage_api.ApiSettingsInvalid: ExitCode.NOT_READY,
     storage_api.BackupRefused: ExitCode.NOT_READY,
     storage_api.ClusterUnreachable: ExitCode.UNAVAILABLE,
+    cluster.Retryable: ExitCode.UNAVAILABLE,
+    cluster.CallerFault: ExitCode.REFUSED,
+    cluster.NotThere: ExitCode.NOT_FOUND,
+    cluster.Forbidden: ExitCode.DENIED,
+    cluster.NotAuthenticated: ExitCode.DENIED,
+    cluster.TooOld: ExitCode.UNAVAILABLE,
+    cluster.NotLeading: ExitCode.NOT_READY,
+    cluster.KubeSettingsInvalid: ExitCode.NOT_READY,
     beside_services.CredentialsInvalid: ExitCode.DENIED,
     beside_services.IdentityNotReady: ExitCode.FAILED,
     beside_services.HeartbeatMissing: ExitCode.FAILED,

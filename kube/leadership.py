@@ -69,6 +69,10 @@ class Leadership:
             raise NotLeading("this process does not lead, or is not sure to")
         return seconds
 
+    def verify(self) -> None:
+        """Raises NotLeading."""
+        self.permit()
+
     @property
     def is_leading(self) -> bool:
         """Whether writers are let in now."""

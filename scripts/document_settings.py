@@ -10,10 +10,15 @@ from pathlib import Path
 
 from apiserver.settings import ApiServerSettings
 from ca.settings import ServeSettings
+from kube.settings import ControllerSettings
 from serving.settings import Setting, describe
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
-SERVERS: Mapping[str, type] = {"ca/settings.py": ServeSettings, "apiserver/settings.py": ApiServerSettings}
+SERVERS: Mapping[str, type] = {
+    "ca/settings.py": ServeSettings,
+    "apiserver/settings.py": ApiServerSettings,
+    "kube/settings.py": ControllerSettings,
+}
 
 
 def with_settings(page: str) -> str:

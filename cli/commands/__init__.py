@@ -6,6 +6,7 @@ from cli.lazy_group import LazyCommand
 
 _AUTHORITY = "Authority"
 _STORAGE = "Storage API"
+_CLUSTER = "In a Kubernetes cluster"
 _CERTIFICATES = "Certificates"
 _FILES = "Files, without a server"
 _ADMINISTRATION = "Administration"
@@ -22,6 +23,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "backup": _entry("backup", _AUTHORITY, "Back up an authority, or a store, while it is used."),
     "restore": _entry("restore", _AUTHORITY, "Restore an authority, or a store, from a backup."),
     "apiserver": _entry("apiserver", _STORAGE, "Run the storage API server."),
+    "controller": _entry("controller", _CLUSTER, "Run the controllers of a Kubernetes cluster."),
     "sign": _entry("sign", _CERTIFICATES, "Make a key and have it certified."),
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),

@@ -10,6 +10,7 @@ import ca.client.errors
 import ca.errors
 import certs.errors
 import cli.errors
+import kube.errors
 import store.errors
 from cli.exit_codes import MEANINGS, ExitCode, exit_code_of, mapped_class
 
@@ -20,6 +21,7 @@ ROOTS = (
     ca.errors.CaError,
     certs.errors.CertsError,
     cli.errors.CliError,
+    kube.errors.KubeError,
     store.errors.StoreError,
 )
 
