@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Protocol, Self
 
 from agent.errors import CommandFailed, CommandTimedOut, RequestNotTaken, SignalNotSent
+from agent.pod_processes import first_process_of
 
 DEFAULT_COMMAND_TIMEOUT = timedelta(seconds=30)
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=10)
@@ -43,19 +44,22 @@ class ReloadHook(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalHook:
-    """Sends a signal to the process `pid`, or to the one that `pid_file` names at the time."""
+    """Sends a signal to the process `pid`, to the one that `pid_file` names at the time, or to the first one of `container`."""
 
     signal_number: signal.Signals = signal.SIGHUP
     pid: int | None = None
     pid_file: Path | None = None
+    container: str | None = None
 
     @property
     def description(self) -> str:
+        if self.container is not None:
+            return f"{self.signal_number.name} to container {self.container}"
         return f"{self.signal_number.name} to {self.pid if self.pid_file is None else self.pid_file}"
 
     def run(self) -> None:
         """Raises SignalNotSent when there is no such process, it is not ours to signal, or the file names none."""
-        pid = self._read_pid() if self.pid_file is not None else self.pid
+        pid = self._find_pid()
         if pid is None or not 1 < pid <= _LARGEST_PID:
             raise SignalNotSent(f"{pid} is not the id of a process to reload; name one by id or by pid file")
         try:
@@ -64,6 +68,16 @@ class SignalHook:
             raise SignalNotSent(
                 f"cannot send {self.signal_number.name} to process {pid}: {err.strerror}; is it running?"
             ) from err
+
+    def _find_pid(self) -> int | None:
+        if self.container is not None:
+            pid = first_process_of(self.container)
+            if pid is None:
+                raise SignalNotSent(
+                    f"there is no process of container {self.container}; is it running, and does the pod share its processes?"
+                )
+            return pid
+        return self._read_pid() if self.pid_file is not None else self.pid
 
     def _read_pid(self) -> int:
         path = self.pid_file or Path()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _VOLUMES = Path("/var/run/secrets/chancery.dev")
 _VARIABLE = "CHANCERY_AGENT_DIRECTORY"
 _CONSUMER_CHARACTERS = 64
+_CONTAINER = "container="
 
 
 def _directory_option(command: "click.decorators.FC") -> "click.decorators.FC":
@@ -82,7 +83,8 @@ Examples:
     "reloads",
     multiple=True,
     metavar="HOW",
-    help="signal:HUP:PID or signal:HUP:PID-FILE, http://127.0.0.1:PORT/PATH, or exec:COMMAND; may be given again.",
+    help="signal:HUP:PID, signal:HUP:PID-FILE or signal:HUP:container=NAME, http://127.0.0.1:PORT/PATH, or exec:COMMAND; may "
+    "be given again.",
 )
 @click.option("--once", is_flag=True, help="End as soon as a valid certificate is in place.")
 @click.option(
@@ -265,6 +267,8 @@ def _parse_reload(text: str) -> "ReloadHook":
         name, _, target = rest.partition(":")
         if kind == "signal" and target:
             number = signal.Signals[f"SIG{name}"]
+            if target.startswith(_CONTAINER):
+                return SignalHook(signal_number=number, container=_parse_container(target.removeprefix(_CONTAINER)))
             if target.isascii() and target.isdecimal():
                 return SignalHook(signal_number=number, pid=int(target))
             return SignalHook(signal_number=number, pid_file=Path(target))
@@ -273,3 +277,11 @@ def _parse_reload(text: str) -> "ReloadHook":
     raise click.BadParameter(
         f"{text!r} is no way to reload; write signal:HUP:PID, http://127.0.0.1:PORT/PATH or exec:COMMAND"
     )
+
+
+def _parse_container(text: str) -> str:
+    from agent.pod_processes import is_container_name
+
+    if not is_container_name(text):
+        raise ValueError(f"{text!r} is no name of a container")
+    return text

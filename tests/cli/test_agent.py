@@ -143,6 +143,7 @@ def test_once_ends_with_a_certificate_or_with_a_status(server, pod, program):
         ("--key-type", "dsa"),
         ("--reload", "signal:HUP"),
         ("--reload", "signal:BOO:1"),
+        ("--reload", "signal:HUP:container=Web/1"),
         ("--reload", "http://10.0.0.1/"),
         ("--reload", "exec:"),
         ("--server", "http://localhost"),
