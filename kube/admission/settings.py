@@ -68,7 +68,8 @@ class Injection:
     """What is put into pods."""
 
     http_server: str = setting(
-        "chancery.chancery.svc:8111", "The authority's HTTPS port, HOST:PORT, for the agents and for the injector itself."
+        "chancery.chancery.svc:8111",
+        "The authority's HTTPS port, HOST:PORT, for the agents and for the injector itself.",
     )
     image: str = setting("", "Image of the agent, best with its digest; it must be named.")
     image_pull_policy: str = setting("", "`Always`, `IfNotPresent` or `Never`. Empty: the cluster's rule.")

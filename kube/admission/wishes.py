@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from agent.formats import Format, parse_formats
+from agent.pod_processes import is_container_name
 from agent.reload import RequestHook
 from certs.errors import CertsError
 from certs.lifetimes import parse_lifetime
@@ -32,7 +33,6 @@ _LONGEST_SHOWN = 80
 _DIRECTORY = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
 _FORBIDDEN_DIRECTORIES = ("/proc", "/sys", "/dev", "/etc", "/run", "/var/run", "/var/run/secrets")
 _FORBIDDEN_TREES = (BOOTSTRAP_DIRECTORY, "/var/run/secrets/kubernetes.io", "/proc", "/sys", "/dev")
-_CONTAINER = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _NEVER_SENT = frozenset({signal.SIGKILL, signal.SIGSTOP})
 _KEY_MODES_TEXT = ", ".join(f"{mode:04o}" for mode in KEY_MODES)
 
@@ -179,14 +179,14 @@ def _parse_reload(text: str) -> SignalReload | str | None:
     kind, _, rest = text.partition(":")
     name, _, container = rest.partition(":")
     number = signal.Signals.__members__.get(f"SIG{name}")
-    if kind != "signal" or number is None or number in _NEVER_SENT or _CONTAINER.fullmatch(container) is None:
+    if kind != "signal" or number is None or number in _NEVER_SENT or not is_container_name(container):
         raise ValueError("write signal:HUP:CONTAINER, http://127.0.0.1:PORT/PATH or none")
     return SignalReload(signal_name=name, container=container)
 
 
 def _parse_containers(text: str) -> frozenset[str]:
     names = _parts(text)
-    if not names or not all(map(_CONTAINER.fullmatch, names)):
+    if not names or not all(map(is_container_name, names)):
         raise ValueError("name containers of the pod, separated by commas")
     return frozenset(names)
 

@@ -1,0 +1,143 @@
+"""The injector's HTTP edge: /mutate for the API server; /livez, /readyz and /metrics for everybody else, on another port.
+
+- A body is read within bounds of size and time. What is no review is answered as the API server answers, by a Status; what is one
+  always gets an AdmissionReview.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import orjson
+import structlog
+from aiohttp import web
+
+from kube.admission.errors import FeaturesUnknown, ReviewUnreadable
+from kube.admission.features import ClusterFeatures
+from kube.admission.metrics import CONTENT_TYPE, Metrics
+from kube.admission.reviews import Reviewed, parse_review, review
+from kube.admission.settings import Injection
+from kube.admission.webhooks import PATH
+from kube.ambient import Monotonic
+
+LARGEST_BODY = 8 << 20
+"""The API server takes requests of 3 MiB; a review holds the object and what surrounds it, escaped anew."""
+
+BODY_SECONDS = 5.0
+
+_JSON = "application/json"
+_STATUS_REASONS = {
+    400: "BadRequest",
+    408: "Timeout",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    503: "ServiceUnavailable",
+}
+
+Check: TypeAlias = Callable[[], Awaitable[str]]
+"""What is wrong; empty where nothing is."""
+
+_log = structlog.get_logger("chancery.injector")
+
+
+class Mutating:
+    """Answers reviews; belongs to the event loop."""
+
+    def __init__(
+        self,
+        injection: Injection,
+        *,
+        features: Callable[[], ClusterFeatures | None],
+        metrics: Metrics,
+        monotonic: Monotonic,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._injection = injection
+        self._features = features
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._body_seconds = body_seconds
+
+    def application(self) -> web.Application:
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_post(PATH, self._answer)
+        return application
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        started = self._monotonic()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await _read(request)
+            reviewed = review(parse_review(body), injection=self._injection, features=self._features())
+        except ReviewUnreadable as err:
+            return self._failed(400, "unreadable", str(err))
+        except FeaturesUnknown as err:
+            return self._failed(503, "unavailable", str(err))
+        except TimeoutError:
+            return self._failed(408, "unreadable", f"the body was not here within {self._body_seconds:g} seconds")
+        except web.HTTPRequestEntityTooLarge:
+            return self._failed(413, "unreadable", f"the body is larger than {LARGEST_BODY} octets")
+        except web.HTTPUnsupportedMediaType:
+            return self._failed(415, "unreadable", f"the body must be {_JSON}, as it is")
+        self._count(reviewed)
+        answer = web.Response(body=orjson.dumps(reviewed.document), content_type=_JSON)
+        self._metrics.seconds.observe(self._monotonic() - started)
+        return answer
+
+    def _count(self, reviewed: Reviewed) -> None:
+        refusal = reviewed.refusal
+        outcome = "refused" if refusal is not None else "injected" if reviewed.patched else "unchanged"
+        self._metrics.admissions.labels(outcome, reviewed.mode or "").inc()
+        if refusal is not None:
+            for fault in refusal.faults:
+                self._metrics.refusals.labels(fault.reason).inc()
+        log = _log.info if refusal is not None else _log.debug
+        log(
+            "admission",
+            outcome=outcome,
+            namespace=reviewed.namespace[:63],
+            mode=reviewed.mode,
+            dry_run=reviewed.dry_run,
+            why=str(refusal)[:500] if refusal is not None else "",
+        )
+
+    def _failed(self, code: int, outcome: str, message: str) -> web.Response:
+        self._metrics.admissions.labels(outcome, "").inc()
+        _log.warning("a review was not answered", code=code, why=message)
+        status = {
+            "apiVersion": "v1",
+            "kind": "Status",
+            "status": "Failure",
+            "code": code,
+            "reason": _STATUS_REASONS[code],
+            "message": message,
+        }
+        return web.Response(body=orjson.dumps(status), status=code, content_type=_JSON)
+
+
+def health_application(*, live: Sequence[Check], ready: Sequence[Check], metrics: Metrics) -> web.Application:
+    async def answer_metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    application = web.Application(client_max_size=0)
+    application.router.add_get("/livez", _answering(live))
+    application.router.add_get("/readyz", _answering([*live, *ready]))
+    application.router.add_get("/metrics", answer_metrics)
+    return application
+
+
+def _answering(checks: Sequence[Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        faults = [fault for check in checks if (fault := await check())]
+        return web.Response(text="\n".join(faults or ["ok"]) + "\n", status=503 if faults else 200)
+
+    return answer
+
+
+async def _read(request: web.Request) -> bytes:
+    """Raises HTTPUnsupportedMediaType, HTTPRequestEntityTooLarge."""
+    if request.content_type != _JSON or request.headers.get("Content-Encoding", "identity") != "identity":
+        raise web.HTTPUnsupportedMediaType
+    if (request.content_length or 0) > LARGEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(max_size=LARGEST_BODY, actual_size=request.content_length or 0)
+    return await request.read()
