@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from certs.errors import MalformedName
 from kube.errors import KubeSettingsInvalid
+from kube.pods.names import verify_cluster_domain
 from serving.settings import build, setting
 
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -21,6 +23,9 @@ class InCluster:
     )
     namespace: str = setting("", "Namespace of the lease. Empty: that of the pod.")
     lease_name: str = setting("chancery-controller", "Lease by which one of several processes leads.")
+    cluster_domain: str = setting(
+        "cluster.local", "DNS domain of the cluster, below which its Services have their names."
+    )
     workers: int = setting(4, "Threads that each controller works with.")
 
 
@@ -143,6 +148,7 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
         ),
         (not 1 <= cluster.workers <= 64, "workers: must be from 1 to 64"),
         (not cluster.lease_name, "lease_name: must not be empty"),
+        (not _is_cluster_domain(cluster.cluster_domain), f"cluster_domain: {cluster.cluster_domain!r} cannot be one"),
         (
             not any((features.signing, features.injection, features.trust, features.pods)),
             "signing, injection, trust and pods are all off: there would be nothing to do",
@@ -159,3 +165,11 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
         ),
     )
     return [fault for wrong, fault in checks if wrong]
+
+
+def _is_cluster_domain(text: str) -> bool:
+    try:
+        verify_cluster_domain(text)
+    except MalformedName:
+        return False
+    return True
