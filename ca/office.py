@@ -30,7 +30,7 @@ from ca.revocations import Revocations
 from ca.rotation.keeper import RotationKeeper
 from ca.rotation.moves import Moves
 from ca.settings import ServeSettings
-from certs.keys import KeyFactory, KeyType, encode_private_key
+from certs.keys import KeyFactory, KeyType, PublicKey, encode_private_key
 from certs.names import SubjectName
 from certs.pem import join_certificates
 from certs.profiles import LEAF_PROFILES
@@ -89,6 +89,15 @@ class AdministratorIdentity:
     certificate_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertifiedAdministrator:
+    """The same without the key, which stays where it was made."""
+
+    chain: bytes
+    roots: bytes
+    certificate_id: str
+
+
 @contextmanager
 def open_office(
     settings: ServeSettings,
@@ -130,16 +139,28 @@ def issue_administrator(
 ) -> AdministratorIdentity:
     """Makes the identity that may do everything under the default policy; recorded like any other."""
     key = office.key_factory(KeyType.EC_P256)
+    certified = certify_administrator(office, key.public_key(), common_name=common_name, lifetime=lifetime)
+    return AdministratorIdentity(
+        private_key=encode_private_key(key),
+        chain=certified.chain,
+        roots=certified.roots,
+        certificate_id=certified.certificate_id,
+    )
+
+
+def certify_administrator(
+    office: Office, public_key: PublicKey, *, common_name: str, lifetime: timedelta | None = None
+) -> CertifiedAdministrator:
+    """The same for a key that stays where it is. Raises what issuing raises."""
     record = office.authority.issue_own(
-        key.public_key(),
+        public_key,
         purpose="init",
         profile="client",
         subject=SubjectName(common_name=common_name, organizations=(ADMINISTRATORS,)),
         usual_lifetime=lifetime or LEAF_PROFILES["client"].maximum_lifetime,
     )
     leaf = join_certificates([x509.load_der_x509_certificate(record.der)])
-    return AdministratorIdentity(
-        private_key=encode_private_key(key),
+    return CertifiedAdministrator(
         chain=leaf + office.issuers.chain_pem(record.issuer_id),
         roots=office.issuers.bundle.pem,
         certificate_id=record.id,

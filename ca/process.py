@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from ca.administration_socket import administration_socket
 from ca.ambient import epoch_seconds
 from ca.audit import Action, audit_event
 from ca.callers import Caller
@@ -66,6 +67,7 @@ async def serve(
                 keep_published(office.namespace, office.issuers, office.rotations, metrics),
             )
         )
+        await stack.enter_async_context(administration_socket(office))
         _settle_memory()
         announce(endpoints)
         await stopping.wait()

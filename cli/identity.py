@@ -1,5 +1,8 @@
 """Identities on disk: written as one, never over one that is there unless told to."""
 
+import io
+import sys
+import tarfile
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +11,7 @@ from agent.credentials import FILE_NAMES, Credentials
 from agent.directories import PUBLIC_MODE
 from agent.identity import publish_credentials
 from agent.replacement import replace_file, replace_pair
+from cli import ambient
 from cli.errors import OutputExists
 
 if TYPE_CHECKING:
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 
 CERTIFICATE_FILE, KEY_FILE, ROOTS_FILE = FILE_NAMES
 ADMINISTRATOR = "administrator"
+STANDARD_OUTPUT = Path("-")
+"""In place of a directory: a tar archive is written there."""
 
 
 def write_identity(directory: Path, *, chain: bytes, private_key: bytes | None, roots: bytes) -> tuple[Path, ...]:
@@ -48,6 +54,22 @@ def verify_free(directory: Path, *, replace: bool) -> None:
         raise OutputExists(
             f"{directory / taken} exists", hint="--force replaces it; --out names another directory; `renew` renews it"
         )
+
+
+def write_archive(*, chain: bytes, private_key: bytes, roots: bytes) -> None:
+    """The same three files on standard output as a tar archive, so that a key need not lie where it was made (`kubectl exec`).
+
+    Raises OutputExists where standard output is a terminal.
+    """
+    if ambient.writes_to_terminal():
+        raise OutputExists("an identity would go to the terminal", hint="add: | tar -x -C DIRECTORY")
+    contents = {ROOTS_FILE: roots, CERTIFICATE_FILE: chain, KEY_FILE: private_key}
+    with tarfile.open(mode="w|", fileobj=sys.stdout.buffer) as archive:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.mtime = len(content), 0o600, int(ambient.clock().timestamp())
+            archive.addfile(member, io.BytesIO(content))
+    sys.stdout.flush()
 
 
 def is_published(directory: Path) -> bool:

@@ -10,8 +10,9 @@ from ca.ambient import epoch_seconds
 from ca.errors import AlreadyInitialised
 from ca.settings import ServeSettings
 from cli import ambient
-from cli.identity import ADMINISTRATOR, CERTIFICATE_FILE, verify_free, write_administrator
+from cli.identity import ADMINISTRATOR, CERTIFICATE_FILE, STANDARD_OUTPUT, verify_free, write_administrator
 from cli.inputs import read_input
+from cli.new_administrator import ask_running_server, deliver, make_for_archive
 from cli.next_issuer import replace_issuer
 from cli.options import DIRECTORY, DURATION, FILE
 from cli.output import OutputFormat, output_choice, show_fields
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from ca.authority_making import Pair
     from ca.bootstrap import BroughtHierarchy
     from ca.office import Office
+
+
+_IN_A_CLUSTER = (
+    "kubernetes_kubeconfig",
+    "kubernetes_namespace",
+    "kubernetes_passphrase_secret",
+    "kubernetes_roots_secret",
+)
 
 
 @click.command(
@@ -38,20 +47,25 @@ Examples:
   ca-cli init --root-cert root.pem --issuer-cert ca.pem --issuer-key ca.key   (the root's key stays offline)
   ca-cli init --next-issuer-csr issuer.csr   (an issuing CA has expired and the root's key is elsewhere; sign it there)
   ca-cli init --next-issuer issuer.pem
-  ca-cli init --new-administrator --identity ./alice --administrator alice""",
+  ca-cli init --new-administrator --identity ./alice --administrator alice
+  kubectl exec chancery-0 -- ca-cli init --new-administrator --identity - | tar -x -C ./alice""",
 )
-@settings_options(groups=("storage", "hierarchy"), names=("policy_file", "mtls"))
+@settings_options(groups=("storage", "hierarchy"), names=("policy_file", "mtls", *_IN_A_CLUSTER))
 @click.option(
     "--identity",
     type=DIRECTORY,
     envvar="CHANCERY_IDENTITY",
-    help="Where the administrator's identity goes; $CHANCERY_HOME/identity by default.",
+    help="Where the administrator's identity goes; $CHANCERY_HOME/identity by default. `-`: to standard output, as a tar archive.",
 )
 @click.option("--administrator", default=ADMINISTRATOR, show_default=True, help="The administrator's common name.")
 @click.option(
     "--administrator-ttl", type=DURATION, help="How long the administrator's certificate lives.  [default: 90d]"
 )
-@click.option("--new-administrator", is_flag=True, help="Make another administrator for an authority that exists.")
+@click.option(
+    "--new-administrator",
+    is_flag=True,
+    help="Make another administrator for an authority that exists, whether its server runs or not.",
+)
 @click.option("--force", is_flag=True, help="Replace an identity that is there.")
 @click.option("--root-cert", type=FILE, help="A root of your own, PEM.")
 @click.option("--root-key", type=FILE, help="Its key, PEM; without it, bring an issuing CA too.")
@@ -104,6 +118,11 @@ def command(
         return
     directory = identity or ambient.home() / "identity"
     verify_free(directory, replace=force)
+    if new_administrator:
+        made = ask_running_server(settings, common_name=administrator, lifetime=administrator_ttl)
+        if made is not None:
+            deliver(made, directory, output)
+            return
     brought = _brought_hierarchy(
         _brought_pair("root", root_cert, root_key, root_key_passphrase_file),
         _brought_pair("issuer", issuer_cert, issuer_key, issuer_key_passphrase_file),
@@ -121,6 +140,9 @@ def command(
                 f"{settings.data_directory} holds an authority already; `ca-cli serve` runs it, "
                 "and --new-administrator makes another administrator"
             )
+        if directory == STANDARD_OUTPUT:
+            make_for_archive(office, common_name=administrator, lifetime=administrator_ttl)
+            return
         write_administrator(office, directory, replace=True, common_name=administrator, lifetime=administrator_ttl)
         _show(office, settings, directory, output)
 

@@ -35,7 +35,8 @@ Examples:
 @click.option(
     "--administrator-identity",
     type=DIRECTORY,
-    help="Where a first start puts the administrator's identity; $CHANCERY_HOME/identity by default.",
+    help="Where a first start puts the administrator's identity; $CHANCERY_HOME/identity by default. Where it keeps a Secret in "
+    "the cluster, nowhere: `init --new-administrator` makes one.",
 )
 def command(administrator_identity: Path | None, **given: object) -> None:
     """Run the authority: gRPC, HTTP and enrollment, until it is told to stop.
@@ -58,7 +59,7 @@ def command(administrator_identity: Path | None, **given: object) -> None:
         secrets=ambient.secrets(),
         host_name=ambient.host_name(),
     ) as office:
-        if office.founded:
+        if office.founded and (administrator_identity is not None or office.namespace is None):
             write_administrator(office, administrator_identity or ambient.home() / "identity", replace=False)
         _run(office, settings)
 

@@ -1,16 +1,18 @@
 """`init` and `serve`: what they make, adopt, refuse and leave."""
 
+import io
 import json
 import os
 import shutil
 import signal
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program, client_variables, serving
+from tests.cli.program import COMMAND, Program, client_variables, serving
 
 
 @pytest.fixture
@@ -181,10 +183,48 @@ def test_first_start_makes_what_init_would(lone_cli: Program) -> None:
 @pytest.mark.slow
 def test_second_server_on_one_directory_is_refused(program: Program) -> None:
     with serving(program):
-        outcome = program("init", "--new-administrator", "--identity", program.directory / "x")
+        outcome = program("init", "--identity", program.directory / "x")
 
     assert outcome.status == 7
     assert "another process uses" in outcome.errors
+
+
+@pytest.mark.slow
+def test_running_server_makes_another_administrator_and_the_archive_holds_who_it_is(program: Program) -> None:
+    with serving(program) as endpoints:
+        program.succeed(
+            "init", "--new-administrator", "--administrator", "alice", "--identity", program.directory / "a"
+        )
+        arguments = ("init", "--new-administrator", "--administrator", "bob", "--identity", "-")
+        archive = subprocess.run(
+            [*COMMAND, *arguments],
+            env={**os.environ, **program.environment},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            modes = {member.name: member.mode for member in opened}
+            opened.extractall(program.directory / "b", filter="data")
+        for name in ("a", "b"):
+            variables = {**client_variables(endpoints), "CHANCERY_IDENTITY": str(program.directory / name)}
+            Program(home=program.home, directory=program.directory, variables=variables).succeed("status")
+        malformed = program("init", "--new-administrator", "--administrator", "", "--identity", program.directory / "c")
+
+    assert modes == {"tls.crt": 0o600, "tls.key": 0o600, "ca.crt": 0o600}
+    assert malformed.status
+    assert not (program.directory / "c").exists()
+
+
+def test_archive_is_made_of_a_stopped_authority_too(program: Program) -> None:
+    arguments = ("init", "--new-administrator", "--identity", "-")
+
+    archive = subprocess.run(
+        [*COMMAND, *arguments], env={**os.environ, **program.environment}, capture_output=True, check=True, timeout=60
+    ).stdout
+
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        assert set(opened.getnames()) == {"tls.crt", "tls.key", "ca.crt"}
 
 
 def test_lost_and_wrong_passphrases_are_told_in_one_line_and_a_hint(program: Program) -> None:

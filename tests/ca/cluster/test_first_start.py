@@ -3,9 +3,12 @@
 import base64
 import contextlib
 import itertools
+import os
 import random
 import shutil
 import ssl
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -140,6 +143,17 @@ def served_roots(replica: ServingProcess) -> bytes:
         return bytes(answer.read())
 
 
+def make_administrator(replica: ServingProcess) -> None:
+    """As whoever may exec into its pod."""
+    subprocess.run(
+        [sys.executable, "-m", "cli.main", "init", "--new-administrator"],
+        env={**os.environ, "CHANCERY_HOME": str(replica.home)},
+        check=True,
+        capture_output=True,
+        timeout=SECONDS,
+    )
+
+
 def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + SECONDS
     while not condition():
@@ -189,6 +203,8 @@ def test_root_rotation_reaches_the_secret(site: Site) -> None:
     """As union first; the registrar, the injector and agents of the namespace have it mounted."""
     replica = site.replica()
     replica.start()
+    assert not (replica.home / "identity").exists()
+    make_administrator(replica)
     before = site.secret(ROOTS)
     assert before is not None
 
