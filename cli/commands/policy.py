@@ -46,7 +46,7 @@ Examples:
 @click.option("--as-pod", is_flag=True, help="The caller of --as-spiffe shows a service-account token, no certificate.")
 @click.option(
     "--operation",
-    type=click.Choice(["issue", "renew", "revoke", "read", "fetch-key", "administer"]),
+    type=click.Choice(["issue", "renew", "revoke", "read", "fetch-key", "register", "administer"]),
     default="issue",
     show_default=True,
     help="What the caller would do.",
