@@ -1,0 +1,213 @@
+"""Releases on a real API server, by both majors of Helm: installed, upgraded, rolled back, uninstalled.
+
+- Nothing runs in the pods, and nobody makes them: what is tried is what Helm does to the objects, and who owns which field.
+- The injector is played by writing the caBundle as it does: by a patch that updates (docs/kubernetes.md).
+"""
+
+import base64
+import itertools
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.charts.conftest import CHART
+from tests.servers.helm.commands import Helm
+from tests.servers.kubernetes.control_plane import ControlPlane
+from tests.servers.kubernetes.fixtures import KUBERNETES
+
+pytestmark = [*KUBERNETES, pytest.mark.timeout(240)]
+
+BUNDLE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n").decode()
+KINDS = (
+    "statefulsets,deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets,"
+    "clusterroles,clusterrolebindings,apiservices,mutatingwebhookconfigurations,validatingwebhookconfigurations,"
+    "validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions"
+)
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One release, of groups of reports that no other test has."""
+
+    helm: Helm
+    cluster: ControlPlane
+    name: str
+
+    @property
+    def groups(self) -> list[dict[str, str]]:
+        return [{"group": f"{letter}.{self.name}.example", "version": "v1"} for letter in "ab"]
+
+    def values(self, groups: list[dict[str, str]] | None = None, **others: Any) -> dict[str, Any]:
+        return {"apiserver": {"apiServices": self.groups if groups is None else groups}} | others
+
+    def helm_run(self, *arguments: str, values: dict[str, Any] | None = None, check: bool = True):
+        where = (f"--kubeconfig={self.cluster.admin_kubeconfig}", f"--namespace={self.name}")
+        return self.helm.run(*arguments, *where, values=values, check=check)
+
+    def install(self, **others: Any) -> str:
+        return self.helm_run(
+            "install", self.name, str(CHART), "--create-namespace", values=self.values(**others)
+        ).stdout
+
+    def upgrade(self, groups: list[dict[str, str]] | None = None, **others: Any) -> None:
+        self.helm_run("upgrade", self.name, str(CHART), values=self.values(groups, **others))
+
+    def found(self) -> set[str]:
+        """The objects of the release, in whatever namespace."""
+        said = self.cluster.kubectl(
+            "get", KINDS, "--all-namespaces", f"--selector=app.kubernetes.io/instance={self.name}", "--output=json"
+        )
+        return {f"{each['kind']}/{each['metadata']['name']}" for each in json.loads(said.stdout)["items"]}
+
+    def api_service(self, group: dict[str, str]) -> dict[str, Any]:
+        said = self.cluster.kubectl("get", "apiservice", f"{group['version']}.{group['group']}", "--output=json")
+        return dict(json.loads(said.stdout))
+
+    def inject(self, group: dict[str, str]) -> None:
+        self.cluster.kubectl(
+            *("patch", "apiservice", f"{group['version']}.{group['group']}", "--type=merge"),
+            *("--field-manager=chancery-controller", f"--patch={json.dumps({'spec': {'caBundle': BUNDLE}})}"),
+        )
+
+
+@pytest.fixture
+def release(each_helm, control_plane):
+    release = Release(helm=each_helm, cluster=control_plane, name=f"r{next(_numbers)}-helm{each_helm.program.major}")
+    yield release
+    release.helm_run("uninstall", release.name, check=False)  # a dead APIService would be in the way of other tests
+
+
+def test_install_makes_what_is_rendered(release):
+    notes = release.install()
+    rendered = release.helm.render(CHART, release=release.name, namespace=release.name, values=release.values())
+
+    assert release.found() == {
+        f"{each['kind']}/{each['metadata']['name']}" for each in yaml.safe_load_all(rendered) if each
+    }
+    assert f"{release.name}-chancery-ca.{release.name}.svc, trust domain cluster.local" in notes
+
+
+def test_bundle_outlives_upgrade_and_rollback(release):
+    first, second = release.groups
+    third = {"group": f"c.{release.name}.example", "version": "v1"}
+    release.install()
+    release.inject(first)
+
+    release.upgrade([first, third], additionalLabels={"changed": "yes"})
+    upgraded = release.found()
+    kept = release.api_service(first)
+    release.inject(third)
+    release.helm_run("rollback", release.name, "1")
+
+    assert f"APIService/v1.{third['group']}" in upgraded
+    assert f"APIService/v1.{second['group']}" not in upgraded
+    assert (kept["spec"]["caBundle"], kept["metadata"]["labels"]["changed"]) == (BUNDLE, "yes")
+    assert release.api_service(first)["spec"]["caBundle"] == BUNDLE
+    assert "changed" not in release.api_service(first)["metadata"]["labels"]
+    assert {f"APIService/v1.{each['group']}" for each in release.groups} <= release.found()
+    assert f"APIService/v1.{third['group']}" not in release.found()
+
+
+def test_upgrade_that_changes_nothing_changes_nothing(release):
+    release.install()
+    before = release.api_service(release.groups[0])["metadata"]
+    authority = ("get", "statefulset", f"{release.name}-chancery-ca", f"--namespace={release.name}", "--output=json")
+    generation = json.loads(release.cluster.kubectl(*authority).stdout)["metadata"]["generation"]
+
+    release.upgrade()
+
+    assert release.api_service(release.groups[0])["metadata"]["uid"] == before["uid"]
+    assert json.loads(release.cluster.kubectl(*authority).stdout)["metadata"]["generation"] == generation
+
+
+def test_authority_moves_to_a_database_and_grows(release):
+    release.install()
+
+    release.upgrade(ca={"replicaCount": 3, "database": {"existingSecret": "database"}})
+
+    found = release.found()
+    assert f"Deployment/{release.name}-chancery-ca" in found
+    assert f"StatefulSet/{release.name}-chancery-ca" not in found
+    assert f"PodDisruptionBudget/{release.name}-chancery-ca" in found
+
+
+def test_refused_values_leave_the_release_as_it_was(release):
+    release.install()
+    before = release.found()
+
+    refused = release.helm_run(
+        "upgrade", release.name, str(CHART), values=release.values(ca={"replicaCount": 2}), check=False
+    )
+
+    assert refused.returncode
+    assert "ca.replicaCount: 2 replicas need a PostgreSQL database" in refused.stderr
+    assert release.found() == before
+    release.upgrade()
+
+
+def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(release):
+    notes = release.install()
+    kubectl, namespace = release.cluster.kubectl, f"--namespace={release.name}"
+    for secret in ("roots", "passphrase"):  # as the authority makes them, at its first start
+        kubectl("create", "secret", "generic", f"{release.name}-chancery-ca-{secret}", namespace)
+    workload = json.loads(kubectl("get", "statefulset", f"{release.name}-chancery-ca", namespace, "-o", "json").stdout)
+    (template,) = workload["spec"]["volumeClaimTemplates"]
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {**template["metadata"], "name": "data-ca-0"},
+        "spec": {key: value for key, value in template["spec"].items() if key != "volumeMode"},
+    }
+    kubectl("create", "-f", "-", namespace, document=claim)  # as the StatefulSet's controller makes it
+
+    release.helm_run("uninstall", release.name)
+
+    left = names_of(release, "secrets,persistentvolumeclaims")
+    assert release.found() == set()
+    assert left == {f"{release.name}-chancery-ca-roots", f"{release.name}-chancery-ca-passphrase", "data-ca-0"}
+    commands = re.findall(r"^  kubectl (.* delete .*)$", notes, re.MULTILINE)
+    for command in commands:
+        kubectl(*shlex.split(command), "--wait=false")
+    assert len(commands) == 2
+    terminating = json.loads(kubectl("get", "secrets,persistentvolumeclaims", namespace, "-o", "json").stdout)["items"]
+    assert [each["metadata"]["name"] for each in terminating if "deletionTimestamp" not in each["metadata"]] == []
+
+
+def test_install_again_takes_up_what_was_left(release):
+    release.install()
+    release.helm_run("uninstall", release.name)
+
+    release.install()
+
+    assert f"StatefulSet/{release.name}-chancery-ca" in release.found()
+
+
+def test_server_side_apply_as_by_argo_cd_never_conflicts(release):
+    kubectl = release.cluster.kubectl
+    kubectl("create", "namespace", release.name)
+    apply = ("apply", "--server-side", "--field-manager=argocd-controller", "--filename=-")
+    first, second = release.groups
+
+    def rendered(groups):
+        text = release.helm.render(CHART, release=release.name, namespace=release.name, values=release.values(groups))
+        return {"apiVersion": "v1", "kind": "List", "items": [each for each in yaml.safe_load_all(text) if each]}
+
+    try:
+        kubectl(*apply, document=rendered([first, second]))
+        release.inject(first)
+        kubectl(*apply, document=rendered([first, second]))
+
+        assert release.api_service(first)["spec"]["caBundle"] == BUNDLE
+    finally:
+        kubectl("delete", "--filename=-", "--wait=false", document=rendered([first, second]))
+
+
+def names_of(release: Release, kinds: str) -> set[str]:
+    said = release.cluster.kubectl("get", kinds, f"--namespace={release.name}", "--output=json")
+    return {each["metadata"]["name"] for each in json.loads(said.stdout)["items"]}
