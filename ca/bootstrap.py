@@ -51,7 +51,8 @@ def keys_directory(settings: ServeSettings) -> Path:
 def ensure_policy(settings: ServeSettings) -> None:
     """Writes the default policy where no file was named and none exists."""
     if settings.issuance.policy_file is None and not settings.policy_file.exists():
-        write_private_file(settings.policy_file, default_policy(settings.hierarchy.trust_domain).encode())
+        document = default_policy(settings.hierarchy.trust_domain, settings.registrar)
+        write_private_file(settings.policy_file, document.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

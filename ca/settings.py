@@ -16,7 +16,7 @@ from pathlib import Path
 from ca.errors import SettingsInvalid
 from certs.errors import CertsError
 from certs.keys import KeyType
-from certs.names import TrustDomain
+from certs.names import SpiffeId, TrustDomain
 from certs.permitted_names import PermittedNames
 from serving.settings import build, is_loopback, setting
 
@@ -203,6 +203,11 @@ class Kubernetes:
         "Secret in whose `ca.crt` the present roots are kept up to date, for pods of the same namespace to mount. A start that "
         "finds it and no authority stops. Empty: none.",
     )
+    kubernetes_registrar: str = setting(
+        "",
+        "NAMESPACE/NAME of the service account of the cluster's registrar: the default policy, where a first start writes it, lets "
+        "that workload register. Empty: only callers of organization chancery:registrars.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +251,15 @@ class ServeSettings:
     def policy_file(self) -> Path:
         return (self.issuance.policy_file or self.data_directory / "policy.yaml").expanduser()
 
+    @property
+    def registrar(self) -> SpiffeId | None:
+        """Whom the default policy lets register."""
+        namespace, _, service_account = self.kubernetes.kubernetes_registrar.partition("/")
+        if not namespace:
+            return None
+        trust_domain = TrustDomain.parse(self.hierarchy.trust_domain)
+        return SpiffeId.for_service_account(trust_domain, namespace, service_account)
+
 
 def _token_faults(settings: ServeSettings) -> list[str]:
     if settings.storage.pkcs11_module is None:
@@ -281,6 +295,9 @@ def _kubernetes_faults(settings: ServeSettings) -> list[str]:
     ]
     if cluster.kubernetes_namespace and not _LABEL.fullmatch(cluster.kubernetes_namespace):
         faults.append(f"kubernetes_namespace: {cluster.kubernetes_namespace!r} is no namespace")
+    namespace, _, account = cluster.kubernetes_registrar.partition("/")
+    if cluster.kubernetes_registrar and not (_LABEL.fullmatch(namespace) and _SUBDOMAIN.fullmatch(account)):
+        faults.append("kubernetes_registrar: say NAMESPACE/NAME of a service account")
     if passphrase and passphrase == roots:
         faults.append("kubernetes_passphrase_secret and kubernetes_roots_secret must differ")
     if passphrase and settings.storage.passphrase_file is not None:

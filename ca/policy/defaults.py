@@ -1,6 +1,6 @@
 """The policy document that `init` writes: administrators do everything, holders renew, workloads ask again, pods enroll."""
 
-from certs.names import TrustDomain
+from certs.names import SpiffeId, TrustDomain
 
 _DOCUMENT = """\
 # Who may have which certificate. Rules are read from top to bottom: the first that matches entirely decides,
@@ -39,7 +39,7 @@ rules:
   # `*.*` is there for names such as web.shop. Client certificates are not among what it gives: add `client` with names of yours.
   - name: registrars
     callers:
-      - certificate: {organizations: ["chancery:registrars"]}
+      - certificate: {organizations: ["chancery:registrars"]}REGISTRAR
     operations: [register]
     profiles: [workload, server]
     names:
@@ -95,6 +95,11 @@ rules:
 """
 
 
-def default_policy(trust_domain: TrustDomain | str) -> str:
-    """The document, for callers of this trust domain. Raises MalformedName for a text that names none."""
-    return _DOCUMENT.replace("TRUST_DOMAIN", str(TrustDomain.parse(str(trust_domain))))
+def default_policy(trust_domain: TrustDomain | str, registrar: SpiffeId | None = None) -> str:
+    """The document, for callers of this trust domain; `registrar` is a workload that may register beside those of the organization.
+
+    Raises MalformedName for a text that names no trust domain.
+    """
+    named = "" if registrar is None else f'\n      - certificate: {{spiffe_ids: ["{registrar}"]}}'
+    document = _DOCUMENT.replace("REGISTRAR", named)
+    return document.replace("TRUST_DOMAIN", str(TrustDomain.parse(str(trust_domain))))

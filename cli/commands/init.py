@@ -31,6 +31,7 @@ _IN_A_CLUSTER = (
     "kubernetes_namespace",
     "kubernetes_passphrase_secret",
     "kubernetes_roots_secret",
+    "kubernetes_registrar",
 )
 
 

@@ -152,3 +152,15 @@ def test_the_anonymous_get_nothing():
 def test_a_text_that_is_no_trust_domain_is_refused(trust_domain):
     with pytest.raises(MalformedName):
         default_policy(trust_domain)
+
+
+def test_registrar_that_is_named_may_register_and_do_nothing_else_that_others_may_not():
+    registrar = SpiffeId.parse("spiffe://cluster.local/ns/chancery/sa/chancery-controller")
+    policy = Policy.parse(default_policy("cluster.local", registrar))
+    named, name = Caller.hypothetical(spiffe_id=registrar), "spiffe://cluster.local/ns/shop/sa/cart"
+
+    for caller, may in ((named, True), (_CART, False), (_POD, False), (_TOKEN, False)):
+        assert policy.decide(_ask(caller, Operation.REGISTER, "workload", uris=[name])).allowed is may
+    assert not policy.decide(_ask(named, Operation.ISSUE, "workload", uris=[name])).allowed
+    assert not policy.decide(_ask(named, Operation.ADMINISTER)).allowed
+    assert not policy.decide(_ask(named, Operation.REGISTER, "client", uris=[name])).allowed

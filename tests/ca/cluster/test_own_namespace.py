@@ -250,6 +250,11 @@ def test_secret_is_marked_with_the_first_root(founded: Pod) -> None:
     assert (first.profile, founded.secrets.annotations(ROOTS)[AUTHORITY]) == ("root", first.id)
 
 
+def test_default_policy_names_the_registrar(pod: Pod) -> None:
+    with pod.start(kubernetes_registrar=f"{NAMESPACE}/chancery-controller") as office:
+        assert f"spiffe://cluster.local/ns/{NAMESPACE}/sa/chancery-controller" in office.policy().document
+
+
 @pytest.mark.parametrize(
     ("settings", "fault"),
     [
@@ -258,6 +263,9 @@ def test_secret_is_marked_with_the_first_root(founded: Pod) -> None:
         ({"kubernetes_roots_secret": "a/b"}, "kubernetes_roots_secret"),
         ({"kubernetes_passphrase_secret": "Upper"}, "kubernetes_passphrase_secret"),
         ({"kubernetes_roots_secret": PASSPHRASE}, "must differ"),
+        ({"kubernetes_registrar": "chancery"}, "kubernetes_registrar"),
+        ({"kubernetes_registrar": "chancery/*"}, "kubernetes_registrar"),
+        ({"kubernetes_registrar": "a/b/c"}, "kubernetes_registrar"),
         ({"passphrase_file": "/run/passphrase"}, "passphrase_file"),
         ({"kubernetes_kubeconfig": None}, "in no pod of a cluster"),
     ],
