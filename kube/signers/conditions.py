@@ -1,6 +1,6 @@
 """Conditions of an object's status, read and written."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kube.documents import JsonObject, JsonValue, metadata, objects, text
 
@@ -42,6 +42,12 @@ def created_at(document: JsonObject) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def seconds_of(value: JsonValue) -> timedelta | None:
+    """Of a field with a positive number of seconds (int32); None for whatever else is there."""
+    given = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31
+    return timedelta(seconds=value) if given and isinstance(value, int) else None
 
 
 def is_going(document: JsonObject) -> bool:

@@ -18,7 +18,7 @@ from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
 from certs.profiles import BACKDATE
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, namespace_of, text, uid_of
-from kube.signers.conditions import created_at, holds, is_going
+from kube.signers.conditions import created_at, holds, is_going, seconds_of
 from kube.signers.decisions import Decision, Deny, Settled, Sign, Wait
 from kube.signers.pods import pod_value, what_speaks_against
 from kube.signers.requests import read_request
@@ -168,9 +168,7 @@ def _order(document: JsonObject, asked: Asked, pod: Pod, settings: SignerSetting
 
 def longest_life(document: JsonObject) -> timedelta:
     """`maxExpirationSeconds`, the back-date included."""
-    seconds = mapping(document, "spec").get("maxExpirationSeconds")
-    given = isinstance(seconds, int) and not isinstance(seconds, bool)
-    return timedelta(seconds=seconds if given and isinstance(seconds, int) else _DEFAULT_SECONDS)
+    return seconds_of(mapping(document, "spec").get("maxExpirationSeconds")) or timedelta(seconds=_DEFAULT_SECONDS)
 
 
 def _listed(value: JsonValue) -> list[str]:

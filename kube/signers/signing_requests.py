@@ -6,13 +6,13 @@
 """
 
 import base64
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ca.client.values import IssuedCertificate
 from kube.collections import Resource
-from kube.documents import JsonObject, JsonValue, mapping, sequence, text, uid_of
+from kube.documents import JsonObject, mapping, sequence, text, uid_of
 from kube.signers.conditions import condition as made_condition
-from kube.signers.conditions import holds, is_going, timestamp, with_condition, with_status
+from kube.signers.conditions import holds, is_going, seconds_of, timestamp, with_condition, with_status
 from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, judge
 from kube.signers.requesters import requester_of
@@ -74,14 +74,10 @@ def _approved(document: JsonObject, sent: SentRequest, granted: Granted, setting
         subject=granted.subject,
         names=granted.names,
         profile=granted.profile,
-        lifetime=settings.lifetime(_seconds(mapping(document, "spec").get("expirationSeconds"))),
+        lifetime=settings.lifetime(seconds_of(mapping(document, "spec").get("expirationSeconds"))),
         request_id=f"csr-{uid_of(document)}",
         pod=granted.pod,
     )
-
-
-def _seconds(value: JsonValue) -> timedelta | None:
-    return timedelta(seconds=value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def signed(document: JsonObject, certificate: IssuedCertificate) -> JsonObject:

@@ -258,7 +258,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def change(self, fake: FakeCluster, parts: dict[str, str | None]) -> tuple[int, Json]:
         method, body = self.asked.method, self.asked.body
-        path = self.asked.path.removesuffix("/status") if parts["sub"] else self.asked.path
+        path = self.asked.path.removesuffix(f"/{parts['sub']}") if parts["sub"] else self.asked.path
         if method == "POST":
             path = f"{path}/{body['metadata']['name']}"
             if path in fake.objects:
