@@ -1,21 +1,23 @@
 """Why a review is not answered by a patch.
 
-KubeError
-└── AdmissionError
-    ├── ReviewUnreadable        the caller's: no AdmissionReview that can be answered
-    │   └── ReviewVersionUnknown
-    ├── InjectionRefused        the pod owner's: every fault of the pod, each with its reason and field
-    └── FeaturesUnknown         ours, and passing: the cluster was not asked yet what it can do
+AdmissionError
+├── ReviewUnreadable        the caller's: no AdmissionReview that can be answered
+│   └── ReviewVersionUnknown
+├── InjectionRefused        the pod owner's: every fault of the pod, each with its reason and field
+└── FeaturesUnknown         ours, and passing: the cluster was not asked yet what it can do
+
+- None of them leaves the process: each is an answer to the API server.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from kube.errors import KubeError
 
+class AdmissionError(Exception):
+    """The root. `reason` is stable (AIP-193)."""
 
-class AdmissionError(KubeError):
-    reason = "ADMISSION_FAILED"
+    reason: ClassVar[str] = "ADMISSION_FAILED"
 
 
 class ReviewUnreadable(AdmissionError):

@@ -20,31 +20,31 @@ KubeletVersion = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterFeatures:
-    """`sidecars`: init containers that go on running. `pod_certificates`: certificates that the kubelet itself asks for."""
+    """`keeps_sidecars` (init containers that go on running) and `keeps_certificates` (volumes that the kubelet fills) are the API
+    server's; `oldest_kubelet` is None where there is no node, as in a cluster that has scaled itself down."""
 
-    sidecars: bool
-    pod_certificates: bool
+    keeps_sidecars: bool
+    keeps_certificates: bool
+    oldest_kubelet: KubeletVersion | None
 
-    @classmethod
-    def from_findings(
-        cls, *, sidecars: bool, pod_certificates: bool, oldest_kubelet: KubeletVersion | None
-    ) -> "ClusterFeatures":
-        """The arguments say what the API server keeps. Without any node, only what needs no new kubelet is counted on."""
-        return cls(
-            sidecars=sidecars and (oldest_kubelet is None or oldest_kubelet >= FIRST_WITH_SIDECARS),
-            pod_certificates=pod_certificates
-            and oldest_kubelet is not None
-            and oldest_kubelet >= FIRST_WITH_POD_CERTIFICATES,
-        )
-
-    def has(self, mode: Mode) -> bool:
+    def can(self, mode: Mode) -> bool:
+        """Whether nothing speaks against it. Nodes that are not there yet do not: pods are what brings them."""
         match mode:
             case Mode.POD_CERTIFICATE:
-                return self.pod_certificates
+                return self.keeps_certificates and self._is_new(FIRST_WITH_POD_CERTIFICATES)
             case Mode.SIDECAR:
-                return self.sidecars
+                return self.keeps_sidecars and self._is_new(FIRST_WITH_SIDECARS)
             case Mode.INIT:
                 return True
+
+    def best(self, *, with_agent: bool) -> Mode:
+        """Of what it can do. On kubelets that nobody has seen, certificates are not counted on."""
+        if not with_agent and self.can(Mode.POD_CERTIFICATE) and self.oldest_kubelet is not None:
+            return Mode.POD_CERTIFICATE
+        return Mode.SIDECAR if self.can(Mode.SIDECAR) else Mode.INIT
+
+    def _is_new(self, first: KubeletVersion) -> bool:
+        return self.oldest_kubelet is None or self.oldest_kubelet >= first
 
 
 def oldest_version(versions: Iterable[str]) -> KubeletVersion | None:

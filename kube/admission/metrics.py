@@ -40,7 +40,7 @@ class Metrics:
 
     def set_features(self, features: ClusterFeatures) -> None:
         for mode in Mode:
-            self._features.labels(mode.value).set(features.has(mode))
+            self._features.labels(mode.value).set(features.can(mode))
 
     def exposition(self) -> bytes:
         """The registry in Prometheus' text format."""

@@ -26,25 +26,25 @@ def present_mode(pod: Pod) -> Mode | None:
 
 
 def choose_mode(pod: Pod, wishes: Wishes, injection: Injection, features: ClusterFeatures | None) -> Mode:
-    """Raises InjectionRefused where the mode that was asked for cannot do it, FeaturesUnknown."""
-    wanted = wishes.mode or fixed_mode(injection)
+    """The operator's choice is taken as it is; the pod owner's only where the cluster can do it.
+
+    Raises InjectionRefused, FeaturesUnknown.
+    """
     for_agent = wishes.wants_of_agent
-    if wanted is not None:
-        if wishes.mode is None and wanted is Mode.POD_CERTIFICATE and for_agent:
-            wanted = Mode.SIDECAR
-        _verify(wanted, wishes, features)
-        return wanted
+    if wishes.mode is not None:
+        _verify(wishes.mode, wishes, features)
+        return wishes.mode
+    if (fixed := fixed_mode(injection)) is not None:
+        return Mode.SIDECAR if fixed is Mode.POD_CERTIFICATE and for_agent else fixed
     if features is None:
         raise FeaturesUnknown("the cluster was not asked yet what it can do; try again")
     own = pod.volume(IDENTITY_VOLUME)
-    if features.pod_certificates and not for_agent and not (own is not None and is_memory(own)):
-        return Mode.POD_CERTIFICATE
-    return Mode.SIDECAR if features.sidecars else Mode.INIT
+    return features.best(with_agent=bool(for_agent) or (own is not None and is_memory(own)))
 
 
 def _verify(wanted: Mode, wishes: Wishes, features: ClusterFeatures | None) -> None:
     faults = []
-    if features is not None and not features.has(wanted):
+    if features is not None and not features.can(wanted):
         message = f"{annotation('mode')}: {wanted}: {_WITHOUT[wanted]}"
         faults.append(Fault(reason="MODE_NOT_SUPPORTED", field=field_of("mode"), message=message))
     if wanted is Mode.POD_CERTIFICATE:

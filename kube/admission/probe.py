@@ -36,10 +36,10 @@ _log = structlog.get_logger("chancery.injector")
 
 
 def probe(cluster: Cluster, *, namespace: str, injection: Injection) -> ClusterFeatures:
-    """Raises KubeError where the cluster does not say. Whoever may not see nodes counts on no new kubelet."""
-    return ClusterFeatures.from_findings(
-        sidecars=_keeps_sidecars(cluster, namespace),
-        pod_certificates=first_served(cluster, REQUESTS) is not None
+    """Raises KubeError where the cluster does not say. Where nodes may not be seen, it is as if there were none."""
+    return ClusterFeatures(
+        keeps_sidecars=_keeps_sidecars(cluster, namespace),
+        keeps_certificates=first_served(cluster, REQUESTS) is not None
         and _keeps_certificates(cluster, namespace, injection),
         oldest_kubelet=oldest_version(_kubelet_versions(cluster)),
     )

@@ -157,7 +157,7 @@ class _Injector:
 
     def _tell_features(self, features: ClusterFeatures) -> None:
         self._metrics.set_features(features)
-        _log.info("the cluster was asked what it can do", modes=[mode.value for mode in Mode if features.has(mode)])
+        _log.info("the cluster was asked what it can do", modes=[mode.value for mode in Mode if features.can(mode)])
 
 
 async def _listen(listener: HttpListener, address: str, port: int) -> str:

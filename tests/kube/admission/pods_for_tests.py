@@ -10,9 +10,9 @@ from kube.admission.settings import Injection
 
 IMAGE = "registry.example/chancery@sha256:" + "0" * 64
 INJECTION = Injection(http_server="ca.chancery.svc:8111", image=IMAGE)
-OLD = ClusterFeatures(sidecars=False, pod_certificates=False)
-USUAL = ClusterFeatures(sidecars=True, pod_certificates=False)
-NEW = ClusterFeatures(sidecars=True, pod_certificates=True)
+OLD = ClusterFeatures(keeps_sidecars=False, keeps_certificates=False, oldest_kubelet=(1, 28))
+USUAL = ClusterFeatures(keeps_sidecars=True, keeps_certificates=False, oldest_kubelet=(1, 36))
+NEW = ClusterFeatures(keeps_sidecars=True, keeps_certificates=True, oldest_kubelet=(1, 36))
 
 
 def pod_of(

@@ -7,21 +7,23 @@ from kube.admission.names import Mode
 
 
 @pytest.mark.parametrize(
-    ("kept", "kubelet", "modes"),
+    ("kept", "kubelet", "modes", "best"),
     [
-        ((True, True), (1, 36), {"podCertificate", "sidecar", "init"}),
-        ((True, True), (1, 34), {"sidecar", "init"}),
-        ((True, False), (1, 36), {"sidecar", "init"}),
-        ((True, True), (1, 28), {"init"}),
-        ((False, False), (1, 36), {"init"}),
-        ((True, True), None, {"sidecar", "init"}),
+        ((True, True), (1, 36), {"podCertificate", "sidecar", "init"}, "podCertificate"),
+        ((True, True), (1, 34), {"sidecar", "init"}, "sidecar"),
+        ((True, False), (1, 36), {"sidecar", "init"}, "sidecar"),
+        ((True, True), (1, 28), {"init"}, "init"),
+        ((False, False), (1, 36), {"init"}, "init"),
+        ((True, True), None, {"podCertificate", "sidecar", "init"}, "sidecar"),
     ],
 )
-def test_features_are_what_the_api_server_keeps_and_the_oldest_kubelet_knows(kept, kubelet, modes):
+def test_features_are_what_the_api_server_keeps_and_the_oldest_kubelet_knows(kept, kubelet, modes, best):
     sidecars, certificates = kept
-    features = ClusterFeatures.from_findings(sidecars=sidecars, pod_certificates=certificates, oldest_kubelet=kubelet)
+    features = ClusterFeatures(keeps_sidecars=sidecars, keeps_certificates=certificates, oldest_kubelet=kubelet)
 
-    assert {mode for mode in Mode if features.has(mode)} == modes
+    assert {mode for mode in Mode if features.can(mode)} == modes
+    assert features.best(with_agent=False) == best
+    assert features.best(with_agent=True) != "podCertificate"
 
 
 @pytest.mark.parametrize(
