@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "restore": _entry("restore", _AUTHORITY, "Restore an authority, or a store, from a backup."),
     "apiserver": _entry("apiserver", _STORAGE, "Run the storage API server."),
     "controller": _entry("controller", _CLUSTER, "Run the controllers of a Kubernetes cluster."),
+    "injector": _entry("injector", _CLUSTER, "Run the webhook that gives labelled pods an identity."),
     "sign": _entry("sign", _CERTIFICATES, "Make a key and have it certified."),
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),
