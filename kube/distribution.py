@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kube.controllers import Controller
 from kube.injection.controller import InjectionController
-from kube.trust.authority import FollowedTrust
+from kube.trust.authority import FollowedTrust, TrustSource
 from kube.trust.cluster_trust_bundle_controller import ClusterTrustBundleController
 from kube.trust.config_map_controller import ConfigMapController
 from kube.trust.controller import TrustController
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from kube.process import Parts
 
 
-def trust_controllers(parts: "Parts") -> Sequence[Controller]:
-    """None where both injection and trust are off."""
+def trust_controllers(parts: "Parts", source: TrustSource | None = None) -> Sequence[Controller]:
+    """None where both injection and trust are off. `source` is the authority, unless somebody else is to be asked."""
     features, settings = parts.settings.features, parts.settings.distribution
     roots = CurrentRoots()
     reporter = Reporter(events=parts.events, metrics=TrustMetrics(parts.metrics.registry))
@@ -49,12 +49,12 @@ def trust_controllers(parts: "Parts") -> Sequence[Controller]:
     if not publishers:
         return ()
     follower = TrustController(
-        FollowedTrust(parts.authority),
+        source or FollowedTrust(parts.authority),
         publishers,
         roots,
         reporter,
         look_every=settings.trust_interval,
-        verify_leading=parts.cluster.verify_leading,
+        verify_leading=parts.verify_leading,
         clock=parts.clock,
         boottime=parts.boottime,
     )

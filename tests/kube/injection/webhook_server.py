@@ -1,0 +1,57 @@
+"""A webhook server on loopback: allows every admission, converts every object by its version, answers discovery."""
+
+import contextlib
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+
+@contextlib.contextmanager
+def webhook_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
+    """Its port, and the paths that were asked for."""
+    asked: list[str] = []
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = converted(review) if review["kind"] == "ConversionReview" else allowed(review)
+            octets = json.dumps(
+                {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer}
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(octets)))
+            self.send_header("Connection", "close")  # each call with a handshake of its own
+            self.end_headers()
+            self.wfile.write(octets)
+            self.close_connection = True
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def allowed(review: dict[str, Any]) -> dict[str, Any]:
+    return {"uid": review["request"]["uid"], "allowed": True}
+
+
+def converted(review: dict[str, Any]) -> dict[str, Any]:
+    request = review["request"]
+    objects = [{**one, "apiVersion": request["desiredAPIVersion"]} for one in request["objects"]]
+    return {"uid": request["uid"], "convertedObjects": objects, "result": {"status": "Success"}}
