@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from kube.controllers import Controller
 from kube.process import Parts
+from kube.signers.making import signing_controllers
 
 
 def make_controllers(parts: Parts) -> Sequence[Controller]:
     """Those whose feature is on."""
-    del parts
-    return ()
+    return (*signing_controllers(parts),)

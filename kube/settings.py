@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from certs.errors import MalformedName
+from certs.names import TrustDomain
 from kube.errors import KubeSettingsInvalid
 from kube.pods.names import verify_cluster_domain
 from serving.settings import build, setting
@@ -89,6 +90,20 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signers:
+    """What is signed for the cluster's requests. The authority's policy holds beside it."""
+
+    trust_domain: str = setting("cluster.local", "Trust domain of the SPIFFE IDs in certificates: the authority's.")
+    signing_lifetime: timedelta = setting(
+        timedelta(hours=24), "Lifetime of certificates for requests in the cluster that ask for none."
+    )
+    signing_max_lifetime: timedelta = setting(
+        timedelta(hours=24),
+        "What a longer lifetime that a request asks for is cut to. Pods cannot have certificates of less than an hour.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observability:
     health_address: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics; `0.0.0.0` or `::` for all.")
     health_port: int = setting(8114, "Its port, plain HTTP. 0: any free port.")
@@ -102,6 +117,7 @@ class ControllerSettings:
     authority: ToAuthority = field(default_factory=ToAuthority)
     features: Features = field(default_factory=Features)
     distribution: Distribution = field(default_factory=Distribution)
+    signers: Signers = field(default_factory=Signers)
     observability: Observability = field(default_factory=Observability)
 
     @classmethod
@@ -127,7 +143,7 @@ class ControllerSettings:
 def _contradictions(settings: ControllerSettings) -> list[str]:
     """What no single setting shows."""
     cluster, features, observability = settings.cluster, settings.features, settings.observability
-    spread = settings.distribution
+    spread, signers = settings.distribution, settings.signers
     propagations = (
         spread.config_map_propagation,
         spread.cluster_trust_bundle_propagation,
@@ -153,6 +169,11 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
             not any((features.signing, features.injection, features.trust, features.pods)),
             "signing, injection, trust and pods are all off: there would be nothing to do",
         ),
+        (not _is_trust_domain(signers.trust_domain), f"trust_domain: {signers.trust_domain!r} cannot be one"),
+        (
+            not timedelta(minutes=10) <= signers.signing_lifetime <= signers.signing_max_lifetime <= timedelta(days=90),
+            "signing_lifetime, signing_max_lifetime: must be from 10m to 90d, and the first no longer than the second",
+        ),
         (
             not timedelta(seconds=1) <= settings.authority.call_timeout <= timedelta(minutes=1),
             "call_timeout: must be from 1s to 1m",
@@ -165,6 +186,14 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
         ),
     )
     return [fault for wrong, fault in checks if wrong]
+
+
+def _is_trust_domain(text: str) -> bool:
+    try:
+        TrustDomain.parse(text)
+    except MalformedName:
+        return False
+    return True
 
 
 def _is_cluster_domain(text: str) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ca.client.followed import FollowedConnection
     from kube.process import ControllerProcess
 
-GROUPS = ("cluster", "authority", "features", "observability")
+GROUPS = ("cluster", "authority", "features", "distribution", "signers", "observability")
 VARIABLE_PREFIX = "CHANCERY_CONTROLLER"
 _KEY_MODE = 0o400
 _AGENT_PATIENCE = 5.0
