@@ -191,7 +191,7 @@ def test_conversion_webhook_of_a_crd_is_believed(world, name):
         spec = world.get(path)["spec"]
         world.cluster.admin.delete(path)
 
-    assert asked[-1] == "/convert"
+    assert asked[-1].startswith("/convert")
     assert spec["conversion"]["webhook"]["conversionReviewVersions"] == ["v1"]
     assert [one["name"] for one in spec["versions"]] == ["v1", "v2"]
 

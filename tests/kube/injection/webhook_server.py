@@ -35,7 +35,11 @@ def webhook_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
         def log_message(self, *_arguments: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_arguments: object) -> None:
+            """Clients that do not trust us yet, or any more."""
+
+    server = Server(("127.0.0.1", 0), Answers)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
