@@ -16,10 +16,14 @@ class TrustClient:
         self._connection = connection
         self._stub = TrustServiceStub(connection.channel)
 
-    def get_trust_bundle(self, *, held_generation: int = 0, consumer: str = "") -> TrustBundle:
+    def get_trust_bundle(
+        self, *, held_generation: int = 0, consumer: str = "", waited_for: bool = False
+    ) -> TrustBundle:
         """Tells the authority, over a connection that shows an identity, which generation is held; `consumer` tells apart who
-        shares the identity."""
-        request = messages.GetTrustBundleRequest(held_generation=held_generation, consumer=consumer)
+        shares the identity. With `waited_for`, rotations wait for who holds none yet, or none any more."""
+        request = messages.GetTrustBundleRequest(
+            held_generation=held_generation, consumer=consumer, waited_for=waited_for
+        )
         answer = self._connection.call(self._stub.GetTrustBundle, request)
         return conversion.trust_bundle(answer.bundle)
 

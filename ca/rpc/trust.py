@@ -43,7 +43,7 @@ class TrustHandlers:
     async def get_trust_bundle(
         self, request: service.GetTrustBundleRequest, call: Call
     ) -> service.GetTrustBundleResponse:
-        await self._note(request, call)
+        await self._note(request, call, waited_for=request.waited_for)
         return service.GetTrustBundleResponse(bundle=self._bundle())
 
     async def watch_trust_bundle(
@@ -76,9 +76,15 @@ class TrustHandlers:
             crl=crl.der, number=crl.number, next_update_time=conversion.timestamp(crl.next_update)
         )
 
-    async def _note(self, request: service.GetTrustBundleRequest | service.WatchTrustBundleRequest, call: Call) -> None:
+    async def _note(
+        self,
+        request: service.GetTrustBundleRequest | service.WatchTrustBundleRequest,
+        call: Call,
+        *,
+        waited_for: bool = False,
+    ) -> None:
         """Remembers what a consumer holds, where it shows who it is: what anybody can claim would hold rotations up."""
-        if call.caller.kind is CallerKind.CERTIFICATE and request.held_generation > 0:
+        if call.caller.kind is CallerKind.CERTIFICATE and (request.held_generation > 0 or waited_for):
             name = self._name(call.caller.name, request.consumer)
             await asyncio.to_thread(self.rotations.report, name, request.held_generation)
 

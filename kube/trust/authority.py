@@ -12,7 +12,7 @@ CONSUMER = "registrar"
 
 class TrustSource(Protocol):
     def trust_bundle(self, *, held_generation: int) -> TrustBundle:
-        """The bundle in force; says which generation the cluster holds, 0 says nothing. Raises ClientError."""
+        """The bundle in force; says which generation the cluster holds, 0 is none yet, or none any more. Raises ClientError."""
 
 
 class FollowedTrust:
@@ -23,4 +23,5 @@ class FollowedTrust:
 
     def trust_bundle(self, *, held_generation: int) -> TrustBundle:
         with self._connection.use() as connection:
-            return TrustClient(connection).get_trust_bundle(held_generation=held_generation, consumer=CONSUMER)
+            trust = TrustClient(connection)
+            return trust.get_trust_bundle(held_generation=held_generation, consumer=CONSUMER, waited_for=True)

@@ -114,6 +114,24 @@ def test_a_watcher_is_told_of_a_new_root_and_waited_for_until_it_says_that_it_ho
     assert names == ["CN=administrator,O=chancery:administrators"]
 
 
+def test_a_consumer_that_asks_to_be_waited_for_is_though_it_holds_nothing_yet_or_any_more(server, administration):
+    stub = TrustServiceStub(server.channel())
+    waited_for = trust.GetTrustBundleRequest(consumer="registrar", waited_for=True)
+    stub.GetTrustBundle(waited_for, timeout=SECONDS)
+    TrustServiceStub(server.public_channel()).GetTrustBundle(waited_for, timeout=SECONDS)
+    hold(stub, 0, "reader")
+    start(administration, admin.ROTATION_KIND_ROOT)
+
+    assert [(one.name.split()[-1], one.held_generation) for one in rotation(administration).consumers] == [
+        ("registrar", 0)
+    ]
+    assert rotation(administration).consumers_behind == 1
+    hold(stub, 2, "registrar")
+    assert rotation(administration).consumers_behind == 0
+    stub.GetTrustBundle(waited_for, timeout=SECONDS)
+    assert rotation(administration).consumers_behind == 1
+
+
 def test_a_watcher_of_what_it_holds_is_told_nothing(server):
     stub = TrustServiceStub(server.channel())
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"chancery/ca/v1/trust_service.proto\x12\x0e\x63hancery.ca.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x0bTrustBundle\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x11\n\troots_pem\x18\x02 \x01(\t\x12\x1b\n\x13sha256_fingerprints\x18\x03 \x03(\t\x12\x14\n\x0ctrust_domain\x18\x04 \x01(\t\x12\x18\n\x10retiring_key_ids\x18\x05 \x03(\t\"B\n\x15GetTrustBundleRequest\x12\x17\n\x0fheld_generation\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"E\n\x16GetTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.TrustBundle\"D\n\x17WatchTrustBundleRequest\x12\x17\n\x0fheld_generation\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"G\n\x18WatchTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.TrustBundle\"1\n\rGetCrlRequest\x12\x11\n\tissuer_id\x18\x01 \x01(\t\x12\r\n\x05shard\x18\x02 \x01(\x05\"c\n\x0eGetCrlResponse\x12\x0b\n\x03\x63rl\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x34\n\x10next_update_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa1\x02\n\x0cTrustService\x12_\n\x0eGetTrustBundle\x12%.chancery.ca.v1.GetTrustBundleRequest\x1a&.chancery.ca.v1.GetTrustBundleResponse\x12g\n\x10WatchTrustBundle\x12\'.chancery.ca.v1.WatchTrustBundleRequest\x1a(.chancery.ca.v1.WatchTrustBundleResponse0\x01\x12G\n\x06GetCrl\x12\x1d.chancery.ca.v1.GetCrlRequest\x1a\x1e.chancery.ca.v1.GetCrlResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"chancery/ca/v1/trust_service.proto\x12\x0e\x63hancery.ca.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x01\n\x0bTrustBundle\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x11\n\troots_pem\x18\x02 \x01(\t\x12\x1b\n\x13sha256_fingerprints\x18\x03 \x03(\t\x12\x14\n\x0ctrust_domain\x18\x04 \x01(\t\x12\x18\n\x10retiring_key_ids\x18\x05 \x03(\t\"V\n\x15GetTrustBundleRequest\x12\x17\n\x0fheld_generation\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x12\n\nwaited_for\x18\x03 \x01(\x08\"E\n\x16GetTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.TrustBundle\"D\n\x17WatchTrustBundleRequest\x12\x17\n\x0fheld_generation\x18\x01 \x01(\x03\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"G\n\x18WatchTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.TrustBundle\"1\n\rGetCrlRequest\x12\x11\n\tissuer_id\x18\x01 \x01(\t\x12\r\n\x05shard\x18\x02 \x01(\x05\"c\n\x0eGetCrlResponse\x12\x0b\n\x03\x63rl\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x34\n\x10next_update_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xa1\x02\n\x0cTrustService\x12_\n\x0eGetTrustBundle\x12%.chancery.ca.v1.GetTrustBundleRequest\x1a&.chancery.ca.v1.GetTrustBundleResponse\x12g\n\x10WatchTrustBundle\x12\'.chancery.ca.v1.WatchTrustBundleRequest\x1a(.chancery.ca.v1.WatchTrustBundleResponse0\x01\x12G\n\x06GetCrl\x12\x1d.chancery.ca.v1.GetCrlRequest\x1a\x1e.chancery.ca.v1.GetCrlResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRUSTBUNDLE']._serialized_start=88
   _globals['_TRUSTBUNDLE']._serialized_end=217
   _globals['_GETTRUSTBUNDLEREQUEST']._serialized_start=219
-  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=285
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=287
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=356
-  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_start=358
-  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_end=426
-  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_start=428
-  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_end=499
-  _globals['_GETCRLREQUEST']._serialized_start=501
-  _globals['_GETCRLREQUEST']._serialized_end=550
-  _globals['_GETCRLRESPONSE']._serialized_start=552
-  _globals['_GETCRLRESPONSE']._serialized_end=651
-  _globals['_TRUSTSERVICE']._serialized_start=654
-  _globals['_TRUSTSERVICE']._serialized_end=943
+  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=305
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=307
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=376
+  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_start=378
+  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_end=446
+  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_start=448
+  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_end=519
+  _globals['_GETCRLREQUEST']._serialized_start=521
+  _globals['_GETCRLREQUEST']._serialized_end=570
+  _globals['_GETCRLRESPONSE']._serialized_start=572
+  _globals['_GETCRLRESPONSE']._serialized_end=671
+  _globals['_TRUSTSERVICE']._serialized_start=674
+  _globals['_TRUSTSERVICE']._serialized_end=963
 # @@protoc_insertion_point(module_scope)

@@ -67,21 +67,27 @@ class GetTrustBundleRequest(_message.Message):
 
     HELD_GENERATION_FIELD_NUMBER: _builtins.int
     CONSUMER_FIELD_NUMBER: _builtins.int
+    WAITED_FOR_FIELD_NUMBER: _builtins.int
     held_generation: _builtins.int
     """The generation that the consumer holds; 0 for none. A caller with a client certificate is remembered as its holder: rotations
     wait for those who are heard of.
     """
     consumer: _builtins.str
     """Tells consumers with one identity apart: a host, a path. At most 64 characters."""
+    waited_for: _builtins.bool
+    """With a held_generation of 0: the consumer is at work on holding the bundle, and rotations wait for it as for one that holds an
+    older one. What it said to hold before, it does not hold any more.
+    """
     def __init__(
         self,
         *,
         held_generation: _builtins.int = ...,
         consumer: _builtins.str = ...,
+        waited_for: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "held_generation", b"held_generation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "held_generation", b"held_generation", "waited_for", b"waited_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
