@@ -181,11 +181,10 @@ def _compose(
     namespace: OwnNamespace | None,
 ) -> Office:
     directory, authorities = keys_directory(settings), Authorities(database)
-    published = None if namespace is None else namespace.find_published()
     kept = is_anything_kept(directory, KeysAtRest(database))
     passphrase = None
     if namespace is not None:
-        namespace.verify(published, authorities.list())
+        namespace.verify_roots(authorities.list)
         passphrase = namespace.ensure_passphrase(entropy, anything_kept=kept)
     if passphrase is None:
         passphrase = ensure_passphrase(settings, entropy, given=secrets.passphrase, anything_kept=kept)

@@ -5,18 +5,20 @@
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from ca.ambient import Clock, Entropy
 from ca.cluster.connection import ClusterConnection
 from ca.cluster.events import SecretEvents
 from ca.cluster.passphrase import ensure_passphrase_secret
-from ca.cluster.roots import Published, RootsPublication, find_published, verify_belongs
+from ca.cluster.roots import RootsPublication, find_published, verify_belongs
 from ca.cluster.secrets import ClusterSecrets, Patience
-from ca.errors import AuthorityLost, AuthorityMismatch, Misconfigured, SettingsInvalid
+from ca.errors import AuthorityLost, AuthorityMismatch, ClusterUnavailable, Misconfigured, SettingsInvalid
 from ca.hierarchy import TrustBundle
 from ca.issuers import Issuers
 from ca.passphrase import Passphrase
@@ -29,6 +31,8 @@ _AT_THE_START = Patience(attempts=6)
 """A quarter of a minute and what the answers take; then the process ends, and whoever started it does so again."""
 _IN_PASSING = Patience(attempts=1)
 
+_log = structlog.get_logger("chancery.namespace")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnNamespace:
@@ -40,6 +44,8 @@ class OwnNamespace:
     passphrase_secret: str
     roots_secret: str
     trust_domain: str
+    patience: Patience = _AT_THE_START
+    """Of what must be answered before anything is served."""
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -55,19 +61,26 @@ class OwnNamespace:
         secret = self.roots_secret if self.roots_secret and about_roots else self.passphrase_secret
         self.events.warn(secret, reason=error.reason, message=str(error))
 
-    def find_published(self) -> Published | None:
-        """To be called before the store is read. Raises SecretMalformed, ClusterUnavailable, ClusterRefused."""
-        return find_published(self._secrets(_AT_THE_START), self.roots_secret) if self.roots_secret else None
-
-    def verify(self, published: Published | None, records: Sequence[AuthorityRecord]) -> None:
-        """Raises AuthorityLost, AuthorityMismatch."""
-        verify_belongs(published, records, self.trust_domain)
+    def verify_roots(self, records: Callable[[], Sequence[AuthorityRecord]]) -> None:
+        """Compares what is published with the store, which `records` reads after that. Without an answer of the cluster a first
+        start ends, and a later one goes on. Raises AuthorityLost, AuthorityMismatch, SecretMalformed, ClusterRefused,
+        ClusterUnavailable."""
+        if not self.roots_secret:
+            return
+        try:
+            published = find_published(self._secrets(self.patience), self.roots_secret)
+        except ClusterUnavailable as err:
+            if not records():
+                raise
+            _log.warning("the published roots were not compared", secret=self.roots_secret, error=str(err))
+        else:
+            verify_belongs(published, records(), self.trust_domain)
 
     def ensure_passphrase(self, entropy: Entropy, *, anything_kept: bool) -> Passphrase | None:
         """None where it is not kept here. Raises PassphraseLost, SecretMalformed, ClusterUnavailable, ClusterRefused."""
         if not self.passphrase_secret:
             return None
-        secrets = self._secrets(_AT_THE_START)
+        secrets = self._secrets(self.patience)
         return ensure_passphrase_secret(secrets, self.passphrase_secret, entropy, anything_kept=anything_kept)
 
     def publication(self, issuers: Issuers, *, at_the_start: bool) -> RootsPublication | None:
@@ -79,7 +92,7 @@ class OwnNamespace:
             return issuers.records, issuers.bundle
 
         return RootsPublication(
-            secrets=self._secrets(_AT_THE_START if at_the_start else _IN_PASSING),
+            secrets=self._secrets(self.patience if at_the_start else _IN_PASSING),
             name=self.roots_secret,
             trust_domain=self.trust_domain,
             look=look,

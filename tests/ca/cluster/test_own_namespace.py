@@ -11,12 +11,16 @@ import pytest
 
 from ca.callers import Caller
 from ca.calls import Call
+from ca.cluster.events import SecretEvents
 from ca.cluster.faults import NoAnswer
+from ca.cluster.own_namespace import OwnNamespace
 from ca.cluster.roots import AUTHORITY
+from ca.cluster.secrets import Patience
 from ca.errors import (
     AuthorityLost,
     AuthorityMismatch,
     ClusterRefused,
+    ClusterUnavailable,
     Misconfigured,
     PassphraseLost,
     SecretMalformed,
@@ -248,6 +252,24 @@ def test_secret_is_marked_with_the_first_root(founded: Pod) -> None:
         first = office.authorities.list()[0]
 
     assert (first.profile, founded.secrets.annotations(ROOTS)[AUTHORITY]) == ("root", first.id)
+
+
+def test_without_an_answer_a_first_start_ends_and_a_later_one_goes_on(premises: Premises) -> None:
+    silent = FakeSecrets(failures=[NoAnswer("503", again=True)] * 2)
+    namespace = OwnNamespace(
+        connection=silent,  # type: ignore[arg-type]  # has its methods
+        namespace=NAMESPACE,
+        events=SecretEvents(connection=silent, namespace=NAMESPACE, clock=premises.clock),  # type: ignore[arg-type]
+        passphrase_secret="",
+        roots_secret=ROOTS,
+        trust_domain="cluster.local",
+        patience=Patience(attempts=1),
+    )
+    with premises.open() as office:
+        namespace.verify_roots(office.authorities.list)
+
+    with pytest.raises(ClusterUnavailable):
+        namespace.verify_roots(lambda: ())
 
 
 def test_default_policy_names_the_registrar(pod: Pod) -> None:
