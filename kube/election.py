@@ -52,19 +52,23 @@ class Election:
         self._observed = ""
         self._observed_at = 0.0
         self._held_since: float | None = None
+        self._had_other = False
 
     def next_write(self, lease: JsonObject | None, *, monotonic: float, clock: datetime) -> Write | None:
         """What to do about the Lease as it was read just now, None where there is none; None: wait for a retry period."""
         self._observe(lease, monotonic)
+        age = monotonic - self._observed_at
         if lease is None:
             self._held_since = None
+            if self._had_other and age < self._timing.duration:
+                return None  # somebody deleted it from under a leader, who will not have noticed yet
             return Write(document=self._document(None, clock), is_new=True)
         holder = text(lease, "spec", "holderIdentity")
-        if holder == self._identity:
-            return Write(document=self._document(lease, clock), is_new=False)
-        self._held_since = None
-        if holder and monotonic - self._observed_at < max(self._timing.duration, _duration(lease)):
-            return None
+        if holder != self._identity:
+            self._held_since = None
+            self._had_other = bool(holder)
+            if holder and age < max(self._timing.duration, _duration(lease)):
+                return None
         return Write(document=self._document(lease, clock), is_new=False)
 
     def granted(self, lease: JsonObject, *, began: float, monotonic: float) -> None:
