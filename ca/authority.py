@@ -384,7 +384,7 @@ def pod_record(pod: PodIdentity, *, dns_names: tuple[str, ...]) -> PodRecord:
 def _asked_with(order: Order, record: CertificateRecord) -> bytes | None:
     """The serial of the caller's certificate where it asks for a name of its own; what a registrar asks for is another's."""
     caller = order.call.caller
-    if caller.serial_number is None or order.operation is Operation.REGISTER:
+    if caller.serial_number is None or caller.names.is_empty or order.operation is Operation.REGISTER:
         return None
     own = not set(caller.names.all_names()).isdisjoint(record.names)
     return bytes.fromhex(caller.serial_number) if own else None

@@ -65,11 +65,12 @@ class PodStanding:
         """Of `pod_certificates`, for those that are of a pod."""
         for issuance in issuances:
             record, pod = issuance.certificate, issuance.pod
-            octets = bytes.fromhex(record.id)
             if pod is not None:
-                yield octets, pod.pod.uid, pod.pod.node_name, pod.credential_id, pod.key_fingerprint, pod.expires_at
+                shown = pod.pod.uid, pod.pod.node_name, pod.credential_id, pod.key_fingerprint, pod.expires_at
+                yield bytes.fromhex(record.id), *shown
             elif holder := self._holder(issuance):
-                yield octets, holder.pod_uid, holder.node_name, None, record.key_fingerprint, record.not_after
+                kept = holder.pod_uid, holder.node_name, None, record.key_fingerprint, record.not_after
+                yield bytes.fromhex(record.id), *kept
 
     def keep(self, connection: Connection, issuances: Sequence[Issuance]) -> None:
         """Remembers each pod for as long as what is recorded for it counts. The caller holds `Lock.APPEND`."""
@@ -95,7 +96,7 @@ class PodStanding:
         return None if holder is None else holder.pod_uid
 
     def _holder(self, issuance: Issuance) -> _Holder | None:
-        for mark in _marks(issuance):
+        for mark in _marks(issuance) if self.holders else ():
             if mark in self.holders:
                 return self.holders[mark]
         return None

@@ -29,7 +29,7 @@ def _allow(extra: str = "", *, callers: str = "[{any: true}]", name: str = "r", 
 
 def _deny(extra: str = "", *, callers: str = "[{any: true}]") -> Policy:
     everything = (
-        "{name: rest, callers: [{any: true}], operations: ['*', administer], profiles: ['*', intermediate], "
+        "{name: rest, callers: [{any: true}], operations: ['*', register, administer], profiles: ['*', intermediate], "
         "names: any, subject: any}"
     )
     extra = f", {extra}" if extra else ""
@@ -432,6 +432,50 @@ def test_star_grants_no_administration():
     policy = _allow('operations: ["*"], names: own')
 
     assert not _allows(policy, _ask(operation=Operation.ADMINISTER, profile=None, key_type=None))
+
+
+@pytest.mark.parametrize("operations", ['["*", administer]', "[issue, renew, revoke, read, fetch_key]"])
+def test_registering_is_granted_where_it_is_written_out_and_nowhere_else(operations):
+    for profile in ("server", None):
+        asked = _ask(operation=Operation.REGISTER, profile=profile, key_type=None)
+
+        assert not _allows(_allow(f"operations: {operations}, names: any, subject: any"), asked)
+        assert _allows(_allow("operations: [register], names: any, subject: any"), asked)
+
+
+def test_registering_is_held_to_names_profiles_key_types_and_lifetimes():
+    rule = "operations: [register], names: {dns: ['*.shop.svc']}, key_types: [ec-p256], max_lifetime: 1h"
+    policy = _allow(rule, profiles="[workload]")
+
+    def asked(**changes) -> PolicyRequest:
+        return _ask(operation=Operation.REGISTER, **{"profile": "workload", "dns": ["a.shop.svc"], **changes})
+
+    assert _allows(policy, asked())
+    assert _allows(policy, asked(key_type=None)), "names are registered for whatever key the pod has"
+    for changes in (
+        {"dns": ["a.bank.svc"]},
+        {"dns": ["*.shop.svc"]},
+        {"profile": "server"},
+        {"key_type": KeyType.ED25519},
+        {"lifetime": timedelta(hours=2)},
+        {"subject": SubjectName(common_name="a")},
+    ):
+        assert not _allows(policy, asked(**changes))
+
+
+def test_reserved_names_are_registered_only_where_they_are_written_out():
+    masters = SubjectName(organizations=("system:masters",))
+    asked = _ask(operation=Operation.REGISTER, subject=masters)
+
+    assert not _allows(_allow("operations: [register], subject: any"), asked)
+    assert _allows(_allow("operations: [register], subject: {organizations: ['system:masters']}"), asked)
+
+
+def test_star_in_a_rule_that_denies_reaches_registering():
+    denying = _deny("operations: ['*'], names: {dns: ['**.prod.svc']}")
+
+    assert not _allows(denying, _ask(operation=Operation.REGISTER, dns=["db.prod.svc"], key_type=None))
+    assert _allows(denying, _ask(operation=Operation.REGISTER, dns=["db.test.svc"], key_type=None))
 
 
 def test_administration_is_granted_where_it_is_written_out():

@@ -18,7 +18,8 @@ _WEB = Caller.hypothetical(common_name="web", organizations=("team-a",))
 _MASTER = Caller.hypothetical(common_name="root", organizations=("system:masters",))
 _TOKEN = Caller.for_token("t-1")
 _POD = Caller.for_service_account(SpiffeId.parse("spiffe://cluster.local/ns/shop/sa/cart"))
-_EVERYBODY = (_ADMINISTRATOR, _CART, _FOREIGNER, _WEB, _MASTER, _TOKEN, _POD, Caller.anonymous())
+_REGISTRAR = Caller.hypothetical(common_name="registrar", organizations=("chancery:registrars",))
+_EVERYBODY = (_ADMINISTRATOR, _CART, _FOREIGNER, _WEB, _MASTER, _TOKEN, _POD, _REGISTRAR, Caller.anonymous())
 
 
 def _ask(
@@ -107,6 +108,69 @@ def test_holders_renew_what_they_hold_and_nothing_else():
     assert _rule(_ask(_WEB, Operation.RENEW, "server", _WEB.subject, dns=["web.example"])) is None
     assert _rule(_ask(_MASTER, Operation.RENEW, "client", _MASTER.subject)) is None
     assert _rule(_ask(Caller.anonymous(), Operation.RENEW, "client")) is None
+
+
+def test_only_registrars_register():
+    own, names = (
+        ["spiffe://cluster.local/ns/shop/sa/cart"],
+        ["cart.shop.svc", "cart.shop.svc.cluster.local", "cart.shop"],
+    )
+
+    for profile in ("workload", "server"):
+        request = [_ask(caller, Operation.REGISTER, profile, uris=own, dns=names) for caller in _EVERYBODY]
+        assert [one.caller for one in request if _POLICY.decide(one).allowed] == [_REGISTRAR]
+    assert [c for c in _EVERYBODY if _POLICY.decide(_ask(c, Operation.REGISTER)).allowed] == [_REGISTRAR]
+    assert _rule(_ask(_REGISTRAR, Operation.REGISTER, "server", SubjectName(common_name="a.shop.svc"))) == "registrars"
+
+
+def test_pod_of_a_registrars_name_is_none_unless_somebody_writes_it_down():
+    registrar = Caller.hypothetical(
+        spiffe_id=SpiffeId.parse("spiffe://cluster.local/ns/chancery/sa/chancery-registrar")
+    )
+
+    assert _rule(_ask(registrar, Operation.REGISTER)) is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "subject", "names"),
+    [
+        ("client", SubjectName(common_name="alice"), {}),
+        ("workload", SubjectName(organizations=("team-a",)), {}),
+        ("server", SubjectName(common_name="system:admin"), {}),
+        ("workload", SubjectName(organizations=("chancery:administrators",)), {}),
+        ("workload", None, {"uris": ["spiffe://other.local/ns/shop/sa/cart"]}),
+        ("workload", None, {"uris": ["spiffe://cluster.local/node/a"]}),
+        ("server", None, {"dns": ["www.example.com"]}),
+        ("server", None, {"dns": ["*.shop.svc"]}),
+        ("server", None, {"ips": ["10.0.0.1"]}),
+        ("ocsp", None, {}),
+        ("intermediate", None, {}),
+    ],
+    ids=str,
+)
+def test_registrars_speak_for_the_cluster_alone(profile, subject, names):
+    assert _rule(_ask(_REGISTRAR, Operation.REGISTER, profile, subject, **names)) is None
+
+
+def test_registrars_do_nothing_else_but_renew_their_certificate():
+    for operation in set(Operation) - {Operation.REGISTER, Operation.RENEW}:
+        assert _rule(_ask(_REGISTRAR, operation, "client", _REGISTRAR.subject)) is None
+    assert _rule(_ask(_REGISTRAR, Operation.RENEW, "client", _REGISTRAR.subject)) == "registrars-renew"
+    other = SubjectName(common_name="another", organizations=("chancery:registrars",))
+    assert _rule(_ask(_REGISTRAR, Operation.RENEW, "client", other)) is None
+    assert _rule(_ask(_WEB, Operation.RENEW, "client", _REGISTRAR.subject)) is None
+    assert _rule(_ask(_ADMINISTRATOR, Operation.ISSUE, "client", _REGISTRAR.subject)) == "administrators"
+
+
+def test_pods_have_the_names_that_are_registered_for_them():
+    spiffe_id, names = SpiffeId.parse("spiffe://cluster.local/ns/shop/sa/cart"), ("cart.shop.svc",)
+    named = Caller.for_service_account(spiffe_id, names)
+
+    request = _ask(named, Operation.ISSUE, "workload", uris=[str(spiffe_id)], dns=list(names))
+
+    assert _rule(request) == "service-accounts"
+    assert named.name == _POD.name
+    assert _rule(_ask(named, Operation.ISSUE, "workload", uris=[str(spiffe_id)], dns=["db.shop.svc"])) is None
 
 
 def test_workloads_ask_again_for_their_own_identity_alone():

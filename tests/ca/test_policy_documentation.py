@@ -14,13 +14,36 @@ from certs.keys import KeyType
 from certs.names import SpiffeId, SubjectAlternativeNames
 from certs.profiles import PROFILES
 
-_PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+_DOCUMENTATION = Path(__file__).parents[2] / "docs"
+_PAGE = (_DOCUMENTATION / "policy.md").read_text(encoding="utf-8")
 _EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
+_REGISTRAR = re.search(
+    r"^```yaml\n(apiVersion: chancery.dev.*?)^```$",
+    (_DOCUMENTATION / "kubernetes.md").read_text(encoding="utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @pytest.mark.parametrize("document", _EXAMPLES)
 def test_every_example_is_a_policy(document):
     assert Policy.parse(document).rules
+
+
+def test_the_example_for_a_registrar_lets_that_service_account_register_and_no_other():
+    assert _REGISTRAR is not None
+    policy = Policy.parse(_REGISTRAR[1])
+
+    def allows(service_account: str) -> bool:
+        spiffe_id = SpiffeId.parse(f"spiffe://cluster.local/ns/chancery/sa/{service_account}")
+        names = SubjectAlternativeNames.parse(
+            uris=["spiffe://cluster.local/ns/shop/sa/cart"], dns=["cart.shop", "cart.shop.svc.cluster.local"]
+        )
+        caller = Caller.hypothetical(spiffe_id=spiffe_id)
+        request = PolicyRequest(caller=caller, operation=Operation.REGISTER, profile="workload", names=names)
+        return policy.decide(request).allowed
+
+    assert allows("chancery-registrar")
+    assert not allows("default")
 
 
 def test_the_page_names_every_word_of_the_format():

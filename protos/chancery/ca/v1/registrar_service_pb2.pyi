@@ -136,7 +136,7 @@ class RegisterPodRequest(_message.Message):
     def pod(self) -> Global___Pod: ...
     @_builtins.property
     def dns_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Host names as A-labels. At most 100; none takes all of them away."""
+        """Host names as A-labels. At most 99, as a SPIFFE ID stands beside them; none takes all of them away."""
 
     def __init__(
         self,
