@@ -173,7 +173,7 @@ def test_conversion_webhook_of_a_crd_is_believed(world, name):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(files.certificate, files.key)
     group = f"{name}.example.com"
-    with webhook_server(context) as (port, asked):
+    with webhook_server(lambda: context) as (port, asked):
         world.create(CRDS, crd(group, f"https://127.0.0.1:{port}/convert"))
         path = f"{CRDS}/things.{group}"
         seconds_until(

@@ -5,13 +5,13 @@ import http.server
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
 @contextlib.contextmanager
-def webhook_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
-    """Its port, and the paths that were asked for."""
+def webhook_server(context: Callable[[], ssl.SSLContext]) -> Iterator[tuple[int, list[str]]]:
+    """Its port, and the paths that were asked for. `context` is asked at each connection."""
     asked: list[str] = []
 
     class Answers(http.server.BaseHTTPRequestHandler):
@@ -36,11 +36,15 @@ def webhook_server(context: ssl.SSLContext) -> Iterator[tuple[int, list[str]]]:
             return
 
     class Server(http.server.ThreadingHTTPServer):
+        def get_request(self) -> tuple[ssl.SSLSocket, object]:
+            connection, address = super().get_request()
+            connection.settimeout(10)
+            return context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+
         def handle_error(self, *_arguments: object) -> None:
             """Clients that do not trust us yet, or any more."""
 
     server = Server(("127.0.0.1", 0), Answers)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
