@@ -6,8 +6,9 @@ from kube.controllers import Controller
 from kube.pods.making import pod_controllers
 from kube.process import Parts
 from kube.signers.making import signing_controllers
+from kube.trust.making import trust_controllers
 
 
 def make_controllers(parts: Parts) -> Sequence[Controller]:
     """Those whose feature is on."""
-    return (*signing_controllers(parts), *pod_controllers(parts))
+    return (*signing_controllers(parts), *trust_controllers(parts), *pod_controllers(parts))

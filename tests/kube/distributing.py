@@ -16,7 +16,7 @@ from ca.client.followed import FollowedConnection
 from ca.client.identity import Identity
 from ca.client.values import TrustBundle
 from kube.cluster import Cluster
-from kube.distribution import trust_controllers
+from kube.trust.making import trust_controllers
 from kube.election import LeaseTiming
 from kube.process import Ambient, ControllerProcess, Tuning
 from kube.settings import ControllerSettings
