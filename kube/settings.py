@@ -27,6 +27,9 @@ class InCluster:
     cluster_domain: str = setting(
         "cluster.local", "DNS domain of the cluster, below which its Services have their names."
     )
+    short_names: bool = setting(
+        True, "Register names of Services without `.svc` too, as in `web.shop`. Off where policy does not let them be."
+    )
     workers: int = setting(4, "Threads that each controller works with.")
 
 

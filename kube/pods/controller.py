@@ -18,6 +18,7 @@ from kube.events import Events
 from kube.pods.authority import PodAuthority
 from kube.pods.full_pass import for_each, make_full_pass
 from kube.pods.ledger import Ledger
+from kube.pods.names import NameForms
 from kube.pods.projections import project_namespace, project_pod, project_service, project_service_account
 from kube.pods.service_index import ServiceIndex
 from kube.pods.settlement import LOOK_AGAIN, Settlement, Surrounded
@@ -40,9 +41,9 @@ class PodController:
         authority: PodAuthority,
         events: Events,
         monotonic: Monotonic,
-        cluster_domain: str,
+        forms: NameForms,
     ) -> None:
-        """`cluster` is fenced; `cluster_domain` is as `kube.pods.names.verify_cluster_domain` returns it."""
+        """`cluster` is fenced."""
         self._pods, services, accounts, namespaces = (
             collections.of(watch.resource, query=watch.query, projection=watch.projection) for watch in self.watches()
         )
@@ -59,7 +60,7 @@ class PodController:
             monotonic=monotonic,
             surrounded=Surrounded(namespaces=namespaces, accounts=accounts, services=self._services),
             ledger=self._ledger,
-            cluster_domain=cluster_domain,
+            forms=forms,
         )
 
     def watches(self) -> Sequence[Watch]:

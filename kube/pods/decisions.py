@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kube.pods.lifetimes import End, end_of
-from kube.pods.names import NO_NAMES, PodNames, names_of
+from kube.pods.names import NO_NAMES, NameForms, PodNames, names_of
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
 
 
@@ -47,7 +47,7 @@ class Register:
 
 
 def decide(
-    pod: PodRecord, around: Surroundings, remembered: Remembered, *, cluster_domain: str, is_known: bool
+    pod: PodRecord, around: Surroundings, remembered: Remembered, *, forms: NameForms, is_known: bool
 ) -> Release | Register | None:
     """None: there is nothing to say. `is_known`: the authority has certificates or names of the pod, so that these may be names
     that a registrar of before registered."""
@@ -61,15 +61,15 @@ def decide(
         return Release(end=end) if remembered.released_at is None else None
     if remembered.released_at is not None or not pod.node or not pod.service_account:
         return None
-    names = _names(pod, around, cluster_domain)
+    names = _names(pod, around, forms)
     told = remembered.names if remembered.names is not None or is_known else ()
     return Register(names=names, is_due=names.allowed != told)
 
 
-def _names(pod: PodRecord, around: Surroundings, cluster_domain: str) -> PodNames:
+def _names(pod: PodRecord, around: Surroundings, forms: NameForms) -> PodNames:
     namespace = around.namespace
     if pod.is_deleting or namespace is None or namespace.is_deleting:
         return NO_NAMES
     if not pod.takes_part(namespace_is_opted_in=namespace.is_opted_in):
         return NO_NAMES
-    return names_of(pod, around.services, cluster_domain=cluster_domain)
+    return names_of(pod, around.services, forms)

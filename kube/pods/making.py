@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from kube.controllers import Controller
 from kube.pods.authority import FollowedPodAuthority
 from kube.pods.controller import PodController
-from kube.pods.names import verify_cluster_domain
+from kube.pods.names import NameForms, verify_cluster_domain
 
 if TYPE_CHECKING:
     from kube.process import Parts
@@ -16,12 +16,15 @@ def pod_controllers(parts: "Parts") -> Sequence[Controller]:
     """None where the feature is off."""
     if not parts.settings.features.pods:
         return ()
+    settings = parts.settings.cluster
     controller = PodController(
         cluster=parts.cluster,
         collections=parts.collections,
         authority=FollowedPodAuthority(parts.authority),
         events=parts.events,
         monotonic=parts.boottime,
-        cluster_domain=verify_cluster_domain(parts.settings.cluster.cluster_domain),
+        forms=NameForms(
+            cluster_domain=verify_cluster_domain(settings.cluster_domain), short_names=settings.short_names
+        ),
     )
     return (controller,)

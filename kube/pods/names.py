@@ -1,6 +1,7 @@
 """Which DNS names a pod may have: those by which the Services that select it are reached.
 
-- `<service>.<namespace>`, with `.svc`, and with `.svc.<cluster domain>`. The Service's name alone is none: it means another
+- `<service>.<namespace>.svc`, the same below the cluster domain, and without `.svc` unless that is switched off: in a namespace
+  named `com` it would be a name of somebody else's. The Service's name alone is none: it means another
   Service in each namespace, and whoever may make Services in one would be `kubernetes` to the others.
 - A headless Service that is the pod's subdomain gives `<hostname>.<service>.<namespace>.svc` and the same below the cluster
   domain. Not without `.svc`: in a namespace named `svc` that would be the name of another's Service.
@@ -35,6 +36,14 @@ class PodNames:
 NO_NAMES = PodNames()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameForms:
+    """`cluster_domain` is as `verify_cluster_domain` returns it; with `short_names`, `.svc` may be left out."""
+
+    cluster_domain: str
+    short_names: bool = True
+
+
 def verify_cluster_domain(text: str) -> str:
     """Its normal form. Raises MalformedName."""
     domain = parse_dns_name(text)
@@ -45,9 +54,9 @@ def verify_cluster_domain(text: str) -> str:
     return domain
 
 
-def names_of(pod: PodRecord, services: Iterable[ServiceRecord], *, cluster_domain: str) -> PodNames:
+def names_of(pod: PodRecord, services: Iterable[ServiceRecord], forms: NameForms) -> PodNames:
     """Of a pod that takes part."""
-    own = {name for service in services if service.selects(pod) for name in _forms(pod, service, cluster_domain)}
+    own = {name for service in services if service.selects(pod) for name in _forms(pod, service, forms)}
     asked = asked_names(pod.dns) if pod.dns is not None else None
     allowed = sorted(own if asked is None else own.intersection(asked))
     return PodNames(
@@ -62,12 +71,13 @@ def asked_names(annotation: str) -> Sequence[str]:
     return tuple(dict.fromkeys(name for name in _SEPARATORS.split(annotation.lower()) if name))
 
 
-def _forms(pod: PodRecord, service: ServiceRecord, cluster_domain: str) -> Iterable[str]:
-    in_namespace = f"{service.name}.{service.namespace}"
-    yield from _wellformed(in_namespace, f"{in_namespace}.svc", f"{in_namespace}.svc.{cluster_domain}")
+def _forms(pod: PodRecord, service: ServiceRecord, forms: NameForms) -> Iterable[str]:
+    domain = forms.cluster_domain
+    short = f"{service.name}.{service.namespace}"
+    yield from _wellformed(f"{short}.svc", f"{short}.svc.{domain}", *((short,) if forms.short_names else ()))
     if service.is_headless and pod.hostname and pod.subdomain == service.name:
-        host = f"{pod.hostname}.{in_namespace}.svc"
-        yield from _wellformed(host, f"{host}.{cluster_domain}")
+        host = f"{pod.hostname}.{short}.svc"
+        yield from _wellformed(host, f"{host}.{domain}")
 
 
 def _wellformed(*names: str) -> Iterable[str]:

@@ -21,7 +21,7 @@ from kube.pods.complaints import complaint_about
 from kube.pods.decisions import Register, Remembered, Surroundings, decide
 from kube.pods.ledger import Ledger
 from kube.pods.lifetimes import End, end_of
-from kube.pods.names import PodNames
+from kube.pods.names import NameForms, PodNames
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord
 from kube.pods.service_index import ServiceIndex
 from kube.pods.sightings import NAMESPACES, PODS, SERVICE_ACCOUNTS, find
@@ -59,7 +59,7 @@ class Settlement:
         monotonic: Monotonic,
         surrounded: Surrounded,
         ledger: Ledger,
-        cluster_domain: str,
+        forms: NameForms,
     ) -> None:
         self._cluster = cluster
         self._authority = authority
@@ -67,7 +67,7 @@ class Settlement:
         self._monotonic = monotonic
         self._surrounded = surrounded
         self._ledger = ledger
-        self._cluster_domain = cluster_domain
+        self._forms = forms
 
     def settle(self, document: JsonObject, *, is_known: bool = False) -> timedelta | None:
         """For a pod that is there, as its `document` says; `is_known` to the authority. Returns when to look again."""
@@ -75,7 +75,7 @@ class Settlement:
         with self._ledger.entry(pod.uid) as remembered:
             self._recall(remembered)
             around = self._around(pod)
-            decision = decide(pod, around, remembered, cluster_domain=self._cluster_domain, is_known=is_known)
+            decision = decide(pod, around, remembered, forms=self._forms, is_known=is_known)
             if isinstance(decision, Register):
                 self._complain(document, remembered, complaint_about(decision.names))
                 if decision.is_due:

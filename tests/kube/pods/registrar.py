@@ -26,6 +26,7 @@ from kube.election import LeaseTiming
 from kube.pods.authority import FollowedPodAuthority
 from kube.pods.controller import PodController
 from kube.pods.making import pod_controllers
+from kube.pods.names import NameForms
 from kube.process import Ambient, ControllerProcess, MakeControllers, Parts, Tuning
 from kube.reflector import Timing
 from kube.settings import ControllerSettings
@@ -82,7 +83,7 @@ def _cut_off(parts: Parts) -> list[Controller]:
         authority=_CutAuthority(parts.authority),
         events=parts.events,
         monotonic=parts.boottime,
-        cluster_domain="cluster.local",
+        forms=NameForms(cluster_domain="cluster.local"),
     )
     return [controller]
 

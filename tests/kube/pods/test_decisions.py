@@ -4,7 +4,7 @@ import pytest
 
 from kube.pods.decisions import Register, Release, Remembered, Surroundings, decide
 from kube.pods.lifetimes import End
-from kube.pods.names import NO_NAMES
+from kube.pods.names import NO_NAMES, NameForms
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
 from tests.kube.pods import documents
 
@@ -21,7 +21,7 @@ def decision(pod, *, namespace=None, remembered=None, is_known=False, account=No
         PodRecord.from_document(pod),
         around,
         remembered or Remembered(),
-        cluster_domain="cluster.local",
+        forms=NameForms(cluster_domain="cluster.local"),
         is_known=is_known,
     )
 

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from certs.errors import MalformedName
 from certs.names import SubjectAlternativeNames
-from kube.pods.names import MAX_DNS_NAMES, asked_names, names_of, verify_cluster_domain
+from kube.pods.names import MAX_DNS_NAMES, NameForms, asked_names, names_of, verify_cluster_domain
 from kube.pods.records import PodRecord, ServiceRecord
 from tests.kube.pods import documents
 
 DOMAIN = "cluster.local"
 
 
-def names(pod, *services, domain=DOMAIN):
+def names(pod, *services, domain=DOMAIN, short_names=True):
     records = [ServiceRecord.from_document(service) for service in services]
-    return names_of(PodRecord.from_document(pod), records, cluster_domain=domain)
+    return names_of(PodRecord.from_document(pod), records, NameForms(cluster_domain=domain, short_names=short_names))
 
 
 def asking(text, **fields):
@@ -26,6 +26,12 @@ def test_pod_has_the_names_of_the_service_that_selects_it():
     allowed = names(documents.pod(), documents.service()).allowed
 
     assert allowed == ("web.shop", "web.shop.svc", "web.shop.svc.cluster.local")
+
+
+def test_short_names_can_be_done_without():
+    allowed = names(documents.pod(), documents.service(), short_names=False).allowed
+
+    assert allowed == ("web.shop.svc", "web.shop.svc.cluster.local")
 
 
 def test_name_of_the_service_alone_is_none_even_if_asked_for():

@@ -12,6 +12,7 @@ from kube.controllers import Key
 from kube.errors import KubeError, NotLeading
 from kube.listing import reduced
 from kube.pods.controller import PodController
+from kube.pods.names import NameForms
 from tests.kube.pods import documents
 
 KINDS = {"pods": "Pod", "services": "Service", "serviceaccounts": "ServiceAccount", "namespaces": "Namespace"}
@@ -126,7 +127,7 @@ class World:
             authority=self.authority,
             events=self.said,
             monotonic=lambda: self.now,
-            cluster_domain="cluster.local",
+            forms=NameForms(cluster_domain="cluster.local"),
         )
         self.watches = {watch.resource.plural: watch for watch in self.controller.watches()}
         self.collections = {
