@@ -20,6 +20,9 @@ ROOTS_LABEL = "chancery.dev/live"
 READABLE_BY_ALL = 0o644
 """Projected files are the agent's alone where all containers have one user; elsewhere this lets it read its own token."""
 
+_API_TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a directory
+"""The API server mounts the pod's own token here, in each container that has nothing at this path. The agent needs none."""
+
 _TOKEN_SECONDS = 3600
 _DEFAULT_CERTIFICATE = timedelta(hours=24)
 _PATIENCE_OF_POD_THAT_IS_NOT_RESTARTED = "10m"
@@ -132,6 +135,7 @@ def _agent(name: str, injection: Injection, arguments: list[str], user: int | No
         "volumeMounts": [
             {"name": IDENTITY_VOLUME, "mountPath": IDENTITY_DIRECTORY},
             {"name": BOOTSTRAP_VOLUME, "mountPath": BOOTSTRAP_DIRECTORY, "readOnly": True},
+            {"name": BOOTSTRAP_VOLUME, "mountPath": _API_TOKEN_DIRECTORY, "readOnly": True},
         ],
         "resources": {
             "requests": {"cpu": injection.agent_cpu_request, "memory": injection.agent_memory_request},

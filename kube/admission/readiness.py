@@ -46,7 +46,7 @@ class ServingCheck:
         self._configurations = configurations
         self._listener = listener
         self._monotonic = monotonic
-        self._bundles: dict[str, frozenset[bytes]] = {}
+        self._bundles: dict[str, frozenset[bytes]] = {}  # none for a configuration that is not there
         self._lock = threading.Lock()
         self._found: tuple[float, str] | None = None
 
@@ -63,11 +63,11 @@ class ServingCheck:
             try:
                 self._bundles[name] = _bundles(self._cluster, name)
             except NotThere:
-                self._bundles.pop(name, None)
-            except KubeError as err:
+                self._bundles[name] = frozenset()
+            except KubeError as err:  # what was read before stands
                 if name not in self._bundles:
                     yield f"caBundle of {name} cannot be read: {err}"
-        if not self._bundles:
+        if len(self._bundles) == len(self._configurations) and not any(self._bundles.values()):
             yield f"no webhook configuration calls this: neither {' nor '.join(self._configurations)} is there"
         for name, bundles in self._bundles.items():
             for bundle in bundles:

@@ -99,9 +99,10 @@ def test_sidecar_starts_before_all_others_and_shows_when_it_is_ready():
         "--key-mode=0440",
         "--formats=bundle,pem",
     ]
-    assert {mount["mountPath"] for mount in agent["volumeMounts"]} == {
-        "/var/run/secrets/chancery.dev/tls",
-        "/var/run/secrets/chancery.dev/bootstrap",
+    assert {mount["mountPath"]: mount["name"] for mount in agent["volumeMounts"]} == {
+        "/var/run/secrets/chancery.dev/tls": "chancery-identity",
+        "/var/run/secrets/chancery.dev/bootstrap": "chancery-bootstrap",
+        "/var/run/secrets/kubernetes.io/serviceaccount": "chancery-bootstrap",
     }
 
 

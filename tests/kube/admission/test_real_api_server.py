@@ -101,10 +101,12 @@ def test_volume_for_the_kubelet_is_kept_as_it_was_sent(injector, new_namespace):
     assert "fsGroup" not in stored["spec"]["securityContext"]
 
 
-def test_pod_keeps_its_own_files_of_the_service_account(injector, new_namespace):
+def test_pod_keeps_its_token_for_the_api_server_and_the_agent_gets_none(injector, new_namespace):
     stored = create(injector, new_namespace(), pod())
 
     mounted = [mount["mountPath"] for mount in stored["spec"]["containers"][0]["volumeMounts"]]
+    agent = stored["spec"]["initContainers"][0]
+    assert {mount["name"] for mount in agent["volumeMounts"]} == {"chancery-identity", "chancery-bootstrap"}
     assert sorted(mounted) == ["/var/run/secrets/chancery.dev/tls", "/var/run/secrets/kubernetes.io/serviceaccount"]
 
 
