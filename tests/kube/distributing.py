@@ -16,11 +16,11 @@ from ca.client.followed import FollowedConnection
 from ca.client.identity import Identity
 from ca.client.values import TrustBundle
 from kube.cluster import Cluster
-from kube.trust.making import trust_controllers
 from kube.election import LeaseTiming
 from kube.process import Ambient, ControllerProcess, Tuning
 from kube.settings import ControllerSettings
 from kube.trust.authority import TrustSource
+from kube.trust.making import trust_controllers
 from tests.kube.ambient import real_clock
 from tests.servers.kubernetes.control_plane import ControlPlane
 
