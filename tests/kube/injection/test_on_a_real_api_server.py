@@ -7,6 +7,10 @@ import ssl
 import pytest
 from cryptography import x509
 
+from kube.injection.decisions import decide
+from kube.injection.kinds import KINDS as KINDS_OF_TARGETS
+from kube.trust.roots import Roots
+from tests.kube.ambient import real_clock
 from tests.kube.distributing import events_about, seconds_until
 from tests.kube.injection.webhook_server import webhook_server
 from tests.servers.kubernetes.extension import API_SERVICES, Extension
@@ -103,6 +107,25 @@ def test_wiped_field_comes_back(world, name, record_property):
 
     record_property("seconds", elapsed)
     print(f"a wiped field was back after {elapsed:.3f} s")
+
+
+def test_patch_that_was_decided_before_a_rename_changes_nothing(world, name):
+    path = f"{VALIDATING}/{name}"
+    stale = world.create(VALIDATING, configuration(name, webhook("a.shop.example")))
+    seconds_until(lambda: bundles(world, path)["a.shop.example"], "it is injected")
+    present = world.get(path)
+    present["webhooks"][0]["name"] = "renamed.shop.example"
+    renamed = world.cluster.admin.put(path, present)
+    roots = Roots.from_pem(world.authority.pem, generation=1, at=real_clock())
+    patch = decide(KINDS_OF_TARGETS[0], stale, roots).patch
+    kind = "strategic-merge-patch+json"
+    conditional = world.cluster.admin.patch(path, patch, kind=kind)
+    unconditional = world.cluster.admin.patch(path, {"webhooks": patch["webhooks"]}, kind=kind)
+
+    assert renamed.status == 200
+    assert (conditional.status, conditional.reason) == (409, "Conflict")
+    assert unconditional.status == 422
+    assert bundles(world, path) == {"renamed.shop.example": world.authority.pem}
 
 
 def test_garbage_is_replaced_and_an_event_says_so(world, name):
