@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
+from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest
 from kube.documents import JsonObject, namespace_of, sequence
 from kube.signers.decisions import Deny, Granted, Wait
 from kube.signers.issuers import IssuerTerms
-from kube.signers.requesters import Node, Requester, ServiceAccount, requester_of
+from kube.signers.requesters import Node, Requester, ServiceAccount, own_id, requester_of
 from kube.signers.requests import beyond_common_name
 from kube.signers.service_names import Place, ServiceName, parse_service_name
 from kube.signers.settings import PROFILES, Signer, SignerSettings
@@ -79,7 +79,9 @@ def _workload(
     """A SPIFFE ID is for the account that asks itself, as with csi-driver-spiffe; not for whoever writes a Certificate."""
     if not isinstance(requester, ServiceAccount):
         return _refused(f"{requester} is no service account, and has no SPIFFE ID")
-    own = str(SpiffeId.for_service_account(settings.trust_domain, requester.namespace, requester.name))
+    own = own_id(requester, settings)
+    if own is None:
+        return _refused(f"{requester} has no SPIFFE ID")
     if request.names != SubjectAlternativeNames(uris=(own,)) or not request.subject.is_empty or profile != "peer":
         return _refused(f"{requester} may have {own} and no other name, for client auth and server auth")
     return Granted(subject=SubjectName(), names=request.names, profile=PROFILES[Signer.WORKLOAD])

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ca.client.values import Pod
-from certs.errors import MalformedName
-from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
+from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest
 from kube.documents import JsonObject
 from kube.signers.decisions import Deny, Granted
 from kube.signers.pods import account_of, pod_value, what_speaks_against
-from kube.signers.requesters import Node, Requester, ServiceAccount
+from kube.signers.requesters import Node, Requester, ServiceAccount, own_id
 from kube.signers.requests import beyond_common_name, reserved_name
 from kube.signers.service_names import Place, ServiceName, missing, parse_service_name, stands_for
 from kube.signers.settings import PROFILES, Signer, SignerSettings
@@ -67,10 +66,9 @@ def _workload(
 ) -> Granted | Deny:
     if not isinstance(requester, ServiceAccount):
         return _refused(f"{requester} is no service account, and this signer certifies nobody else's identity")
-    try:
-        own = str(SpiffeId.for_service_account(settings.trust_domain, requester.namespace, requester.name))
-    except MalformedName as err:
-        return _refused(f"{requester} has no SPIFFE ID: {err}")
+    own = own_id(requester, settings)
+    if own is None:
+        return _refused(f"{requester} has no SPIFFE ID")
     asked = [name for _, name in request.names.all_names() if name != own]
     if asked or not request.subject.is_empty:
         what = asked[0] if asked else f"the subject {request.subject.rfc4514}"

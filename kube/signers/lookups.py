@@ -39,10 +39,13 @@ class Lookups:
         return {place: service for place, service in found if service is not None}
 
     def pods_of(self, namespace: str, service_account: str) -> Sequence[JsonObject]:
-        """All pods of an account."""
+        """All pods of an account; none for a namespace that no object can be in."""
         query = {"fieldSelector": f"spec.serviceAccountName={service_account}", "limit": _PAGE}
         pods: list[JsonObject] = []
-        path = PODS.path(namespace)
+        try:
+            path = PODS.path(namespace)
+        except ValueError:
+            return pods
         while True:
             page = self._cluster.get(path, query)
             pods += objects(page, "items")

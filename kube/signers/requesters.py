@@ -7,7 +7,10 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from certs.errors import MalformedName
+from certs.names import SpiffeId
 from kube.documents import JsonObject, mapping, sequence, text
+from kube.signers.settings import SignerSettings
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _NODE = "system:node:"
@@ -68,6 +71,14 @@ def requester_of(document: JsonObject) -> Requester:
     return ServiceAccount(
         namespace=namespace, name=name, pod_name=_only(extra, "pod-name"), pod_uid=_only(extra, "pod-uid")
     )
+
+
+def own_id(account: ServiceAccount, settings: SignerSettings) -> str | None:
+    """Its SPIFFE ID; None for a name that no service account can have, and somebody's certificate for users does."""
+    try:
+        return str(SpiffeId.for_service_account(settings.trust_domain, account.namespace, account.name))
+    except MalformedName:
+        return None
 
 
 def _only(extra: JsonObject, name: str) -> str:

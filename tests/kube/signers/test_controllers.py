@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from ca.client.errors import ServerUnreachable
 from kube.collections import Collections
 from kube.controllers import Key
-from kube.errors import Conflict
+from kube.errors import ClusterUnreachable, Conflict, Refused
 from kube.signers.admission_policy import policy_and_binding
 from kube.signers.errors import AnswerUnfit, OrderRefused
 from kube.signers.issuer_controller import IssuerController
@@ -21,7 +21,7 @@ from kube.signers.pod_requests import POD_REQUESTS
 from kube.signers.settings import SignerSettings
 from kube.signers.signing_controller import SigningController
 from tests.kube.ambient import Time
-from tests.kube.api_server import FakeCluster
+from tests.kube.api_server import FakeCluster, Fault
 from tests.kube.signers.authority import FakeAuthority
 from tests.kube.signers.documents import (
     NOW,
@@ -284,6 +284,55 @@ class TestEveryController:
         assert list(watch.keys(before)) == [key]
         assert list(watch.keys(after)) == []
         assert "spec" not in before
+
+
+def test_approval_and_denial_at_the_same_time_end_in_a_failure(rig: Rig):
+    rig.ask("chancery.dev/client", node_user())
+
+    def approve_first(handler: Any) -> None:
+        document = rig.fake.objects[CSR]
+        status = {"conditions": [{"type": "Approved", "status": "True", "reason": "ByHand"}]}
+        rig.put(CSR, {**document, "status": status})
+        handler.honest(rig.fake)
+
+    rig.fake.faults.append(Fault(fits=lambda asked: asked.path.endswith("/approval"), act=approve_first))
+    with pytest.raises(Conflict):
+        rig.signing.reconcile(SIGNING)
+    rig.signing.reconcile(SIGNING)
+
+    assert rig.conditions(CSR) == {"Approved": "ByHand", "Failed": "NodeNotPermitted"}
+    assert rig.orders == []
+
+
+def test_cluster_that_is_away_changes_nothing(rig: Rig):
+    rig.ask(conditions=["Approved"])
+    rig.fake.faults.append(
+        Fault(fits=lambda asked: asked.method == "PUT", act=lambda handler: handler.refuse(503, "", "etcd is away"))
+    )
+    with pytest.raises(ClusterUnreachable):
+        rig.signing.reconcile(SIGNING)
+    rig.signing.reconcile(SIGNING)
+
+    assert (len(rig.authority.issued), rig.events.reasons) == (1, ["Issued"])
+
+
+def test_status_that_the_api_server_refuses_is_told(rig: Rig):
+    rig.ask_for_pod()
+    rig.fake.faults.append(
+        Fault(fits=lambda asked: asked.method == "PUT", act=lambda handler: handler.refuse(422, "Invalid", "notBefore"))
+    )
+    with pytest.raises(Refused):
+        rig.pods.reconcile(POD_REQUEST)
+
+    assert rig.events.reasons == ["StatusRefused"]
+
+
+@pytest.mark.parametrize("user", [account_user("sh op", "ca/rt"), account_user("..", "cart")])
+def test_names_of_users_that_no_path_can_hold_are_nobodys(rig: Rig, user: dict[str, Any]):
+    rig.ask("chancery.dev/serving", user)
+    rig.signing.reconcile(SIGNING)
+
+    assert "Approved" not in rig.conditions(CSR)
 
 
 def test_names_that_no_path_can_hold_are_nobodys(rig: Rig):

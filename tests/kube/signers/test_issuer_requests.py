@@ -176,7 +176,9 @@ def test_account_that_asks_itself_gets_its_identity():
     persons = judged(issuer_request(csr(uris=[OWN_ID]), user=person(), usages=usages))
 
     assert (order.names, order.profile) == (SubjectAlternativeNames(uris=(OWN_ID,)), "workload")
-    assert (type(others), type(persons)) == (Deny, Deny)
+    odd = judged(issuer_request(csr(uris=[OWN_ID]), user=account_user("sh op", "ca/rt"), usages=usages))
+
+    assert (type(others), type(persons), type(odd)) == (Deny, Deny, Deny)
 
 
 @pytest.mark.parametrize(

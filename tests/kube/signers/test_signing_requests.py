@@ -120,7 +120,17 @@ def test_username_of_an_account_without_its_groups_is_not_that_account():
     assert isinstance(judged(signing_request(WORKLOAD, csr(), user)), Deny)
 
 
-@pytest.mark.parametrize("user", [person(), {"username": "system:serviceaccount:shop:cart:x"}, {"username": 7}, {}])
+@pytest.mark.parametrize(
+    "user",
+    [
+        person(),
+        account_user("sh op", "ca/rt"),
+        account_user("shop", "Käse"),
+        {"username": "system:serviceaccount:shop:cart:x"},
+        {"username": 7},
+        {},
+    ],
+)
 def test_nobody_but_a_service_account_has_its_identity(user: dict[str, Any]):
     assert isinstance(judged(signing_request(WORKLOAD, csr(uris=[OWN_ID]), user, conditions=["Approved"])), Fail)
 
