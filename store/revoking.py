@@ -8,6 +8,10 @@ from store.records import CertificateRecord
 from store.schema import certificates
 
 _COLUMNS = certificates.c
+# The condition is that of the partial index, without which this would read every certificate there is.
+_LAST = select(func.coalesce(func.max(_COLUMNS.revocation_sequence), 0)).where(
+    _COLUMNS.revocation_sequence.is_not(None)
+)
 _REVOKE = (
     update(certificates)
     .where(_COLUMNS.sequence == bindparam("number"))
@@ -21,7 +25,7 @@ def revoke_records(connection: Connection, records: Sequence[CertificateRecord],
     """Of records that were read in this transaction and are not revoked. The caller holds `Lock.APPEND`."""
     if not records:
         return
-    last = connection.execute(select(func.coalesce(func.max(_COLUMNS.revocation_sequence), 0))).scalar_one()
+    last = connection.execute(_LAST).scalar_one()
     connection.execute(
         _REVOKE,
         [
