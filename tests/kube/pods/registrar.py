@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from ca.client.connection import Address
-from ca.client.errors import ServerUnreachable
+from ca.client.errors import CallBroken
 from ca.client.followed import FollowedConnection
 from ca.client.values import RevocationReason
 from kube.cluster import Cluster
@@ -70,17 +70,17 @@ def running_registrar(kubeconfig: Path, namespace: str, server: str, identity: P
             process.stop()
 
 
-class _CutAuthority(FollowedPodAuthority):
+class _HoldingAuthority(FollowedPodAuthority):
     def release_pod(self, pod_uid: str, reason: RevocationReason) -> int:
         print("releasing", pod_uid, flush=True)
-        raise ServerUnreachable("the test has cut the line")
+        raise CallBroken("the test lets no pod be released", status="INTERNAL")
 
 
-def _cut_off(parts: Parts) -> list[Controller]:
+def _holding(parts: Parts) -> list[Controller]:
     controller = PodController(
         cluster=parts.cluster,
         collections=parts.collections,
-        authority=_CutAuthority(parts.authority),
+        authority=_HoldingAuthority(parts.authority),
         events=parts.events,
         monotonic=parts.boottime,
         forms=NameForms(cluster_domain="cluster.local"),
@@ -95,7 +95,7 @@ def _address(server: str) -> Address:
 def _main(kubeconfig: str, namespace: str, server: str, identity: str) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     authority = FollowedConnection.of_directory(_address(server), Path(identity))
-    process = make_registrar(Path(kubeconfig), namespace, authority, _cut_off)
+    process = make_registrar(Path(kubeconfig), namespace, authority, _holding)
     process.start()
     while not process.leadership.is_leading:
         time.sleep(0.02)
