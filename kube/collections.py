@@ -5,6 +5,7 @@
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ class Collection:
 
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], JsonObject] = {}
+        self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._is_served = False
         self.synced = threading.Event()
@@ -78,11 +80,16 @@ class Collection:
         with self._lock:
             return tuple(self._objects.values())
 
+    def has_any_in(self, namespace: str) -> bool:
+        """Without looking through the others."""
+        return self._counts[namespace] > 0
+
     def fill(self, objects: Iterable[JsonObject]) -> Sequence[JsonObject]:
         """Takes these for all there is; returns what differs: objects as they were and as they are."""
         new = {_place(one): one for one in objects}
         with self._lock:
             old, self._objects = self._objects, new
+            self._counts = Counter(namespace for namespace, _ in new)
             self._is_served = True
             self.synced.set()
         changed = [one for place, one in new.items() if old.get(place) != one]
@@ -100,12 +107,18 @@ class Collection:
         with self._lock:
             before = self._objects.get(place)
             self._objects[place] = one
+            self._counts[place[0]] += before is None
         return before
 
     def remove(self, namespace: str, name: str) -> JsonObject | None:
         """Returns what was there."""
         with self._lock:
-            return self._objects.pop((namespace, name), None)
+            gone = self._objects.pop((namespace, name), None)
+            if gone is not None:
+                self._counts[namespace] -= 1
+                if not self._counts[namespace]:
+                    del self._counts[namespace]
+        return gone
 
 
 class Collections:

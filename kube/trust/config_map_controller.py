@@ -86,10 +86,9 @@ class ConfigMapController:
         return None
 
     def observed(self) -> Iterator[Observed]:
-        with_pods = {namespace_of(one) for one in self._pods.all()}
         for namespace in self._namespaces.all():
             name = name_of(namespace)
-            if self._opting_in.includes(name, namespace, has_pod=name in with_pods):
+            if self._is_in(name, namespace):
                 yield self._observed(namespace, self._config_maps.get(name, NAME))
 
     def _observed(self, namespace: JsonObject, present: JsonObject | None) -> Observed:
@@ -105,11 +104,7 @@ class ConfigMapController:
         )
 
     def _is_in(self, name: str, namespace: JsonObject | None) -> bool:
-        """Pods are looked through only where the namespace does not say it already."""
-        return self._opting_in.includes(name, namespace, has_pod=False) or (
-            any(namespace_of(one) == name for one in self._pods.all())
-            and self._opting_in.includes(name, namespace, has_pod=True)
-        )
+        return self._opting_in.includes(name, namespace, has_pod=self._pods.has_any_in(name))
 
     def _take(self, key: Key, step: Step) -> None:
         if isinstance(step, Create):

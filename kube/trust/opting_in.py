@@ -3,7 +3,6 @@
 - A namespace that is being deleted takes nothing new; what is in it goes with it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kube.documents import JsonObject, mapping, metadata, texts
@@ -35,7 +34,3 @@ def project_namespace(document: JsonObject) -> JsonObject:
 def project_pod(document: JsonObject) -> JsonObject:  # noqa: ARG001 - that it is there says all
     """That there is one."""
     return {}
-
-
-def namespaces_of(objects: Iterable[JsonObject]) -> frozenset[str]:
-    return frozenset(str(metadata(one).get("namespace", "")) for one in objects)
