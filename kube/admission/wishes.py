@@ -18,10 +18,10 @@ from certs.lifetimes import parse_lifetime
 from certs.names import parse_dns_name
 from kube.admission.errors import Fault
 from kube.admission.names import BOOTSTRAP_DIRECTORY, DOMAIN, IDENTITY_DIRECTORY, STATUS_ANNOTATION, Mode, annotation
+from kube.pods.names import MAX_DNS_NAMES, asked_names
 
 SHORTEST_DURATION = timedelta(minutes=5)
 LONGEST_DURATION = timedelta(days=90)
-MOST_DNS_NAMES = 16
 DEFAULT_KEY_MODE = 0o440
 DEFAULT_FORMATS = frozenset({Format.PEM, Format.BUNDLE})
 KEY_MODES = (0o400, 0o440, 0o444, 0o600, 0o640)
@@ -135,16 +135,21 @@ def _parse_duration(text: str) -> timedelta:
 
 
 def _parse_dns(text: str, namespace: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(str(parse_dns_name(part)) for part in _parts(text)))
-    if len(names) > MOST_DNS_NAMES:
-        raise ValueError(f"at most {MOST_DNS_NAMES} names")
+    """What the registrar can register for a pod of the namespace; an agent waits for anything else in vain."""
+    names = tuple(dict.fromkeys(parse_dns_name(name) for name in asked_names(text)))
+    if len(names) > MAX_DNS_NAMES:
+        raise ValueError(f"at most {MAX_DNS_NAMES} names")
     for name in names:
-        labels = name.split(".")
-        if "*" in name:
-            raise ValueError("no wildcards; name each Service")
-        if len(labels) > 2 and labels[2] == "svc" and labels[1] != namespace:
-            raise ValueError(f"{name} is a Service of another namespace than the pod's, {namespace}")
+        if "*" in name or not _is_of_namespace(name, namespace):
+            raise ValueError(f"{name} is no name of a Service in the pod's namespace; write SERVICE.{namespace}.svc")
     return names
+
+
+def _is_of_namespace(name: str, namespace: str) -> bool:
+    """`service.namespace`, followed by nothing or `.svc`; or with a host name before it, and `.svc` (see `kube.pods.names`)."""
+    labels = name.split(".")
+    by_service = labels[1:2] == [namespace] and labels[2:3] in ([], ["svc"])
+    return by_service or labels[2:4] == [namespace, "svc"]
 
 
 def _parse_directory(text: str) -> str:

@@ -233,6 +233,13 @@ def test_wishes_become_flags_of_the_agent():
     assert "volumeMounts" not in container(stored, "logs")
 
 
+def test_names_are_those_by_which_services_of_the_namespace_are_reached():
+    names = "Web.shop web.shop.svc,web.shop.svc.example.com\nweb-0.web.shop.svc"
+
+    asked = [one.removeprefix("--dns=") for one in arguments(patched(pod_of(annotations={"dns": names})))[4:]]
+    assert asked == ["web.shop", "web.shop.svc", "web.shop.svc.example.com", "web-0.web.shop.svc"]
+
+
 def test_container_that_mounts_the_volume_itself_keeps_its_own_mount():
     pod = pod_of()
     own = [{"name": "chancery-identity", "mountPath": "/somewhere"}]
