@@ -17,6 +17,8 @@ import yaml
 
 from apiserver.settings import ApiServerSettings
 from ca.settings import ServeSettings
+from kube.admission.settings import InjectorSettings
+from kube.settings import ControllerSettings
 from serving.settings import Setting, describe
 
 CHART = Path(__file__).parents[1] / "charts" / "chancery"
@@ -101,6 +103,7 @@ _OF_THE_CHART = {
         "kubernetes_namespace",
         "kubernetes_passphrase_secret",
         "kubernetes_pod_check",
+        "kubernetes_registrar",
         "kubernetes_roots_secret",
         "listen_address",
         "mtls",
@@ -121,8 +124,48 @@ _OF_THE_CHART = {
         "tls_cert_file",
         "tls_private_key_file",
     },
+    "controller": {
+        "bootstrap",
+        "cluster_domain",
+        "health_address",
+        "health_port",
+        "http_server",
+        "identity",
+        "kubeconfig",
+        "lease_name",
+        "namespace",
+        "server",
+        "token_file",
+        "trust_domain",
+    },
+    "injector": {
+        "agent_user",
+        "audience",
+        "bind_address",
+        "bootstrap",
+        "health_address",
+        "health_port",
+        "http_server",
+        "identity",
+        "image",
+        "image_pull_policy",
+        "kubeconfig",
+        "namespace",
+        "service",
+        "token_file",
+        "webhook_configurations",
+        "webhook_port",
+    },
 }
-_SERVERS: Mapping[str, type] = {"ca": ServeSettings, "apiserver": ApiServerSettings}
+_SERVERS: Mapping[str, type] = {
+    "ca": ServeSettings,
+    "apiserver": ApiServerSettings,
+    "controller": ControllerSettings,
+    "injector": InjectorSettings,
+}
+_MANIFESTS = Path(__file__).parents[1] / "kube" / "signers" / "manifests"
+COPIES = {_MANIFESTS / name: CHART / "files" / name for name in ("admission-policy.yaml", "issuers.yaml")}
+"""What the chart renders and the controller reads: one source, as Helm reads nothing beside the chart."""
 _TYPES: Mapping[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer", "minimum": 0},
@@ -306,3 +349,5 @@ if __name__ == "__main__":
     (CHART / "values.schema.json").write_text(json.dumps(schema(read), indent=2) + "\n")
     readme = CHART / "README.md"
     readme.write_text(with_values(readme.read_text(), read))
+    for source, copy in COPIES.items():
+        copy.write_bytes(source.read_bytes())

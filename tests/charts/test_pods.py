@@ -42,7 +42,7 @@ def test_only_who_speaks_to_the_cluster_mounts_its_token(helm, chart, scenario):
         if any("kubernetes.io/serviceaccount" in mount["mountPath"] for mount in container["volumeMounts"])
     }
 
-    assert mounting <= {"ca", "apiserver"}
+    assert mounting <= {"ca", "apiserver", "controller", "injector"}
 
 
 @each_scenario
@@ -76,6 +76,7 @@ def test_probes_need_no_shell(helm, chart):
     for container in containers(helm.render(chart)):
         probes = [probe for name, probe in container.items() if name.endswith("Probe")]
         assert probes
+        assert {"startupProbe", "livenessProbe"} <= container.keys()
         assert all("httpGet" in probe or probe["exec"]["command"][0] == "ca-cli" for probe in probes)
 
 
@@ -84,12 +85,15 @@ def test_openshift_chooses_the_user(helm, chart):
         assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-@pytest.mark.parametrize(("replicas", "budgets"), [(1, 0), (3, 1)])
+@pytest.mark.parametrize(("replicas", "budgets"), [(1, set()), (3, {"chancery-ca"})])
 def test_a_budget_is_made_where_there_is_more_than_one_to_keep(helm, chart, replicas, budgets):
-    values = {"ca": {"replicaCount": replicas, "database": {"existingSecret": "database"}}}
+    values = {
+        "ca": {"replicaCount": replicas, "database": {"existingSecret": "database"}},
+        "injector": {"replicaCount": 1},
+    }
     rendered = documents(helm.render(chart, values=values))
 
-    assert len([each for each in rendered if each["kind"] == "PodDisruptionBudget"]) == budgets
+    assert {each["metadata"]["name"] for each in rendered if each["kind"] == "PodDisruptionBudget"} == budgets
 
 
 def test_a_database_takes_the_place_of_the_volume(helm, chart):

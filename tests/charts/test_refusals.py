@@ -86,6 +86,35 @@ CASES = {
         {"ca": {"env": [{"name": "CHANCERY_LISTEN_ADDRESS", "value": "::"}]}},
         ["ca.env: CHANCERY_LISTEN_ADDRESS is set twice"],
     ),
+    "webhook without a registrar": (
+        {"controller": {"enabled": False}},
+        ["injector.enabled: the webhook needs the controller"],
+    ),
+    "webhook without names": (
+        {"controller": {"settings": {"pods": False}}},
+        ["injector.enabled: the webhook needs the controller with its settings injection and pods"],
+    ),
+    "registration without a registrar": (
+        {"injector": {"enabled": False}, "controller": {"enabled": False}},
+        ["apiserver.apiServices: nobody writes their caBundle"],
+    ),
+    "one port twice": ({"injector": {"webhookPort": 8116}}, ["injector.webhookPort: 8116 is the port of its health"]),
+    "one port of the node twice": (
+        {
+            "injector": {"hostNetwork": True, "webhookPort": 9443},
+            "apiserver": {"hostNetwork": True, "securePort": 9443},
+        },
+        ["injector.webhookPort: apiserver.securePort is the same"],
+    ),
+    "webhook in a user namespace": (
+        {"userNamespaces": True, "injector": {"hostNetwork": True}},
+        ["injector.hostNetwork: a pod with userNamespaces"],
+    ),
+    "approval of what nobody signs": (
+        {"controller": {"certManager": {"approve": True}, "settings": {"signing": False}}},
+        ["controller.certManager.approve: nobody signs what would be approved"],
+    ),
+    "failure policy": ({"injector": {"failurePolicy": {"pods": "Retry"}}}, ["failurePolicy"]),
     "name of a Service": (
         {"fullnameOverride": "2026"},
         ["fullnameOverride: the names of Services begin with a letter"],

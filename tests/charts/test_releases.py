@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ KINDS = (
     "clusterroles,clusterrolebindings,apiservices,mutatingwebhookconfigurations,validatingwebhookconfigurations,"
     "validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions"
 )
+LEFT = "secrets,persistentvolumeclaims,leases,configmaps"
+DEFINITIONS = ("issuers.chancery.dev", "clusterissuers.chancery.dev")
 _numbers = itertools.count()
 
 
@@ -44,7 +47,9 @@ class Release:
         return [{"group": f"{letter}.{self.name}.example", "version": "v1"} for letter in "ab"]
 
     def values(self, groups: list[dict[str, str]] | None = None, **others: Any) -> dict[str, Any]:
-        return {"apiserver": {"apiServices": self.groups if groups is None else groups}} | others
+        """Definitions go with the release, so that the next one may have them, where nothing else is said."""
+        said = {"apiserver": {"apiServices": self.groups if groups is None else groups}}
+        return said | {"controller": {"crds": {"keep": False}}} | others
 
     def helm_run(self, *arguments: str, values: dict[str, Any] | None = None, check: bool = True):
         where = (f"--kubeconfig={self.cluster.admin_kubeconfig}", f"--namespace={self.name}")
@@ -77,13 +82,33 @@ class Release:
 
 
 @pytest.fixture
-def release(each_helm, control_plane):
-    release = Release(helm=each_helm, cluster=control_plane, name=f"r{next(_numbers)}-helm{each_helm.program.major}")
-    yield release
-    release.helm_run("uninstall", release.name, check=False)  # a dead APIService would be in the way of other tests
+def begin(control_plane):
+    """Makes a release that ends with the test."""
+    begun = []
+
+    def begin(helm: Helm) -> Release:
+        begun.append(Release(helm=helm, cluster=control_plane, name=f"r{next(_numbers)}-helm{helm.program.major}"))
+        return begun[-1]
+
+    yield begin
+    for release in begun:  # a dead APIService would be in the way of other tests
+        release.helm_run("uninstall", release.name, check=False)
+    control_plane.kubectl("delete", "customresourcedefinitions", *DEFINITIONS, "--ignore-not-found", "--wait=false")
 
 
-def test_install_makes_what_is_rendered(release):
+@pytest.fixture
+def release(begin, helm) -> Release:
+    return begin(helm)
+
+
+@pytest.fixture
+def each_release(begin, each_helm) -> Release:
+    """Where the majors might differ: in how they apply, and in what order they delete."""
+    return begin(each_helm)
+
+
+def test_install_makes_what_is_rendered(each_release):
+    release = each_release
     notes = release.install()
     rendered = release.helm.render(CHART, release=release.name, namespace=release.name, values=release.values())
 
@@ -93,7 +118,8 @@ def test_install_makes_what_is_rendered(release):
     assert f"{release.name}-chancery-ca.{release.name}.svc, trust domain cluster.local" in notes
 
 
-def test_bundle_outlives_upgrade_and_rollback(release):
+def test_bundle_outlives_upgrade_and_rollback(each_release):
+    release = each_release
     first, second = release.groups
     third = {"group": f"c.{release.name}.example", "version": "v1"}
     release.install()
@@ -151,7 +177,8 @@ def test_refused_values_leave_the_release_as_it_was(release):
     release.upgrade()
 
 
-def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(release):
+def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(each_release):
+    release = each_release
     notes = release.install()
     kubectl, namespace = release.cluster.kubectl, f"--namespace={release.name}"
     for secret in ("roots", "passphrase"):  # as the authority makes them, at its first start
@@ -165,18 +192,25 @@ def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(releas
         "spec": {key: value for key, value in template["spec"].items() if key != "volumeMode"},
     }
     kubectl("create", "-f", "-", namespace, document=claim)  # as the StatefulSet's controller makes it
+    kubectl("create", "-f", "-", namespace, document=lease_of(release))
+    published = {"name": "chancery-roots", "labels": {"chancery.dev/published-by": "registrar"}}
+    kubectl("create", "-f", "-", namespace, document={"apiVersion": "v1", "kind": "ConfigMap", "metadata": published})
 
     release.helm_run("uninstall", release.name)
 
-    left = names_of(release, "secrets,persistentvolumeclaims")
     assert release.found() == set()
-    assert left == {f"{release.name}-chancery-ca-roots", f"{release.name}-chancery-ca-passphrase", "data-ca-0"}
-    commands = re.findall(r"^  kubectl (.* delete .*)$", notes, re.MULTILINE)
+    assert names_of(release, LEFT) == {
+        f"{release.name}-chancery-ca-roots",
+        f"{release.name}-chancery-ca-passphrase",
+        f"{release.name}-chancery-controller",
+        "chancery-roots",
+        "data-ca-0",
+    }
+    commands = re.findall(r"^  kubectl (.* delete .*|delete .*)$", notes, re.MULTILINE)
     for command in commands:
         kubectl(*shlex.split(command), "--wait=false")
-    assert len(commands) == 2
-    terminating = json.loads(kubectl("get", "secrets,persistentvolumeclaims", namespace, "-o", "json").stdout)["items"]
-    assert [each["metadata"]["name"] for each in terminating if "deletionTimestamp" not in each["metadata"]] == []
+    assert len(commands) == 5
+    assert names_of(release, LEFT) == set()
 
 
 def test_install_again_takes_up_what_was_left(release):
@@ -186,6 +220,85 @@ def test_install_again_takes_up_what_was_left(release):
     release.install()
 
     assert f"StatefulSet/{release.name}-chancery-ca" in release.found()
+
+
+def test_definitions_and_issuers_outlive_the_release_where_they_are_kept(release):
+    kept = {"controller": {"crds": {"keep": True}}}
+    notes = release.install(**kept)
+    issuer = {"apiVersion": "chancery.dev/v1alpha1", "kind": "ClusterIssuer", "metadata": {"name": release.name}}
+    release.cluster.wait_until(
+        lambda: not release.cluster.kubectl("create", "-f", "-", document=issuer, check=False).returncode,
+        "the definition is established",
+    )
+
+    release.helm_run("uninstall", release.name)
+
+    assert release.found() == {f"CustomResourceDefinition/{each}" for each in DEFINITIONS}
+    assert release.cluster.kubectl("get", "clusterissuer", release.name, "--output=name").stdout
+    assert f"kubectl delete customresourcedefinitions {' '.join(DEFINITIONS)}" in notes
+    release.install(**kept)  # takes them up again
+
+
+def test_webhook_configurations_that_come_go_and_are_renamed_keep_what_was_injected(each_release):
+    """One entry to a configuration: what is renamed is another object, and no half of an entry is left over (Helm 4 applies)."""
+    release = each_release
+    configurations = [f"{release.name}-chancery-injector-{what}" for what in ("pods", "namespaces")]
+    release.install(injector={"enabled": False})
+    release.upgrade(injector={"enabled": True})
+    for name, entry in zip(configurations, ("pods", "namespaces"), strict=True):
+        inject_webhook(release, name, f"{entry}.injector.chancery.dev")
+
+    release.upgrade(injector={"failurePolicy": {"pods": "Ignore"}})
+    changed = [webhook_of(release, name) for name in configurations]
+    release.upgrade(fullnameOverride="renamed", injector={"enabled": True})
+    renamed = release.found()
+    release.helm_run("rollback", release.name, "3")
+
+    assert [(each["failurePolicy"], each["clientConfig"]["caBundle"]) for each in changed] == [
+        ("Ignore", BUNDLE),
+        ("Fail", BUNDLE),
+    ]
+    assert {each for each in renamed if each.startswith("Mutating")} == {
+        f"MutatingWebhookConfiguration/renamed-injector-{what}" for what in ("pods", "namespaces")
+    }
+    assert "caBundle" not in webhook_of(release, configurations[0])["clientConfig"]
+    release.upgrade(injector={"enabled": False})
+    assert [each for each in release.found() if each.startswith("Mutating")] == []
+
+
+def test_entry_that_a_later_chart_renames_is_replaced_whole(each_release, tmp_path):
+    release = each_release
+    release.install()
+    name = f"{release.name}-chancery-injector-pods"
+    inject_webhook(release, name, "pods.injector.chancery.dev")
+    later = tmp_path / "chancery"
+    shutil.copytree(CHART, later)
+    template = later / "templates" / "injector" / "webhooks.yaml"
+    template.write_text(template.read_text().replace("$what }}.injector.chancery", "$what }}.renamed.chancery"))
+
+    release.helm_run("upgrade", release.name, str(later), values=release.values())
+
+    (entry,) = webhooks_of(release, name)
+    assert entry["name"] == "pods.renamed.chancery.dev"
+    assert entry["clientConfig"].get("caBundle") in {None, ""}
+
+
+def inject_webhook(release: Release, configuration: str, entry: str) -> None:
+    patch = {"webhooks": [{"name": entry, "clientConfig": {"caBundle": BUNDLE}}]}
+    release.cluster.kubectl(
+        *("patch", "mutatingwebhookconfiguration", configuration, "--type=strategic"),
+        *("--field-manager=chancery-controller", f"--patch={json.dumps(patch)}"),
+    )
+
+
+def webhooks_of(release: Release, configuration: str) -> list[dict[str, Any]]:
+    said = release.cluster.kubectl("get", "mutatingwebhookconfiguration", configuration, "--output=json")
+    return list(json.loads(said.stdout)["webhooks"])
+
+
+def webhook_of(release: Release, configuration: str) -> dict[str, Any]:
+    (entry,) = webhooks_of(release, configuration)
+    return entry
 
 
 def test_server_side_apply_as_by_argo_cd_never_conflicts(release):
@@ -208,6 +321,16 @@ def test_server_side_apply_as_by_argo_cd_never_conflicts(release):
         kubectl("delete", "--filename=-", "--wait=false", document=rendered([first, second]))
 
 
+def lease_of(release: Release) -> dict[str, Any]:
+    metadata = {"name": f"{release.name}-chancery-controller"}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
+
+
 def names_of(release: Release, kinds: str) -> set[str]:
+    """Of what is not on its way out already."""
     said = release.cluster.kubectl("get", kinds, f"--namespace={release.name}", "--output=json")
-    return {each["metadata"]["name"] for each in json.loads(said.stdout)["items"]}
+    return {
+        each["metadata"]["name"]
+        for each in json.loads(said.stdout)["items"]
+        if "deletionTimestamp" not in each["metadata"] and each["metadata"]["name"] != "kube-root-ca.crt"
+    }

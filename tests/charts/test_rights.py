@@ -1,5 +1,6 @@
 """What the servers may do in the cluster, rule by rule, and who reaches them over the network."""
 
+from kube.signers.manifests import RBAC, read_manifests
 from tests.charts.test_rendering import each_scenario
 from tests.servers.helm.commands import documents
 
@@ -115,4 +116,109 @@ def test_what_goes_out_is_held_where_it_was_asked_for(helm, chart):
     assert authority[2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
     assert [8111, 8112, 8113] in [
         [port["port"] for port in rule["ports"]] for rule in found["chancery-apiserver"]["egress"]
+    ]
+
+
+# The controller
+
+
+def permissions(rules):
+    """Each as one of: group, resource, verb, name or None."""
+    return {
+        (group, resource, verb, name)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [None])
+    }
+
+
+def of_controller(helm, chart, **features):
+    off = dict.fromkeys(("signing", "injection", "trust", "pods"), False) | features
+    values = {
+        "injector": {"enabled": False},
+        "apiserver": {"enabled": False},
+        "controller": {"settings": {name: value for name, value in off.items() if value is not True}},
+    }
+    rendered = documents(helm.render(chart, values=values))
+    (role,) = [
+        each
+        for each in rendered
+        if each["kind"] == "ClusterRole" and each["metadata"]["name"].endswith(":chancery-controller")
+    ]
+    return permissions(role["rules"])
+
+
+EVENTS = {("", "events", "create", None), ("", "events", "patch", None)}
+
+
+def test_signers_have_the_rights_that_their_manifest_lists(helm, chart):
+    (manifest,) = read_manifests(RBAC)
+
+    assert of_controller(helm, chart, signing=True) == permissions(manifest["rules"]) | EVENTS
+
+
+def test_a_controller_of_pods_reads_four_kinds(helm, chart):
+    kinds = ("namespaces", "pods", "services", "serviceaccounts")
+
+    assert of_controller(helm, chart, pods=True) == EVENTS | {
+        ("", kind, verb, None) for kind in kinds for verb in ("list", "watch")
+    }
+
+
+def test_injection_and_trust_write_what_they_are_for(helm, chart):
+    writing = {
+        each for each in of_controller(helm, chart, injection=True, trust=True) - EVENTS if each[2] not in READ_VERBS
+    }
+
+    assert {(resource, verb, name) for _, resource, verb, name in writing} == {
+        ("validatingwebhookconfigurations", "patch", None),
+        ("mutatingwebhookconfigurations", "patch", None),
+        ("apiservices", "patch", None),
+        ("customresourcedefinitions", "patch", None),
+        ("configmaps", "patch", "chancery-roots"),
+        ("configmaps", "delete", "chancery-roots"),
+        ("configmaps", "create", None),
+        ("clustertrustbundles", "create", None),
+        ("clustertrustbundles", "patch", None),
+        ("clustertrustbundles", "delete", None),
+        ("signers", "attest", "chancery.dev/workload"),
+    }
+
+
+def test_listed_namespaces_take_the_place_of_a_right_in_all(helm, chart):
+    listed = {"settings": {"trust_by_label": False, "trust_namespaces": ["shop", "42"]}}
+    rendered = documents(helm.render(chart, values={"controller": listed}))
+    creating = {
+        (each["kind"], each["metadata"].get("namespace"))
+        for each in rendered
+        if each["kind"] in {"Role", "ClusterRole"} and ("", "configmaps", "create", None) in permissions(each["rules"])
+    }
+
+    assert creating == {("Role", "shop"), ("Role", "42")}
+
+
+def test_injector_reads_nodes_and_its_own_configurations(helm, chart):
+    found = roles(helm.render(chart))
+
+    assert found["Role", "chancery-injector"] == [([""], ["podtemplates"], ["create"], None)]
+    assert found["ClusterRole", "chancery:chancery-injector"] == [
+        ([""], ["nodes"], ["list"], None),
+        (
+            ["admissionregistration.k8s.io"],
+            ["mutatingwebhookconfigurations"],
+            ["get"],
+            ["chancery-injector-pods", "chancery-injector-namespaces"],
+        ),
+    ]
+
+
+def test_cert_manager_may_approve_where_it_was_asked_for(helm, chart):
+    name = "chancery:chancery-controller-cert-manager"
+    values = {"controller": {"certManager": {"approve": True, "namespace": "pki"}}}
+
+    assert ("ClusterRole", name) not in roles(helm.render(chart))
+    assert roles(helm.render(chart, values=values))["ClusterRole", name] == [
+        (["cert-manager.io"], ["signers"], ["approve"], ["issuers.chancery.dev/*", "clusterissuers.chancery.dev/*"])
     ]

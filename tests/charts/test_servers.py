@@ -10,14 +10,22 @@ from ca.callers import Caller
 from ca.policy import Operation, Policy, PolicyRequest
 from ca.settings import ServeSettings
 from certs.alternative_names import SubjectAlternativeNames
+from certs.keys import KeyType
 from certs.names import SpiffeId
 from certs.subject import SubjectName
 from cli.main import make_program
+from kube.admission.settings import InjectorSettings
+from kube.settings import ControllerSettings
 from serving.settings import describe
 from tests.charts.test_rendering import each_scenario
 from tests.servers.helm.commands import documents
 
-SERVERS = {"ca": ("CHANCERY_", ServeSettings), "apiserver": ("CHANCERY_APISERVER_", ApiServerSettings)}
+SERVERS = {
+    "ca": ("CHANCERY_", ServeSettings),
+    "apiserver": ("CHANCERY_APISERVER_", ApiServerSettings),
+    "controller": ("CHANCERY_CONTROLLER_", ControllerSettings),
+    "injector": ("CHANCERY_INJECTOR_", InjectorSettings),
+}
 ALL_SETTINGS = {
     "boolean": True,
     "integer": 1000000,
@@ -67,7 +75,7 @@ def test_flags_are_those_of_the_command_line(helm, chart, scenario):
         with make_program().make_context("ca-cli", [command, "--help"], resilient_parsing=True) as context:
             found = make_program().get_command(context, command)
             options = {option for parameter in found.params for option in parameter.opts}
-            assert {flag for flag in flags if flag.startswith("--")} <= options
+            assert {flag.partition("=")[0] for flag in flags if flag.startswith("--")} <= options
             assert all(probe[:2] == ["ca-cli", command] and probe[2] in found.commands for probe in probes)
 
 
@@ -162,6 +170,30 @@ def test_api_server_gets_a_certificate_for_the_names_of_its_service(helm, chart)
 )
 def test_nobody_gets_more_than_that(helm, chart, service_account, request_):
     assert not policy(helm.render(chart)).decide(asks(service_account, **request_)).allowed
+
+
+@pytest.mark.parametrize(
+    ("service_account", "dns", "is_allowed"),
+    [
+        ("chancery/sa/chancery-controller", "cart.shop.svc", True),
+        ("chancery/sa/chancery-controller", "cart.shop.svc.cluster.local", True),
+        ("chancery/sa/chancery-controller", "cart.shop", True),
+        ("chancery/sa/chancery-controller", "www.example.com", False),
+        ("chancery/sa/chancery-injector", "cart.shop.svc", False),
+        ("shop/sa/chancery-controller", "cart.shop.svc", False),
+    ],
+)
+def test_registrar_alone_registers_names_of_the_cluster(helm, chart, service_account, dns, is_allowed):
+    caller = Caller.hypothetical(spiffe_id=SpiffeId.parse(f"spiffe://cluster.local/ns/{service_account}"))
+    request = PolicyRequest(
+        caller=caller,
+        operation=Operation.REGISTER,
+        profile="server",
+        names=SubjectAlternativeNames.parse(dns=(dns,)),
+        key_type=KeyType.EC_P256,
+    )
+
+    assert policy(helm.render(chart)).decide(request).allowed is is_allowed
 
 
 def test_pods_get_their_own_identity_alone(helm, chart):

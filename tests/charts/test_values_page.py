@@ -70,5 +70,5 @@ def test_page_without_markers_is_a_fault():
 
 
 def test_no_default_holds_a_secret_or_a_bundle():
-    assert not re.search(r"caBundle|BEGIN|password:", VALUES)
+    assert not re.search(r"caBundle:|BEGIN|password:", VALUES)
     assert yaml.safe_load(VALUES)["ca"]["passphrase"]["existingSecret"] == ""

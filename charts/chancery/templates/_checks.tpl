@@ -34,7 +34,26 @@
 {{- if and $values.ca.policy.rules $values.ca.policy.existingConfigMap -}}
 {{- fail "ca.policy: rules and existingConfigMap are both given; put the rules into the ConfigMap, or take it away" -}}
 {{- end -}}
+{{- $injects := include "chancery.controllerDoes" (dict "root" . "feature" "injection") -}}
+{{- if and $values.injector.enabled (not (and $injects (include "chancery.controllerDoes" (dict "root" . "feature" "pods")))) -}}
+{{- fail "injector.enabled: the webhook needs the controller with its settings injection and pods, or it has neither a name to serve nor a caBundle; enable those, or disable the injector" -}}
+{{- end -}}
+{{- if and $values.injector.hostNetwork $values.userNamespaces -}}
+{{- fail "injector.hostNetwork: a pod with userNamespaces has a network of its own; take one of the two away" -}}
+{{- end -}}
+{{- if eq (int64 $values.injector.webhookPort) 8116 -}}
+{{- fail "injector.webhookPort: 8116 is the port of its health; take another" -}}
+{{- end -}}
+{{- if and $values.injector.hostNetwork $values.apiserver.hostNetwork $values.injector.enabled $values.apiserver.enabled (eq (int64 $values.injector.webhookPort) (int64 $values.apiserver.securePort)) -}}
+{{- fail "injector.webhookPort: apiserver.securePort is the same, and both share the network of the node; take another" -}}
+{{- end -}}
+{{- if and $values.controller.certManager.approve (not (include "chancery.controllerDoes" (dict "root" . "feature" "signing"))) -}}
+{{- fail "controller.certManager.approve: nobody signs what would be approved; enable the controller with its setting signing" -}}
+{{- end -}}
 {{- if $values.apiserver.enabled -}}
+{{- if and $values.apiserver.apiServices (not $injects) -}}
+{{- fail "apiserver.apiServices: nobody writes their caBundle, so that they would never be available; enable the controller with its setting injection, or register none" -}}
+{{- end -}}
 {{- include "chancery.checkStore" (dict "key" "apiserver" "values" $values.apiserver) -}}
 {{- if and (hasKey $values.apiserver.settings "anonymous_auth") (not $values.apiserver.settings.anonymous_auth) -}}
 {{- fail "apiserver.settings.anonymous_auth: the kubelet's probes show no credentials, and the pod would never be ready; leave it true" -}}

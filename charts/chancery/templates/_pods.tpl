@@ -1,11 +1,11 @@
-{{/* What all pods have in common. Arguments: root, component, values (of the component). */}}
+{{/* What all pods have in common. Arguments: root, component, values (of the component), and if need be annotations. */}}
 
 {{- define "chancery.podMetadata" -}}
 {{- $ours := include "chancery.selectorLabels" . | fromYaml -}}
 labels:
   {{- mergeOverwrite (deepCopy .root.Values.additionalLabels) .values.podLabels $ours | toYaml | nindent 2 }}
 annotations:
-  {{- mergeOverwrite (deepCopy .root.Values.additionalAnnotations) .values.podAnnotations (dict "kubectl.kubernetes.io/default-container" .component) | toYaml | nindent 2 }}
+  {{- mergeOverwrite (deepCopy .root.Values.additionalAnnotations) .values.podAnnotations (default dict .annotations) (dict "kubectl.kubernetes.io/default-container" .component) | toYaml | nindent 2 }}
 {{- end }}
 
 {{- define "chancery.podSpec" -}}
@@ -113,20 +113,20 @@ valueFrom), env (the user's). A name that occurs twice ends the render. */}}
 {{- toYaml (concat $variables .from .env) -}}
 {{- end }}
 
-{{/* Probes over HTTPS; the kubelet shows no credentials. Arguments: port, and the seconds that a start may take. */}}
+{{/* Probes, by which the kubelet shows no credentials. Arguments: port, and if need be scheme. */}}
 {{- define "chancery.probes" -}}
 startupProbe:
-  httpGet: {path: /livez, port: {{ .port }}, scheme: HTTPS}
+  httpGet: {path: /livez, port: {{ .port }}, scheme: {{ default "HTTPS" .scheme }}}
   periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: 150
 livenessProbe:
-  httpGet: {path: /livez, port: {{ .port }}, scheme: HTTPS}
+  httpGet: {path: /livez, port: {{ .port }}, scheme: {{ default "HTTPS" .scheme }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ .port }}, scheme: HTTPS}
+  httpGet: {path: /readyz, port: {{ .port }}, scheme: {{ default "HTTPS" .scheme }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 3

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ _SECONDS = 60
 class Helm:
     program: HelmProgram
     home: Path
+    _rendered: dict[str, str] = field(default_factory=dict)
 
     def run(
         self, *arguments: str, check: bool = True, values: Mapping[str, Any] | None = None
@@ -51,9 +52,14 @@ class Helm:
         files: Iterable[Path] = (),
         values: Mapping[str, Any] | None = None,
         api_versions: Iterable[str] = (),
+        anew: bool = False,
     ) -> str:
-        """What `helm template` writes."""
-        return self._template(chart, release, namespace, files, values, api_versions, check=True).stdout
+        """What `helm template` writes; `anew`, although the same was rendered before."""
+        key = repr((chart, release, namespace, tuple(files), values, tuple(api_versions)))
+        if anew or key not in self._rendered:
+            done = self._template(chart, release, namespace, files, values, api_versions, check=True)
+            self._rendered[key] = done.stdout
+        return self._rendered[key]
 
     def refusal(self, chart: Path, values: Mapping[str, Any], *, release: str = "chancery") -> str:
         """What Helm says of values that it does not take."""
