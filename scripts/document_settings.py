@@ -10,6 +10,7 @@ from pathlib import Path
 
 from apiserver.settings import ApiServerSettings
 from ca.settings import ServeSettings
+from kube.admission.settings import InjectorSettings
 from kube.settings import ControllerSettings
 from serving.settings import Setting, describe
 
@@ -18,6 +19,7 @@ SERVERS: Mapping[str, type] = {
     "ca/settings.py": ServeSettings,
     "apiserver/settings.py": ApiServerSettings,
     "kube/settings.py": ControllerSettings,
+    "kube/admission/settings.py": InjectorSettings,
 }
 
 
