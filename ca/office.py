@@ -36,7 +36,7 @@ from certs.pem import join_certificates
 from certs.profiles import LEAF_PROFILES
 from store.audit import AuditTrail
 from store.authorities import Authorities
-from store.database import Database, open_database
+from store.database import Database, open_database, sqlite_path
 from store.inventory import Inventory
 from store.keys_at_rest import KeysAtRest
 from store.pod_certificates import PodCertificates
@@ -112,6 +112,7 @@ def open_office(
     """`host_name` is what people know this replica by. Raises Misconfigured leaves, StorageFault leaves, PassphraseError leaves."""
     with DataDirectory.open(settings.data_directory, create=True), opened_namespace(settings, clock) as namespace:
         verify_finished(settings)
+        _verify_not_lost(settings, namespace)
         database = open_database(settings.database_url)
         try:
             finish_change(settings, database, clock)
@@ -250,6 +251,17 @@ def _compose(
         founded=founded,
         namespace=namespace,
     )
+
+
+def _verify_not_lost(settings: ServeSettings, namespace: OwnNamespace | None) -> None:
+    """Before a database is made: a volume that came back empty stays so, and a backup can be restored there.
+
+    Raises AuthorityLost.
+    """
+    path = sqlite_path(settings.database_url)
+    if namespace is not None and path is not None and not path.exists():
+        with namespace.telling():
+            namespace.verify_roots(tuple)
 
 
 def _publish(namespace: OwnNamespace, issuers: Issuers, *, founded: bool) -> None:

@@ -28,7 +28,12 @@ _log = structlog.get_logger("chancery.roots")
 
 
 async def keep_published(
-    namespace: OwnNamespace | None, issuers: Issuers, rotations: "RotationKeeper", metrics: Metrics
+    namespace: OwnNamespace | None,
+    issuers: Issuers,
+    rotations: "RotationKeeper",
+    metrics: Metrics,
+    *,
+    look_seconds: float = _LOOK_SECONDS,
 ) -> None:
     """For as long as the process runs; returns at once where nothing is to be published."""
     publication = None if namespace is None else namespace.publication(issuers, at_the_start=False)
@@ -40,7 +45,7 @@ async def keep_published(
         if generation is not None:
             await _report(rotations, consumer, generation)
         for _ in range(_AGAIN_AFTER):
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(look_seconds)
             if generation is not None and issuers.bundle.generation != generation:
                 break
 

@@ -49,6 +49,10 @@ class FakeSecrets:
             | ({} if encoded is None else {"data": encoded})
         )
 
+    def start_after(self, version: int) -> None:
+        """Versions that what was copied here has had are not given again."""
+        self._versions = itertools.count(version + 1)
+
     def value(self, name: str, key: str) -> bytes:
         return base64.b64decode(self.objects[name]["data"][key])
 

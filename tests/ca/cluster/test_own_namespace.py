@@ -32,6 +32,7 @@ from certs.pem import split_certificates
 from tests.ca.cluster.api_server import FakeApiServer
 from tests.ca.cluster.fake_secrets import NAMESPACE, FakeSecrets
 from tests.ca.offices import CountedEntropy, Premises
+from tests.ca.test_backup import back_up, restore
 
 PASSPHRASE, ROOTS = "chancery-passphrase", "chancery-roots"
 
@@ -64,17 +65,32 @@ class Pod:
         return [(event["reason"], event["involvedObject"]["name"]) for event in self.secrets.events.values()]
 
 
-@pytest.fixture
-def pod(cluster: FakeApiServer, tmp_path: Path) -> Pod:
+def pod_of(cluster: FakeApiServer, volume: Path) -> Pod:
     secrets = FakeSecrets()
     cluster.answer = secrets.answer
-    return Pod(premises=Premises(directory=tmp_path / "volume"), kubeconfig=cluster.kubeconfig, secrets=secrets)
+    return Pod(premises=Premises(directory=volume), kubeconfig=cluster.kubeconfig, secrets=secrets)
 
 
 @pytest.fixture
-def founded(pod: Pod) -> Pod:
+def pod(founded_once: Pod, cluster: FakeApiServer, tmp_path: Path) -> Pod:
+    return pod_of(cluster, tmp_path / "volume")
+
+
+@pytest.fixture(scope="module")
+def founded_once(shared_cluster: FakeApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pod:
+    """To be copied, since founding takes its time."""
+    pod = pod_of(shared_cluster, tmp_path_factory.mktemp("founded") / "volume")
     with pod.start():
         return pod
+
+
+@pytest.fixture
+def founded(founded_once: Pod, pod: Pod) -> Pod:
+    shutil.copytree(founded_once.premises.directory, pod.premises.directory)
+    pod.premises.entropy = CountedEntropy(start=1_000_000)
+    pod.secrets.objects.update(founded_once.secrets.objects)
+    pod.secrets.start_after(1_000)
+    return pod
 
 
 def another_pod(pod: Pod, volume: Path) -> Pod:
@@ -270,6 +286,21 @@ def test_without_an_answer_a_first_start_ends_and_a_later_one_goes_on(premises: 
 
     with pytest.raises(ClusterUnavailable):
         namespace.verify_roots(lambda: ())
+
+
+def test_volume_that_was_lost_is_restored_and_goes_on_below_the_same_roots(founded: Pod, tmp_path: Path) -> None:
+    """The start that was refused has left it as empty as it was."""
+    back_up(founded.premises, tmp_path / "backup")
+    published = founded.secrets.value(ROOTS, "ca.crt")
+    shutil.rmtree(founded.premises.directory)
+    founded.refuses(AuthorityLost)
+
+    restore(founded.premises, tmp_path / "backup")
+
+    with founded.start() as office:
+        assert not office.founded
+        assert office.issuers.active()
+        assert office.issuers.bundle.pem == published
 
 
 def test_default_policy_names_the_registrar(pod: Pod) -> None:
