@@ -1,19 +1,18 @@
 """The connection to the Kubernetes API server: documents in, documents out, or that it does not answer.
 
-- The `kubernetes` package reads kubeconfigs and in-cluster credentials and keeps tokens fresh; nothing else of it is used.
+- Where it is and by which credentials it is reached is `serving.kubeconfig`'s: by https alone, verified.
 - Calls block; whoever is on an event loop makes them in worker threads. Each has a timeout.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import urllib3
 
 from apiserver.documents import JsonObject
 from apiserver.errors import ApiSettingsInvalid, ClusterUnreachable
+from serving.kubeconfig import ApiServerAccess, CredentialsUnavailable, KubeconfigInvalid
 
 _CALL_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
@@ -31,27 +30,17 @@ class TooOld(Exception):
 class ClusterConnection:
     """Safe to use from any thread."""
 
-    def __init__(self, client: Any) -> None:
-        """`client` is a `kubernetes.client.ApiClient`."""
-        self._client = client
+    def __init__(self, access: ApiServerAccess) -> None:
+        self._access = access
 
     @classmethod
     def open(cls, kubeconfig: Path | None) -> "ClusterConnection":
         """From a kubeconfig, or from the service account of the pod. Raises ApiSettingsInvalid."""
-        from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
-
-        configuration = client.Configuration()
-        configuration.retries = False
-        load: Any = config.load_incluster_config
-        if kubeconfig is not None:
-            load = partial(config.load_kube_config, str(kubeconfig.expanduser()))
         try:
-            load(client_configuration=configuration)
-        except (config.ConfigException, OSError) as err:
-            where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
+            return cls(ApiServerAccess.open(kubeconfig))
+        except KubeconfigInvalid as err:
             hint = "give --kubeconfig, or --authorization-skip-lookup to stand alone"
-            raise ApiSettingsInvalid([f"{where}: {err}; {hint}"]) from err
-        return cls(client.ApiClient(configuration))
+            raise ApiSettingsInvalid([f"{err}; {hint}"]) from err
 
     def get(self, path: str, query: Mapping[str, str] | None = None, *, seconds: float = _CALL_SECONDS) -> JsonObject:
         """Raises NotThere, TooOld, ClusterUnreachable."""
@@ -82,7 +71,7 @@ class ClusterConnection:
             response.close()
 
     def close(self) -> None:
-        self._client.close()
+        self._access.close()
 
     def _document(
         self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
@@ -99,29 +88,17 @@ class ClusterConnection:
     def _send(
         self, method: str, path: str, query: Mapping[str, str] | None, body: JsonObject | None, seconds: float
     ) -> urllib3.BaseHTTPResponse:
-        """The package builds the request, credentials included; it is sent here, where its answer can be a stream."""
         try:
-            _, url, headers, _, _ = self._client.param_serialize(
+            response = self._access.send(
                 method,
                 path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
-                auth_settings=["BearerToken"],
+                query=query,
+                body=None if body is None else json.dumps(body).encode(),
+                connect_seconds=_CONNECT_SECONDS,
+                read_seconds=seconds,
             )
-        except Exception as err:  # whatever goes wrong where credentials are fetched anew: files, plugins
-            raise ClusterUnreachable(f"there are no credentials for the cluster: {type(err).__name__}: {err}") from err
-        pool: urllib3.PoolManager = self._client.rest_client.pool_manager
-        try:
-            response = pool.request(
-                method,
-                url,
-                body=None if body is None else json.dumps(body),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=seconds),
-                preload_content=False,
-                retries=False,
-                redirect=False,
-            )
+        except CredentialsUnavailable as err:
+            raise ClusterUnreachable(f"there are no credentials for the cluster: {err}") from err
         except (urllib3.exceptions.HTTPError, OSError) as err:
             raise ClusterUnreachable(f"the cluster does not answer: {type(err).__name__}: {err}") from err
         if 200 <= response.status < 300:

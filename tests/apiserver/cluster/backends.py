@@ -1,16 +1,20 @@
-"""A stand-in for the cluster's API server: plain HTTP on loopback, told by the test what to answer, and how badly."""
+"""A stand-in for the cluster's API server: HTTPS on loopback, told by the test what to answer, and how badly."""
 
+import base64
 import contextlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import trustme
 from kubernetes import client
 
 from apiserver.cluster.connection import ClusterConnection
+from serving.kubeconfig import ApiServerAccess
 
 Answer = Callable[["Asked"], tuple[int, Any]]
 
@@ -27,14 +31,21 @@ class Backend:
     """`answers` are given in turn, the last one for ever; `asked` is all that was asked."""
 
     url: str
+    ca: bytes
     answers: list[Answer] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
     def connection(self) -> ClusterConnection:
         configuration = client.Configuration(host=self.url)
+        configuration.ca_cert_data = self.ca.decode()
         configuration.retries = False
-        return ClusterConnection(client.ApiClient(configuration))
+        return ClusterConnection(ApiServerAccess(client.ApiClient(configuration)))
+
+    @property
+    def cluster(self) -> dict[str, str]:
+        """As a kubeconfig names it."""
+        return {"server": self.url, "certificate-authority-data": base64.b64encode(self.ca).decode()}
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
         self.asked.append(asked)
@@ -45,6 +56,13 @@ class Backend:
         """Says nothing until the test is over."""
         self.release.wait(30)
         return 503, {}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_arguments: object) -> None:
+        """A client that goes away is what some tests are about."""
 
 
 @contextlib.contextmanager
@@ -68,9 +86,12 @@ def backend(*answers: Answer) -> Iterator[Backend]:
         def log_message(self, *_arguments: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    served = Backend(f"http://127.0.0.1:{server.server_address[1]}", list(answers))
+    server = _Server(("127.0.0.1", 0), Handler)
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    served = Backend(f"https://127.0.0.1:{server.server_address[1]}", authority.cert_pem.bytes(), list(answers))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -86,7 +86,7 @@ def server_before(cluster, directory, **settings):
         kubeconfig = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": served.url}}],
+            "clusters": [{"name": "c", "cluster": served.cluster}],
             "users": [{"name": "u", "user": {"token": "ours"}}],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",

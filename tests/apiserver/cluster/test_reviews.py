@@ -363,9 +363,8 @@ async def test_token_cannot_be_judged_while_the_cluster_is_down_or_talks_nonsens
 
 
 async def test_token_cannot_be_judged_where_nobody_listens(workers):
-    with backend() as served:
-        url = served.url
-    gone = Backend(url)
+    with backend() as gone:
+        pass
 
     with pytest.raises(ServiceUnavailable) as caught:
         await tokens(gone, workers, [0.0]).review("x")
@@ -389,8 +388,8 @@ async def test_no_credentials_for_the_cluster_are_an_outage_as_well(workers):
 
     with backend(allowed) as served:
         connection = served.connection()
-        connection._client.configuration.api_key = {"authorization": "Bearer x"}
-        connection._client.configuration.refresh_api_key_hook = no_token_file
+        connection._access._client.configuration.api_key = {"authorization": "Bearer x"}
+        connection._access._client.configuration.refresh_api_key_hook = no_token_file
         reviews = ClusterAccessReviews(
             connection,
             allowed_seconds=10,
