@@ -12,7 +12,7 @@ from apiserver.cluster.retries import Pace
 from apiserver.cluster.tokens import ClusterTokenReviews
 from apiserver.errors import InternalError, ServiceUnavailable
 from apiserver.identity.user import Attributes, SelectorRequirement, User
-from tests.apiserver.cluster.backends import Backend, backend
+from tests.apiserver.cluster.backends import backend
 
 BOB = User(name="bob", groups=("dev",), extra={"scope": ("a",)})
 LIST = Attributes(
