@@ -381,6 +381,20 @@ def test_beta_request_is_left_to_v1_where_that_is_served(rig: Rig):
     assert rig.conditions(BETA) == {}
 
 
+def test_v1_request_is_answered_as_the_beta_is(rig: Rig):
+    rig.fake.kinds["certificates.k8s.io/v1/podcertificaterequests"] = "PodCertificateRequest"
+    rig.ask_for_pod()
+    path = BETA.replace("v1beta1", "v1")
+    rig.put(path, rig.fake.objects[BETA])
+    watch = rig.pods.watches()[0]
+    keys = list(watch.keys(_kept(watch, rig.fake.objects[path])))
+    rig.pods.reconcile(keys[0])
+
+    assert keys == [Key(kind="v1", namespace="shop", name="req-1")]
+    assert rig.conditions(path) == {"Issued": "Issued"}
+    assert rig.conditions(BETA) == {}
+
+
 def test_certificate_of_an_attempt_that_is_too_old_is_replaced(rig: Rig):
     rig.ask_for_pod()
     rig.authority.before_answer = _dies_once(rig)
