@@ -34,14 +34,16 @@ def test_authority_asks_about_tokens_and_keeps_two_secrets(helm, chart):
     ]
     assert found["Role", "chancery-ca"] == [
         ([""], ["secrets"], ["create"], None),
-        ([""], ["secrets"], ["get", "update"], ["chancery-ca-passphrase", "chancery-ca-roots"]),
+        ([""], ["secrets"], ["get", "update"], ["chancery-ca-roots"]),
+        ([""], ["secrets"], ["get"], ["chancery-ca-passphrase"]),
+        ([""], ["events"], ["create"], None),
     ]
 
 
 def test_authority_reads_no_passphrase_that_is_mounted(helm, chart):
     found = roles(helm.render(chart, values={"ca": {"passphrase": {"existingSecret": "mine"}}}))
 
-    assert found["Role", "chancery-ca"][1][3] == ["chancery-ca-roots"]
+    assert [names for *_, names in found["Role", "chancery-ca"]] == [None, ["chancery-ca-roots"], None]
 
 
 def test_authority_reads_pods_where_it_was_told_to(helm, chart):

@@ -66,7 +66,7 @@ def test_variables_are_settings(helm, chart, scenario):
 
 
 @each_scenario
-def test_flags_are_those_of_the_command_line(helm, chart, scenario):
+def test_flags_and_variables_are_those_of_the_command_line(helm, chart, scenario):
     for container in containers(helm.render(chart, files=[scenario])):
         command, *flags = container["args"]
         probes = [
@@ -75,7 +75,9 @@ def test_flags_are_those_of_the_command_line(helm, chart, scenario):
         with make_program().make_context("ca-cli", [command, "--help"], resilient_parsing=True) as context:
             found = make_program().get_command(context, command)
             options = {option for parameter in found.params for option in parameter.opts}
+            variables = {parameter.envvar for parameter in found.params} | {"CHANCERY_HOME", "PGPASSFILE"}
             assert {flag.partition("=")[0] for flag in flags if flag.startswith("--")} <= options
+            assert {each["name"] for each in container.get("env", [])} - variables == set()
             assert all(probe[:2] == ["ca-cli", command] and probe[2] in found.commands for probe in probes)
 
 
@@ -194,6 +196,15 @@ def test_registrar_alone_registers_names_of_the_cluster(helm, chart, service_acc
     )
 
     assert policy(helm.render(chart)).decide(request).allowed is is_allowed
+
+
+def test_policy_knows_no_short_names_where_none_are_registered(helm, chart):
+    caller = Caller.hypothetical(spiffe_id=SpiffeId.parse("spiffe://cluster.local/ns/chancery/sa/chancery-controller"))
+    names = SubjectAlternativeNames.parse(dns=("cart.shop",))
+    request = PolicyRequest(caller=caller, operation=Operation.REGISTER, profile="server", names=names)
+    values = {"controller": {"settings": {"short_names": False}}}
+
+    assert not policy(helm.render(chart, values=values)).decide(request).allowed
 
 
 def test_pods_get_their_own_identity_alone(helm, chart):
