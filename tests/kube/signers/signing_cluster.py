@@ -193,10 +193,14 @@ def signing_cluster(plane: ControlPlane, directory: Path) -> Iterator[SigningClu
                 yield cluster
             finally:
                 process.stop()
-                for name in (ADMISSION_POLICY, ISSUERS):
-                    for document in read_manifests(name):
-                        plane.kubectl("delete", "-f", "-", "--wait=false", document=document)
-                plane.kubectl("delete", "-f", "-", "--wait=false", document=_certificate_requests())
+                _clear(plane)
+
+
+def _clear(plane: ControlPlane) -> None:
+    """What belongs to no namespace, and would be in the way of others."""
+    left = [*read_manifests(ADMISSION_POLICY), *read_manifests(ISSUERS), _certificate_requests()]
+    document = {"apiVersion": "v1", "kind": "List", "items": left}
+    plane.kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=30s", document=document)
 
 
 def _prepare(cluster: SigningCluster) -> None:
