@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import admission, agent, crypto, endtoend, replicas, rotation, scaling, storage_api, store
+from bench import admission, agent, crypto, endtoend, registrar, replicas, rotation, scaling, storage_api, store
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -30,6 +30,7 @@ SECTIONS: Mapping[str, Section] = {
     "rotation": rotation.measure,
     "replicas": replicas.measure,
     "agent": agent.measure,
+    "registrar": registrar.measure,
     "admission": admission.measure,
 }
 

@@ -1,4 +1,4 @@
-"""The injector webhook: `ca-cli injector` on one core, the load on the other; reviews of pods of 6 KB over TLS 1.3.
+"""The injector webhook: `ca-cli injector` on one core, the load on the other; reviews of pods of 8 KB over TLS 1.3.
 
 - S is one raw P-256 signature, measured in the same run.
 - As the API server does it, connections are kept; a new one for each review shows what TLS costs beside it.

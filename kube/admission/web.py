@@ -1,7 +1,7 @@
 """The injector's HTTP edge: /mutate for the API server; /livez, /readyz and /metrics for everybody else, on another port.
 
-- A body is read within bounds of size and time. What is no review is answered as the API server answers, by a Status; what is one
-  always gets an AdmissionReview.
+- A body is read within bounds of size and time, and so are all bodies together.
+- What is no review is answered as the API server answers, by a Status; what is one always gets an AdmissionReview.
 """
 
 import asyncio
@@ -23,14 +23,19 @@ from kube.ambient import Monotonic
 LARGEST_BODY = 8 << 20
 """The API server takes requests of 3 MiB; a review holds the object and what surrounds it, escaped anew."""
 
+LARGEST_BODIES = 128 << 20
+"""Octets of all bodies that are in memory at once."""
+
 BODY_SECONDS = 5.0
 
 _JSON = "application/json"
 _STATUS_REASONS = {
     400: "BadRequest",
     408: "Timeout",
+    411: "LengthRequired",
     413: "RequestEntityTooLarge",
     415: "UnsupportedMediaType",
+    429: "TooManyRequests",
     503: "ServiceUnavailable",
 }
 
@@ -57,6 +62,7 @@ class Mutating:
         self._metrics = metrics
         self._monotonic = monotonic
         self._body_seconds = body_seconds
+        self._held = 0
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LARGEST_BODY)
@@ -66,23 +72,32 @@ class Mutating:
     async def _answer(self, request: web.Request) -> web.Response:
         started = self._monotonic()
         try:
-            async with asyncio.timeout(self._body_seconds):
-                body = await _read(request)
-            reviewed = review(parse_review(body), injection=self._injection, features=self._features())
+            reviewed = await self._review(request)
+        except _NotRead as err:
+            return self._failed(err.code, "unreadable", str(err))
         except ReviewUnreadable as err:
             return self._failed(400, "unreadable", str(err))
         except FeaturesUnknown as err:
             return self._failed(503, "unavailable", str(err))
-        except TimeoutError:
-            return self._failed(408, "unreadable", f"the body was not here within {self._body_seconds:g} seconds")
-        except web.HTTPRequestEntityTooLarge:
-            return self._failed(413, "unreadable", f"the body is larger than {LARGEST_BODY} octets")
-        except web.HTTPUnsupportedMediaType:
-            return self._failed(415, "unreadable", f"the body must be {_JSON}, as it is")
         self._count(reviewed)
         answer = web.Response(body=orjson.dumps(reviewed.document), content_type=_JSON)
         self._metrics.seconds.observe(self._monotonic() - started)
         return answer
+
+    async def _review(self, request: web.Request) -> Reviewed:
+        """Raises _NotRead, ReviewUnreadable, FeaturesUnknown."""
+        length = _length(request)
+        if self._held + length > LARGEST_BODIES:
+            raise _NotRead(429, "too many reviews at once; try again")
+        self._held += length
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await request.read()
+            return review(parse_review(body), injection=self._injection, features=self._features())
+        except TimeoutError as err:
+            raise _NotRead(408, f"the body was not here within {self._body_seconds:g} seconds") from err
+        finally:
+            self._held -= length
 
     def _count(self, reviewed: Reviewed) -> None:
         refusal = reviewed.refusal
@@ -134,10 +149,21 @@ def _answering(checks: Sequence[Check]) -> Callable[[web.Request], Awaitable[web
     return answer
 
 
-async def _read(request: web.Request) -> bytes:
-    """Raises HTTPUnsupportedMediaType, HTTPRequestEntityTooLarge."""
+class _NotRead(Exception):
+    """`code` is that of HTTP."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _length(request: web.Request) -> int:
+    """Of the body that is announced. Raises _NotRead."""
     if request.content_type != _JSON or request.headers.get("Content-Encoding", "identity") != "identity":
-        raise web.HTTPUnsupportedMediaType
-    if (request.content_length or 0) > LARGEST_BODY:
-        raise web.HTTPRequestEntityTooLarge(max_size=LARGEST_BODY, actual_size=request.content_length or 0)
-    return await request.read()
+        raise _NotRead(415, f"the body must be {_JSON}, as it is")
+    length = request.content_length
+    if length is None:
+        raise _NotRead(411, "the length of the body must be said beforehand")
+    if length > LARGEST_BODY:
+        raise _NotRead(413, f"the body is larger than {LARGEST_BODY} octets")
+    return length
