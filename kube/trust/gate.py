@@ -138,6 +138,6 @@ class Gate:
 
     def _still_held(self, present: Mapping[Target, Observed]) -> Roots | None:
         said = self._said
-        if said is None or said.generation == self._generation:
-            return None
+        if said is None or said.generation >= self._generation:
+            return None  # also where an authority was restored that knows nothing of that generation
         return said if all(said.fingerprints <= one.fingerprints for one in present.values()) else None

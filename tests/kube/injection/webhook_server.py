@@ -21,9 +21,15 @@ def webhook_server(context: Callable[[], ssl.SSLContext]) -> Iterator[tuple[int,
             asked.append(self.path)
             review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             answer = converted(review) if review["kind"] == "ConversionReview" else allowed(review)
-            octets = json.dumps(
-                {"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer}
-            ).encode()
+            self.answer({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": answer})
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            version = "/".join(self.path.partition("?")[0].split("/")[2:4])
+            self.answer({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": []})
+
+        def answer(self, document: dict[str, Any]) -> None:
+            octets = json.dumps(document).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(octets)))

@@ -68,6 +68,12 @@ def test_generation_whose_root_is_gone_from_a_target_is_said_no_more():
     assert gate.look(NEW, [observed(WEBHOOK, BOTH), observed(SHOP, BOTH)], 1001.0).report == 0
 
 
+def test_generation_that_the_authority_has_forgotten_is_said_no_more():
+    gate = held(BOTH, SHOP)
+
+    assert gate.look(OLD, [observed(SHOP, BOTH)], 1000.0) == Verdict(lagging=(SHOP,))
+
+
 def test_wiped_target_takes_the_generation_back_until_it_has_held_it_again_for_long_enough():
     gate = held(BOTH, SHOP)
 
@@ -222,4 +228,4 @@ class Interleavings(RuleBasedStateMachine):
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=400, stateful_step_count=40)
+TestInterleavings.settings = settings(max_examples=200, stateful_step_count=40)

@@ -1,4 +1,4 @@
-"""A rotation of the root goes on when the cluster has been read back with it, and calls of a webhook succeed throughout."""
+"""A rotation of the root goes on when the cluster was read back with it; calls of a webhook and an API service never fail."""
 
 import base64
 import contextlib
@@ -21,11 +21,13 @@ from certs.names import SubjectAlternativeNames, SubjectName
 from certs.pem import split_certificates
 from certs.requests import build_request
 from serving.tls import load_pair
+from tests.apiserver.client import Answer
 from tests.ca.rotation.fleet import renewed, running, with_roots
 from tests.ca.server import RunningServer, running_server
 from tests.kube.distributing import events_about, running_registrar, seconds_until
 from tests.kube.injection.webhook_server import webhook_server
 from tests.kube.trust.test_on_a_real_api_server import BUNDLES, path_in
+from tests.servers.kubernetes.extension import API_SERVICES, Extension
 from tests.servers.kubernetes.fixtures import KUBERNETES
 
 pytestmark = KUBERNETES
@@ -33,6 +35,7 @@ pytestmark = KUBERNETES
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 PROPAGATION = 3.0
 NAMESPACE = "rotating"
+GROUP = "rotating.example.com"
 LABEL = {"chancery.dev/inject": "true"}
 
 
@@ -81,12 +84,13 @@ class Rotating:
         return self.cluster.admin.get(path).document
 
     def read_back(self) -> list[bytes]:
-        """What is trusted by each of the three ways."""
+        """What is trusted by each of the four ways."""
         webhook = self.get(f"{CONFIGURATIONS}/rotating")["webhooks"][0]["clientConfig"].get("caBundle", "")
         items = self.get(f"{BUNDLES}?labelSelector=chancery.dev/live%3Dtrue")["items"]
         config_map = self.cluster.admin.get(path_in(NAMESPACE)).document.get("data", {}).get("ca.crt", "")
         return [
             decoded(webhook),
+            decoded(self.get(f"{API_SERVICES}/v1.{GROUP}")["spec"].get("caBundle", "")),
             config_map.encode(),
             b"".join(one["spec"]["trustBundle"].encode() for one in items),
         ]
@@ -106,7 +110,7 @@ def decoded(text: str) -> bytes:
 
 def webhook_identity(server: RunningServer, administrator: Identity) -> Identity:
     key = generate_private_key(KeyType.EC_P256)
-    names = SubjectAlternativeNames.parse(dns=["localhost"], ips=["127.0.0.1"])
+    names = SubjectAlternativeNames.parse(dns=[f"things.{NAMESPACE}.svc"], ips=["127.0.0.1"])
     with CaClient.connect(server.grpc_target, administrator) as client:
         signed = client.certificates.sign_csr(build_request(key, SubjectName(), names), profile="peer")
     return Identity.from_pem(
@@ -134,6 +138,17 @@ def configuration(port: int):
     }
 
 
+def api_service(port: int):
+    spec = {
+        "group": GROUP,
+        "version": "v1",
+        "groupPriorityMinimum": 1000,
+        "versionPriority": 15,
+        "service": {"namespace": NAMESPACE, "name": "things", "port": port},
+    }
+    return {"metadata": {"name": f"v1.{GROUP}", "labels": LABEL}, "spec": spec}
+
+
 @pytest.fixture
 def rotating(control_plane, tmp_path) -> Iterator[Rotating]:
     with contextlib.ExitStack() as stack:
@@ -150,37 +165,41 @@ def rotating(control_plane, tmp_path) -> Iterator[Rotating]:
         stack.enter_context(running([administrator.follow, webhook.follow]))
         settings = {"config_map_propagation": f"{PROPAGATION:.0f}s", "cluster_trust_bundle_propagation": "2s"}
         stack.enter_context(running_registrar(control_plane, authority=authority, **settings))
-        for path, document in (
-            ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE, "labels": LABEL}}),
-            (CONFIGURATIONS, configuration(port)),
-        ):
+        extension = Extension.publish(control_plane, namespace=NAMESPACE, name="things")
+        control_plane.admin.patch(f"/api/v1/namespaces/{NAMESPACE}", {"metadata": {"labels": LABEL}})
+        for path, document in ((CONFIGURATIONS, configuration(port)), (API_SERVICES, api_service(port))):
             answer = control_plane.admin.create(path, document)
             assert answer.status == 201, answer.octets
-        stack.callback(control_plane.admin.delete, f"{CONFIGURATIONS}/rotating")
+            stack.callback(control_plane.admin.delete, f"{path}/{document['metadata']['name']}")
+        extension.wait_until_available(f"v1.{GROUP}")
         yield Rotating(cluster=control_plane, server=server, administrator=administrator)
 
 
-def ask(rotating: Rotating):
-    """One call that the webhook is asked about; fails where the API server does not believe it."""
+def ask(rotating: Rotating) -> list[Answer]:
+    """A call that the webhook is asked about, and one that the extension server answers: with a new connection each, where the API
+    server makes one."""
     document = {"metadata": {"generateName": "asked-", "labels": {"asked-about": "yes"}}}
-    return rotating.cluster.admin.create("/api/v1/namespaces/default/configmaps?dryRun=All", document)
+    return [
+        rotating.cluster.admin.create("/api/v1/namespaces/default/configmaps", document, dryRun="All"),
+        rotating.cluster.admin.get(f"/apis/{GROUP}/v1"),
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_root_is_rotated_when_the_cluster_holds_it_and_no_call_fails(rotating):
     old = rotating.server.administrator.roots
-    seconds_until(lambda: rotating.read_back() == [old] * 3, "everything trusts the old root")
+    seconds_until(lambda: rotating.read_back() == [old] * 4, "everything trusts the old root")
     seconds_until(lambda: held_by_registrar(rotating) == 1, "the authority hears of it", seconds=30)
     failures: list[str] = []
     calls = []
 
     def keep_asking(stopping: threading.Event) -> None:
         while not stopping.is_set():
-            answer = ask(rotating)
-            calls.append(answer.status)
-            if answer.status != 201:
-                failures.append(answer.octets.decode())
+            for answer in ask(rotating):
+                calls.append(answer.status)
+                if answer.status not in {200, 201}:
+                    failures.append(answer.octets.decode())
 
     # somebody's own ConfigMap takes the place of ours before the rotation begins
     theirs = {"metadata": {"labels": {"chancery.dev/published-by": None}}, "data": {"ca.crt": "theirs"}}
@@ -196,7 +215,7 @@ def test_root_is_rotated_when_the_cluster_holds_it_and_no_call_fails(rotating):
         both = rotating.read_back()
         seconds_until(lambda: not rotating.status().is_under_way, "it ends", seconds=120)
         new = rotating.administrator.identity.roots_pem
-        seconds_until(lambda: rotating.read_back() == [new] * 3, "everything trusts the new root")
+        seconds_until(lambda: rotating.read_back() == [new] * 4, "everything trusts the new root")
         more = len(calls) + 20
         seconds_until(lambda: len(calls) >= more, "calls go on")
 
@@ -204,7 +223,7 @@ def test_root_is_rotated_when_the_cluster_holds_it_and_no_call_fails(rotating):
     assert waiting.rotation.phase == "publishing"
     assert [one.name.split()[-1] for one in waiting.consumers if one.held_generation < 2] == ["registrar"]
     assert "ConfigMapNotOurs" in events_about(rotating.cluster, "chancery-roots", namespace=NAMESPACE)
-    assert [len(split_certificates(one)) for one in both] == [2, 2, 2]
+    assert [len(split_certificates(one)) for one in both] == [2, 2, 2, 2]
     assert old not in new
     assert rotating.administrator.failures == []
     assert failures == []
