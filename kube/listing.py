@@ -48,7 +48,10 @@ def reduced(one: JsonObject, projection: Projection | None) -> JsonObject:
         **kept,
         "apiVersion": text(one, "apiVersion"),
         "kind": text(one, "kind"),
-        "metadata": {**metadata(kept), **{name: whole[name] for name in _KEPT_METADATA if name in whole}},
+        "metadata": {
+            **{name: value for name, value in metadata(kept).items() if name not in _KEPT_METADATA},
+            **{name: whole[name] for name in _KEPT_METADATA if name in whole},
+        },
     }
 
 
