@@ -110,6 +110,13 @@ def _run(settings: InjectorSettings, alive: "Callable[[], bool]") -> None:
 
     from kube.admission.process import serve
     from kube.cluster import Cluster
+    from kube.errors import KubeSettingsInvalid
+    from serving.kubeconfig import KubeconfigInvalid
+
+    try:
+        cluster = Cluster.open(settings.delegation.kubeconfig)
+    except KubeconfigInvalid as err:
+        raise KubeSettingsInvalid([f"kubeconfig: {err}; give --kubeconfig"]) from err
 
     def announce(listening: "Announcement") -> None:
         """Two lines on standard output, once it answers."""
@@ -121,7 +128,7 @@ def _run(settings: InjectorSettings, alive: "Callable[[], bool]") -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        with contextlib.closing(Cluster.open(settings.delegation.kubeconfig)) as cluster:
+        with contextlib.closing(cluster):
             await serve(
                 settings,
                 cluster=cluster,

@@ -18,6 +18,15 @@ def test_namespace_must_be_known(lone_cli):
     assert (outcome.status, "--namespace" in outcome.errors) == (7, True), outcome
 
 
+def test_cluster_must_be_there_to_be_asked(lone_cli, tmp_path):
+    (tmp_path / "kubeconfig").write_text("no kubeconfig")
+    outcome = lone_cli(
+        "injector", "--image", "chancery", "--namespace", "pki", "--kubeconfig", str(tmp_path / "kubeconfig")
+    )
+
+    assert (outcome.status, "kubeconfig" in outcome.errors) == (7, True), outcome
+
+
 def test_webhook_configurations_are_written_for_kubectl(lone_cli):
     outcome = lone_cli("injector", "webhooks", "--namespace", "pki", "--service", "inject", "--port", "8443")
 
