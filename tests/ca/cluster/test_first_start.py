@@ -98,24 +98,15 @@ def kubeconfig(control_plane: ControlPlane) -> Path:
 def site(
     control_plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, tmp_path: Path
 ) -> Iterator[Site]:
-    with new_site(control_plane, kubeconfig, postgresql_server, tmp_path) as made:
-        yield made
-
-
-@contextlib.contextmanager
-def new_site(
-    plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, directory: Path
-) -> Iterator[Site]:
     namespace = f"first-start-{next(_numbers)}"
-    create(plane, "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    grant(plane, namespace)
+    create(control_plane, "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    grant(control_plane, namespace)
     database = postgresql_server.lend_database()
-    site = Site(plane=plane, namespace=namespace, kubeconfig=kubeconfig, database=database, directory=directory)
-    directory.mkdir(exist_ok=True)
+    made = Site(plane=control_plane, namespace=namespace, kubeconfig=kubeconfig, database=database, directory=tmp_path)
     try:
-        yield site
+        yield made
     finally:
-        for replica in site.replicas:
+        for replica in made.replicas:
             if replica._process is not None:
                 replica.kill()
         postgresql_server.take_back(database)
@@ -171,32 +162,31 @@ def test_four_that_start_at_once_make_one_root_and_serve_it(site: Site) -> None:
     assert sum("roots published" in replica.log for replica in site.replicas) == 1
 
 
-@pytest.mark.slow
-def test_killed_at_any_instant_of_the_first_start_they_leave_one_root(
-    control_plane: ControlPlane, kubeconfig: Path, postgresql_server: PostgresqlServer, tmp_path: Path
-) -> None:
-    moments = random.Random(41)
-    steps: list[Callable[[Site], object]] = [
-        lambda _site: True,
-        lambda site: site.secret(PASSPHRASE),
-        lambda site: site.secret(PASSPHRASE),
-        lambda site: site.roots_in_database(),
-        lambda site: site.secret(ROOTS),
-    ]
-    for number, step in enumerate(steps):
-        with new_site(control_plane, kubeconfig, postgresql_server, tmp_path / str(number)) as site:
-            for replica in [site.replica() for _ in range(4)]:
-                replica.launch()
-            until(lambda step=step, site=site: step(site))
-            for replica in site.replicas:
-                time.sleep(moments.uniform(0, 0.1))
-                replica.kill()
+STEPS: dict[str, Callable[[Site], object]] = {
+    "before anything": lambda _site: True,
+    "once there is a passphrase": lambda site: site.secret(PASSPHRASE),
+    "once there is a root": lambda site: site.roots_in_database(),
+    "once it is published": lambda site: site.secret(ROOTS),
+}
 
-            for replica in site.replicas:
-                replica.launch()
-            for replica in site.replicas:
-                replica.await_listeners()
-            site.verify_one_authority_serves()
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_instant_of_the_first_start_they_leave_one_root(site: Site, step: str) -> None:
+    moments = random.Random(step)
+    for replica in [site.replica() for _ in range(3)]:
+        replica.launch()
+    until(lambda: STEPS[step](site))
+    for replica in site.replicas:
+        time.sleep(moments.uniform(0, 0.1))
+        replica.kill()
+
+    for replica in site.replicas:
+        replica.launch()
+    for replica in site.replicas:
+        replica.await_listeners()
+
+    site.verify_one_authority_serves()
 
 
 def test_root_rotation_reaches_the_secret(site: Site) -> None:
