@@ -56,7 +56,15 @@ from certs.templates import CertificateTemplate, validity
 from store import errors as store_errors
 from store.errors import CredentialReused, StoreError, TokenExpired, TokenSpent
 from store.inventory import Inventory
-from store.records import AuditEvent, CertificateRecord, Issuance, PodCertificate, PodRecord, SealedKey
+from store.records import (
+    AuditEvent,
+    CertificateRecord,
+    HeldCertificate,
+    Issuance,
+    PodCertificate,
+    PodRecord,
+    SealedKey,
+)
 
 T = TypeVar("T")
 _NO_NAMES = SubjectAlternativeNames()
@@ -381,13 +389,13 @@ def pod_record(pod: PodIdentity, *, dns_names: tuple[str, ...]) -> PodRecord:
     )
 
 
-def _asked_with(order: Order, record: CertificateRecord) -> bytes | None:
-    """The serial of the caller's certificate where it asks for a name of its own; what a registrar asks for is another's."""
+def _asked_with(order: Order, record: CertificateRecord) -> HeldCertificate | None:
+    """The caller's certificate where it asks for a name of its own; what a registrar asks for is another's."""
     caller = order.call.caller
     if caller.serial_number is None or caller.names.is_empty or order.operation is Operation.REGISTER:
         return None
-    own = not set(caller.names.all_names()).isdisjoint(record.names)
-    return bytes.fromhex(caller.serial_number) if own else None
+    own = tuple(set(caller.names.all_names()).intersection(record.names))
+    return HeldCertificate(serial=bytes.fromhex(caller.serial_number), names=own) if own else None
 
 
 def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | StoreError) -> Outcome:

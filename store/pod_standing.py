@@ -3,7 +3,8 @@
 - A certificate is of a pod because it is recorded as issued to it, or because its holder asked by means of one that is: to renew
   it, or for another one of its own names.
 - Nothing is recorded for a pod that was released. What the registrar has not vouched for is not recorded either, except where it is
-  the registrar that asks: of names other than URIs, only registered ones.
+  the registrar that asks: of names other than URIs, only registered ones. Names that policy gives to the holder of a pod's
+  certificate, and which are not in that, are policy's.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, or_, select
 from store.bulk import Row
 from store.errors import NamesNotRegistered, PodMismatch, PodReleased, StoreError
 from store.pod_rows import PodRow, add_pods, find_pods, keep_pod
-from store.records import CertificateRecord, Issuance, PodRecord
+from store.records import Issuance, PodRecord
 from store.schema import certificates, pod_certificates
 
 _UNNAMED = frozenset({"uri", "cn"})
@@ -57,7 +58,7 @@ class PodStanding:
         row = self.known.get(uid)
         if issuance.pod is not None and row is not None and row.record.identity != issuance.pod.pod.identity:
             return PodMismatch(uid)
-        wanted = _held_names(issuance.certificate) if issuance.pod is None else issuance.pod.pod.dns_names
+        wanted = _held_names(issuance) if issuance.pod is None else issuance.pod.pod.dns_names
         missing = set(wanted).difference(() if row is None else row.record.dns_names)
         return NamesNotRegistered(uid, tuple(sorted(missing))) if missing else None
 
@@ -105,7 +106,7 @@ class PodStanding:
 def _holders(connection: Connection, issuances: Sequence[Issuance]) -> dict[str, _Holder]:
     followers = [issuance for issuance in issuances if issuance.pod is None]
     ids = {issuance.certificate.renewed_from for issuance in followers if issuance.certificate.renewed_from is not None}
-    serials = {issuance.asked_with for issuance in followers if issuance.asked_with is not None}
+    serials = {issuance.asked_with.serial for issuance in followers if issuance.asked_with is not None}
     if not ids and not serials:
         return {}
     columns = certificates.c
@@ -125,11 +126,13 @@ def _marks(issuance: Issuance) -> Iterator[str]:
     if issuance.certificate.renewed_from is not None:
         yield issuance.certificate.renewed_from
     if issuance.asked_with is not None:
-        yield issuance.asked_with.hex()
+        yield issuance.asked_with.serial.hex()
 
 
-def _held_names(record: CertificateRecord) -> tuple[str, ...]:
-    return tuple(value for kind, value in record.names if kind not in _UNNAMED)
+def _held_names(issuance: Issuance) -> tuple[str, ...]:
+    record, held = issuance.certificate, issuance.asked_with
+    names = record.names if record.renewed_from is not None or held is None else held.names
+    return tuple(value for kind, value in names if kind not in _UNNAMED)
 
 
 def _unregistered(pod: PodRecord) -> PodRecord:

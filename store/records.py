@@ -108,6 +108,15 @@ class PodCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCertificate:
+    """By which its holder asks for another one of its own names: both are of one pod, or of none."""
+
+    serial: bytes
+    names: tuple[tuple[str, str], ...]
+    """Those of its names that are asked for, as (kind, value) pairs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issuance:
     """What is recorded together when a certificate is issued."""
 
@@ -115,8 +124,7 @@ class Issuance:
     event: AuditEvent
     sealed_key: SealedKey | None
     pod: PodCertificate | None = None
-    asked_with: bytes | None = None
-    """Serial of the certificate by which its holder asked for another one of its own names: both are of one pod, or of none."""
+    asked_with: HeldCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

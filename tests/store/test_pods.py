@@ -12,7 +12,7 @@ from store.errors import InvalidPageToken, NamesNotRegistered, PodMismatch, PodR
 from store.inventory import Inventory
 from store.pod_certificates import PodCertificates
 from store.pods import Pods
-from store.records import AuditEvent, CertificateRecord, Issuance, PodCertificate, PodRecord
+from store.records import AuditEvent, CertificateRecord, HeldCertificate, Issuance, PodCertificate, PodRecord
 from tests.store.samples import DAY, NOW, event, issuance, octets
 
 UID = "0c7a8f2e-6d0e-4c1b-9d4e-2f5d3a1b0c9d"
@@ -43,6 +43,12 @@ def of_pod(pod: PodRecord = WEB, *, dns: tuple[str, ...] = (), credential_id: st
 
 def renewal(before: CertificateRecord, **changes) -> Issuance:
     return issuance(renewed_from=before.id, **{"names": before.names, **changes})
+
+
+def another(held: CertificateRecord, *names: tuple[str, str]) -> Issuance:
+    """What the holder of a certificate asks for by means of it: all of its own names, and some that policy gives it."""
+    asked_with = HeldCertificate(serial=held.serial, names=held.names)
+    return replace(issuance(names=held.names + names), asked_with=asked_with)
 
 
 def told(revoked: Sequence[CertificateRecord]) -> list[AuditEvent]:
@@ -130,7 +136,7 @@ def test_certificate_with_names_that_are_no_longer_registered_is_not_followed_by
     def follow(before: CertificateRecord) -> Issuance:
         if way == "renewal":
             return renewal(before)
-        return replace(issuance(names=before.names), asked_with=before.serial)
+        return another(before)
 
     pods.register(NAMED, event())
     (first,) = inventory.record([of_pod(dns=NAMED.dns_names)])
@@ -143,6 +149,17 @@ def test_certificate_with_names_that_are_no_longer_registered_is_not_followed_by
     assert refused.names == ("web.shop.svc.cluster.local",)
     assert isinstance(plain, CertificateRecord)
     assert isinstance(other, CertificateRecord)
+
+
+def test_names_that_policy_gives_to_a_pod_need_not_be_registered(
+    pods: Pods, inventory: Inventory, database: Database
+) -> None:
+    pods.register(NAMED, event())
+    (first,) = inventory.record([of_pod(dns=NAMED.dns_names)])
+
+    (server,) = inventory.record([another(first, ("dns", "localhost"), ("ip", "127.0.0.1"))])
+
+    assert living(database) == [first, server]
 
 
 def test_addresses_and_mailboxes_cannot_be_renewed_by_a_pod(pods: Pods, inventory: Inventory) -> None:
@@ -162,7 +179,7 @@ def test_release_revokes_all_that_the_pod_holds_at_once(
     pods.register(NAMED, event())
     (first, foreign) = inventory.record([of_pod(dns=("web.shop.svc",)), of_pod(replace(WEB, uid="other"))])
     (second,) = inventory.record([renewal(first)])
-    (third,) = inventory.record([replace(issuance(names=second.names), asked_with=second.serial)])
+    (third,) = inventory.record([another(second)])
     (fourth,) = inventory.record([renewal(third)])
     inventory.revoke(first.id, at=NOW, reason=1, event=event())
     before = audit_trail.verify_chain()
@@ -217,9 +234,7 @@ def test_what_is_on_its_way_when_the_pod_is_released_is_not_recorded(
 ) -> None:
     """Signed already: the holder's certificate was good when it asked."""
     (first,) = inventory.record([of_pod()])
-    on_its_way = (
-        renewal(first) if follow == "renewal" else replace(issuance(names=first.names), asked_with=first.serial)
-    )
+    on_its_way = renewal(first) if follow == "renewal" else another(first)
     release(pods)
 
     late, other = inventory.record([on_its_way, issuance()])
@@ -249,7 +264,7 @@ def test_refused_names_use_no_credential_up(pods: Pods, inventory: Inventory) ->
 def test_certificates_of_others_are_of_no_pod(inventory: Inventory, database: Database) -> None:
     """What a pod signs for others, as a registrar does, is not its own."""
     (first,) = inventory.record([of_pod()])
-    inventory.record([issuance(), replace(issuance(), asked_with=octets(16))])
+    inventory.record([issuance(), replace(issuance(), asked_with=HeldCertificate(serial=octets(16), names=(URI,)))])
 
     assert living(database) == [first]
 
