@@ -117,12 +117,14 @@ def _dry_run(cluster: Cluster, namespace: str, spec: JsonObject) -> JsonObject:
 
 
 def _kubelet_versions(cluster: Cluster) -> Iterator[str]:
+    """Of the nodes whose kubelet has said something yet."""
     query = {"limit": _NODES_OF_A_PAGE}
     try:
         while True:
             page = cluster.get(NODES.path(), query=query)
             for node in objects(page, "items"):
-                yield text(node, "status", "nodeInfo", "kubeletVersion")
+                if version := text(node, "status", "nodeInfo", "kubeletVersion"):
+                    yield version
             token = text(page, "metadata", "continue")
             if not token:
                 return

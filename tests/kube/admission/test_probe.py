@@ -78,6 +78,8 @@ def test_oldest_node_counts_also_on_the_last_page():
         (Answering("v1.36.0", drops="everything"), "init"),
         (Answering("v1.36.0", nodes_error=Forbidden("no")), "sidecar"),
         (Answering(), "sidecar"),
+        (Answering(""), "sidecar"),
+        (Answering("", "v1.36.0"), "podCertificate"),
     ],
 )
 def test_what_the_api_server_drops_is_not_used(cluster, best):
