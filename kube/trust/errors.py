@@ -1,17 +1,18 @@
 """Why a bundle is not published.
 
-BundleInvalid
-├── BundleEmpty    BundleMalformed    BundleTooLarge
-└── NotACa    RootTwice
+KubeError
+└── BundleInvalid
+    ├── BundleEmpty    BundleMalformed    BundleTooLarge
+    └── NotACa    RootTwice
 """
 
-from typing import ClassVar
+from kube.errors import KubeError
 
 
-class BundleInvalid(Exception):
-    """The root. `reason` is stable."""
+class BundleInvalid(KubeError):
+    """`reason` is stable."""
 
-    reason: ClassVar[str] = "BUNDLE_INVALID"
+    reason = "BUNDLE_INVALID"
 
 
 class BundleEmpty(BundleInvalid):
