@@ -10,7 +10,9 @@ from kube.collections import Projection
 from kube.documents import JsonObject, JsonValue, metadata, name_of, namespace_of, objects, resource_version_of, text
 from kube.errors import ClusterUnreachable, TooOld
 
-PAGE = 500
+PAGE = 100
+"""Objects. A page is in memory as a whole, at twenty times the size of what is kept of it: with 500 pods in each, ten thousand take
+33 MiB more."""
 _KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion")
 
 _log = structlog.get_logger("chancery.kube.reflector")

@@ -204,8 +204,12 @@ class Handler(BaseHTTPRequestHandler):
             if version < fake.oldest:
                 self.refuse(410, "Expired", "The provided continue parameter is too old")
                 return
+        kind, _, name = self.asked.query.get("fieldSelector", "").partition("=")
         with fake.lock:
-            items = [one for path, one in sorted(fake.objects.items()) if self.is_of(parts, path)]
+            if kind == "metadata.name":
+                items = [fake.objects[path] for path in (f"{self.asked.path}/{name}",) if path in fake.objects]
+            else:
+                items = [one for path, one in sorted(fake.objects.items()) if self.is_of(parts, path)]
         limit = int(self.asked.query.get("limit") or len(items) or 1)
         metadata: Json = {"resourceVersion": str(version)}
         if offset + limit < len(items):
