@@ -53,6 +53,8 @@ class Election:
         self._observed_at = 0.0
         self._held_since: float | None = None
         self._had_other = False
+        self.term = 0
+        """Another one after each instant at which the lease was not surely held, however short."""
 
     def next_write(self, lease: JsonObject | None, *, monotonic: float, clock: datetime) -> Write | None:
         """What to do about the Lease as it was read just now, None where there is none; None: wait for a retry period."""
@@ -75,6 +77,7 @@ class Election:
         """The write that was begun at `began` was accepted."""
         self._observe(lease, monotonic)
         if text(lease, "spec", "holderIdentity") == self._identity:
+            self.term += not self.is_leading(monotonic)
             self._held_since = began
 
     def lost(self) -> None:

@@ -55,7 +55,7 @@ class Leadership:
         self._entropy = entropy
         self._lock = threading.RLock()
         self._term = 0
-        self._is_in_term = False
+        self._present = 0
         self._is_open = False
         self._beat_at = boottime()
         self._stopping = threading.Event()
@@ -159,16 +159,19 @@ class Leadership:
         return self._cluster.replace(self._path, write.document)
 
     def _notice(self) -> None:
+        """Ends a term, begins one, or both: where the lease was lost and won again between two looks, another may have led."""
         with self._lock:
             leads = self._election.is_leading(self._boottime()) and not self._stopping.is_set()
-            if leads == self._is_in_term:
+            present = self._election.term if leads else 0
+            before, self._present = self._present, present
+            if present == before:
                 return
-            self._is_in_term = self._is_open = leads
+            self._is_open = leads
             self._term += 1
             term = self._term
+        if before:
+            _log.warning("not leading any more", identity=self.identity)
+            self._end()
         if leads:
             _log.info("leading", identity=self.identity)
             self._begin(lambda: self._term == term)
-        else:
-            _log.warning("not leading any more", identity=self.identity)
-            self._end()

@@ -138,6 +138,26 @@ def test_leader_that_comes_back_begins_another_term(leases: FakeCluster, time: T
     assert (former(), first.lasts()) == (False, True)
 
 
+@pytest.mark.parametrize("pause", [10, 60])
+def test_lease_that_was_not_surely_held_between_two_looks_begins_another_term(
+    leases: FakeCluster, time: Time, pause: int
+):
+    """Frozen in the middle: what it would have written meanwhile was refused, and another may have led and ended."""
+    first, second = Process(leases, time, "first"), Process(leases, time, "second")
+    first.leadership.step()
+    former = first.lasts
+    time.pass_by(pause)
+    if pause == 60:
+        second.leadership.step()
+        time.pass_by(15)
+        second.leadership.step()
+        second.leadership.stop(release=True)
+    first.leadership.step()
+
+    assert first.told == ["begin", "end", "begin"]
+    assert (former(), first.lasts()) == (False, True)
+
+
 def test_answer_that_got_lost_is_no_reason_to_lead(leases: FakeCluster, time: Time):
     def take_and_hang_up(handler) -> None:
         leases.put(LEASE, **handler.asked.body)
@@ -184,7 +204,7 @@ def test_fault_in_a_term_does_not_end_the_thread(leases: FakeCluster, time: Time
     first.leadership.start()
     from tests.kube.ambient import await_until
 
-    await_until(lambda: first.leadership._is_in_term, "the term")
+    await_until(lambda: first.leadership._present, "the term")
     thread = first.leadership._thread
     assert thread is not None
     assert thread.is_alive()

@@ -246,6 +246,20 @@ def test_cluster_that_is_away_for_ten_minutes_makes_it_not_ready_but_not_dead(fa
     assert process.check_alive() == ""
 
 
+def test_cluster_that_is_away_for_longer_than_a_lease_ends_the_term_and_begins_another(fake: FakeCluster, start: Start):
+    process, _ = start()
+    await_until(lambda: process.leadership.is_leading, "the first term")
+    fake.hang_up()
+    fake.faults = [Fault(fits=lambda _: True, act=lambda handler: handler.refuse(503, "", "away"), times=10**6)]
+    fake.put(f"{SHOP}/meanwhile")
+    await_until(lambda: not process.leadership.is_leading, "the end of the term")
+    await_until(lambda: not process._runners[0]._queue._is_open, "the rest")
+    fake.faults.clear()
+    await_until(lambda: f"{SHOP}/meanwhile-copy" in fake.objects, "the copy")
+
+    assert process.leadership.is_leading
+
+
 def test_metrics_say_who_leads_and_what_is_kept(fake: FakeCluster, start: Start):
     fake.put(f"{SHOP}/a")
     process, _ = start()
