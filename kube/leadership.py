@@ -1,11 +1,12 @@
 """Leading: a thread that stands in the election for as long as the process lives, and the fence that it holds.
 
 - Writers are kept out from the moment at which the lease is not surely held, whether or not anybody has noticed yet.
-- A term that is over is never taken up again: whoever leads once more begins a new one.
+- A term that is over is never taken up again: whoever leads once more begins a new one, and work of the one before is kept out.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -31,7 +32,7 @@ class Leadership:
         lease: LeaseName,
         *,
         identity: str,
-        begin: Callable[[Callable[[], bool]], None],
+        begin: Callable[[int], None],
         end: Callable[[], None],
         clock: Clock,
         boottime: Monotonic,
@@ -40,8 +41,8 @@ class Leadership:
     ) -> None:
         """`cluster` is not fenced. `boottime` goes on while the machine sleeps.
 
-        `begin` is called at the start of a term, with what says whether it lasts; `end` when it is over. Both are called in the
-        thread that renews the lease, and must be quick."""
+        `begin` is called at the start of a term, with its number; `end` when it is over. Both are called in the thread that renews
+        the lease, and must be quick."""
         self.timing = timing or LeaseTiming()
         self.identity = identity
         self._cluster = cluster.hurried(self.timing.renew_deadline / 2)
@@ -55,6 +56,7 @@ class Leadership:
         self._entropy = entropy
         self._lock = threading.RLock()
         self._term = 0
+        self._work = threading.local()
         self._present = 0
         self._is_open = False
         self._beat_at = boottime()
@@ -62,12 +64,25 @@ class Leadership:
         self._thread: threading.Thread | None = None
 
     def permit(self) -> float:
-        """Raises NotLeading."""
+        """Raises NotLeading: also in a thread that does the work of a term that is over, whatever was won since."""
+        term = getattr(self._work, "term", None)
         with self._lock:
-            seconds = self._election.seconds_to_write(self._boottime()) if self._is_open else 0.0
+            seconds = self._seconds() if term is None or term == self._term else 0.0
         if seconds <= 0:
             raise NotLeading("this process does not lead, or is not sure to")
         return seconds
+
+    @contextlib.contextmanager
+    def within(self, term: int) -> Iterator[None]:
+        """What this thread does in the block belongs to that term."""
+        self._work.term = term
+        try:
+            yield
+        finally:
+            self._work.term = None
+
+    def lasts(self, term: int) -> bool:
+        return self._term == term
 
     def verify(self) -> None:
         """Raises NotLeading."""
@@ -77,7 +92,7 @@ class Leadership:
     def is_leading(self) -> bool:
         """Whether writers are let in now."""
         with self._lock:
-            return self._is_open and self._election.is_leading(self._boottime())
+            return self._seconds() > 0
 
     @property
     def idle_seconds(self) -> float:
@@ -119,6 +134,11 @@ class Leadership:
         except KubeError as err:
             _log.warning("the lease cannot be seen to", error=str(err))
         self._notice()
+
+    def _seconds(self) -> float:
+        """A lease that was lost and won again opens nothing before the new term was begun."""
+        is_noticed = self._is_open and self._election.term == self._present
+        return self._election.seconds_to_write(self._boottime()) if is_noticed else 0.0
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -174,4 +194,4 @@ class Leadership:
             self._end()
         if leads:
             _log.info("leading", identity=self.identity)
-            self._begin(lambda: self._term == term)
+            self._begin(term)

@@ -148,6 +148,7 @@ class ControllerProcess:
                 controller,
                 [(watch, collection) for watch, (_, collection) in watches],
                 metrics=self.metrics,
+                within=self.leadership.within,
                 clock=ambient.clock,
                 monotonic=ambient.monotonic,
                 entropy=ambient.entropy,
@@ -226,7 +227,7 @@ class ControllerProcess:
             known = self._reflectors[id(collection)] = (reflector, collection)
         return known
 
-    def _begin_term(self, lasts: Callable[[], bool]) -> None:
+    def _begin_term(self, term: int) -> None:
         """Each controller begins as soon as what it watches was read anew: one that waits for a permission holds up no other."""
         wanted = {
             id(collection): (reflector, reflector.relist()) for reflector, collection in self._reflectors.values()
@@ -234,18 +235,16 @@ class ControllerProcess:
         for runner in self._runners:
             lists = [wanted[id(collection)] for _, collection in runner.sources]
             name = f"{runner.controller.name}-term"
-            threading.Thread(target=self._lead, args=(runner, lists, lasts), name=name, daemon=True).start()
+            threading.Thread(target=self._lead, args=(runner, lists, term), name=name, daemon=True).start()
 
-    def _lead(
-        self, runner: ControllerRunner, lists: Sequence[tuple[Reflector, int]], lasts: Callable[[], bool]
-    ) -> None:
+    def _lead(self, runner: ControllerRunner, lists: Sequence[tuple[Reflector, int]], term: int) -> None:
         for reflector, number in lists:
             while not reflector.await_list(number, _TICK_SECONDS):
-                if self._stopping.is_set() or not lasts():
+                if self._stopping.is_set() or not self.leadership.lasts(term):
                     return
         with self._term_lock:
-            if lasts():
-                runner.lead()
+            if self.leadership.lasts(term):
+                runner.lead(term)
 
     def _end_term(self) -> None:
         with self._term_lock:

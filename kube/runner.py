@@ -6,6 +6,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,14 +42,18 @@ class ControllerRunner:
         sources: Sequence[tuple[Watch, Collection]],
         *,
         metrics: Metrics,
+        within: Callable[[int], AbstractContextManager[None]],
         clock: Clock,
         monotonic: Monotonic,
         entropy: Entropy,
         workers: int = WORKERS,
         retries: Retries | None = None,
     ) -> None:
+        """`within` says, for the length of a block, of which term this thread's work is: 0 is none."""
         self.controller = controller
         self._metrics = metrics
+        self._within = within
+        self._term = 0
         self._clock = clock
         self._monotonic = monotonic
         self._queue = WorkQueue(clock=clock, monotonic=monotonic, entropy=entropy, retries=retries)
@@ -71,8 +76,9 @@ class ControllerRunner:
         for thread in self._threads:
             thread.start()
 
-    def lead(self) -> None:
-        """A term begins: everything is told."""
+    def lead(self, term: int) -> None:
+        """A term begins, with everything read anew: all of it is told."""
+        self._term = term
         if isinstance(self.controller, Termed):
             self.controller.begin_term()
         self._queue.open()
@@ -85,6 +91,7 @@ class ControllerRunner:
 
     def rest(self) -> None:
         """The term is over."""
+        self._term = 0
         self._queue.close()
 
     def stop(self) -> None:
@@ -136,7 +143,8 @@ class ControllerRunner:
         """What came of it, as metrics name it."""
         controller = self.controller.name
         try:
-            again = self.controller.reconcile(key)
+            with self._within(self._term):
+                again = self.controller.reconcile(key)
         except NotLeading:
             self._queue.drop(key)
             return "not_leading"

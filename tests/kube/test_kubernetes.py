@@ -246,7 +246,7 @@ def test_of_two_leaders_the_one_whose_time_is_over_does_not_write(cluster: Clust
             cluster,
             LeaseName(namespace=namespace, name="two"),
             identity=identity,
-            begin=lambda _lasts: None,
+            begin=lambda _term: None,
             end=lambda: None,
             clock=clocks.clock,
             boottime=clocks.monotonic,

@@ -1,7 +1,5 @@
 """Leading over real HTTPS with a clock of the test's own: who is let in, and until when."""
 
-from collections.abc import Callable
-
 import pytest
 
 from kube.cluster import Cluster
@@ -21,7 +19,7 @@ class Process:
 
     def __init__(self, fake: FakeCluster, time: Time, identity: str) -> None:
         self.told: list[str] = []
-        self.lasts: Callable[[], bool] = lambda: False
+        self.term = 0
         cluster = fake.open()
         self.leadership = Leadership(
             cluster,
@@ -35,9 +33,12 @@ class Process:
         )
         self.cluster: Cluster = cluster.fenced(self.leadership.permit)
 
-    def _begin(self, lasts: Callable[[], bool]) -> None:
+    def _begin(self, term: int) -> None:
         self.told.append("begin")
-        self.lasts = lasts
+        self.term = term
+
+    def lasts(self, term: int | None = None) -> bool:
+        return self.leadership.lasts(self.term if term is None else term)
 
     def write(self) -> None:
         self.cluster.create(MAPS, MAP)
@@ -128,14 +129,14 @@ def test_leader_goes_on_while_the_server_is_away_and_stops_in_time(leases: FakeC
 def test_leader_that_comes_back_begins_another_term(leases: FakeCluster, time: Time):
     first = Process(leases, time, "first")
     first.leadership.step()
-    former = first.lasts
+    former = first.term
     leases.faults = [away(1)]
     time.pass_by(60)
     first.leadership.step()
     first.leadership.step()
 
     assert first.told == ["begin", "end", "begin"]
-    assert (former(), first.lasts()) == (False, True)
+    assert (first.lasts(former), first.lasts()) == (False, True)
 
 
 @pytest.mark.parametrize("pause", [10, 60])
@@ -145,7 +146,7 @@ def test_lease_that_was_not_surely_held_between_two_looks_begins_another_term(
     """Frozen in the middle: what it would have written meanwhile was refused, and another may have led and ended."""
     first, second = Process(leases, time, "first"), Process(leases, time, "second")
     first.leadership.step()
-    former = first.lasts
+    former = first.term
     time.pass_by(pause)
     if pause == 60:
         second.leadership.step()
@@ -155,7 +156,23 @@ def test_lease_that_was_not_surely_held_between_two_looks_begins_another_term(
     first.leadership.step()
 
     assert first.told == ["begin", "end", "begin"]
-    assert (former(), first.lasts()) == (False, True)
+    assert (first.lasts(former), first.lasts()) == (False, True)
+
+
+def test_work_of_a_term_that_is_over_does_not_write_in_the_next(leases: FakeCluster, time: Time):
+    """It was decided on what was read in the former term."""
+    first = Process(leases, time, "first")
+    first.leadership.step()
+    with first.leadership.within(first.term):
+        first.leadership.permit()
+        time.pass_by(10)
+        first.leadership.step()
+
+        with pytest.raises(NotLeading):
+            first.write()
+    first.write()
+    with first.leadership.within(first.term):
+        first.leadership.permit()
 
 
 def test_answer_that_got_lost_is_no_reason_to_lead(leases: FakeCluster, time: Time):
@@ -200,7 +217,7 @@ def test_lease_expires_where_a_writer_could_not_be_stopped(leases: FakeCluster, 
 
 def test_fault_in_a_term_does_not_end_the_thread(leases: FakeCluster, time: Time):
     first = Process(leases, time, "first")
-    first.leadership._begin = lambda _lasts: 1 / 0
+    first.leadership._begin = lambda _term: 1 / 0
     first.leadership.start()
     from tests.kube.ambient import await_until
 
