@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -156,7 +157,7 @@ class ControllerProcess:
                 retries=tuning.retries,
             )
             for watch, (reflector, _) in watches:
-                reflector.subscribe(lambda changed, runner=runner, watch=watch: runner.tell(watch, changed))  # type: ignore[misc]
+                reflector.subscribe(partial(runner.tell, watch))
             self._runners.append(runner)
         self._stopping = threading.Event()
         self._term_lock = threading.Lock()

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from cli.lazy_group import LazyCommand
 
 _AUTHORITY = "Authority"
-_STORAGE = "Storage API"
-_CLUSTER = "In a Kubernetes cluster"
+_BESIDE = "Beside the authority"
 _CERTIFICATES = "Certificates"
 _FILES = "Files, without a server"
 _ADMINISTRATION = "Administration"
@@ -22,9 +21,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "serve": _entry("serve", _AUTHORITY, "Run the authority."),
     "backup": _entry("backup", _AUTHORITY, "Back up an authority, or a store, while it is used."),
     "restore": _entry("restore", _AUTHORITY, "Restore an authority, or a store, from a backup."),
-    "apiserver": _entry("apiserver", _STORAGE, "Run the storage API server."),
-    "controller": _entry("controller", _CLUSTER, "Run the controllers of a Kubernetes cluster."),
-    "injector": _entry("injector", _CLUSTER, "Run the webhook that gives labelled pods an identity."),
+    "apiserver": _entry("apiserver", _BESIDE, "Run the storage API server."),
+    "controller": _entry("controller", _BESIDE, "Run the controllers of a Kubernetes cluster."),
+    "injector": _entry("injector", _BESIDE, "Run the webhook that gives labelled pods an identity."),
     "sign": _entry("sign", _CERTIFICATES, "Make a key and have it certified."),
     "fetch": _entry("fetch", _CERTIFICATES, "Get a certificate that was issued, and its chain."),
     "template": _entry("template", _CERTIFICATES, "Show what you may ask for."),
