@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import admission, agent, crypto, endtoend, registrar, replicas, rotation, scaling, storage_api, store
+from bench import admission, agent, crypto, endtoend, registrar, replicas, rotation, scaling, storage_api, store, storm
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, Section] = {
     "replicas": replicas.measure,
     "agent": agent.measure,
     "registrar": registrar.measure,
+    "storm": storm.measure,
     "admission": admission.measure,
 }
 

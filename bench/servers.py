@@ -44,6 +44,7 @@ class RunningServer:
     identity: Path
     start_seconds: float
     url: str = ""
+    enrollment_target: str = ""
 
 
 def command_line() -> str | None:
@@ -88,6 +89,7 @@ def authority(
                 identity=home / "identity" if beside is None else beside.identity,
                 start_seconds=time.perf_counter() - started,
                 url=f"https://127.0.0.1:{http_port}",
+                enrollment_target=f"127.0.0.1:{enrollment_port}",
             )
 
 

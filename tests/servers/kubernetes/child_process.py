@@ -32,6 +32,11 @@ class ChildProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         return self.directory / f"{self.name}.log"
 
