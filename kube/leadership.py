@@ -181,7 +181,9 @@ class Leadership:
     def _notice(self) -> None:
         """Ends a term, begins one, or both: where the lease was lost and won again between two looks, another may have led."""
         with self._lock:
-            leads = self._election.is_leading(self._boottime()) and not self._stopping.is_set()
+            if self._stopping.is_set():
+                return
+            leads = self._election.is_leading(self._boottime())
             present = self._election.term if leads else 0
             before, self._present = self._present, present
             if present == before:

@@ -263,10 +263,10 @@ def test_cluster_that_is_away_for_longer_than_a_lease_ends_the_term_and_begins_a
 def test_metrics_say_who_leads_and_what_is_kept(fake: FakeCluster, start: Start):
     fake.put(f"{SHOP}/a")
     process, _ = start()
-    await_until(lambda: f"{SHOP}/a-copy" in fake.objects, "the copy")
+    done = b'chancery_kube_reconciles_total{controller="copier",outcome="done"}'
+    await_until(lambda: done in process.metrics.exposition(), "the count")
     process.refresh_metrics()
     shown = process.metrics.exposition().decode()
 
     assert "chancery_kube_leading 1.0" in shown
     assert 'chancery_kube_collection_objects{resource="configmaps"}' in shown
-    assert 'chancery_kube_reconciles_total{controller="copier",outcome="done"}' in shown
