@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cli import ambient
 from cli.errors import IdentityMissing
+from cli.local_administrator import LocalAdministrator
 from cli.output import notice
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Endpoint:
     ca_cert: Path | None
     timeout: timedelta
     plaintext: bool
+    local: LocalAdministrator | None = None
+    """In place of an identity in a directory."""
 
     @property
     def identity_directory(self) -> Path:
@@ -45,11 +48,13 @@ class Endpoint:
         ambient.silence_grpc()
         from ca.client.authority import CaClient
 
-        identity = None if self.plaintext else self.load_identity()
+        identity = None if self.is_plain_text else self.load_identity()
         return CaClient.connect(str(self.grpc_address), identity, timeout=self.seconds)
 
     def load_identity(self, *, current: bool = True) -> "Identity":
         """The identity that the options name; with `current`, only one that is valid now."""
+        if self.local is not None:
+            return self.local.identity()
         from agent.identity import load_credentials
         from ca.client.identity import Identity
 
@@ -85,6 +90,11 @@ class Endpoint:
         return EnrollmentClient(Connection.server_tls(self.enrollment_address, roots_pem, timeout=self.seconds))
 
     @property
+    def is_plain_text(self) -> bool:
+        """Whether nobody shows who they are: by the option, or because the server on this machine has no TLS."""
+        return self.plaintext or (self.local is not None and self.local.is_plain_text)
+
+    @property
     def seconds(self) -> float:
         return self.timeout.total_seconds()
 
@@ -94,6 +104,8 @@ class Endpoint:
 
         if self.server:
             return Address.from_text(self.server, default_port=GRPC_PORT)
+        if self.local is not None:
+            return Address.from_text(self.local.server, default_port=GRPC_PORT)
         return Address.from_text(DEFAULT_HOST, default_port=_own_port("GRPC", GRPC_PORT))
 
     @property

@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from certs.errors import MalformedInput
 from certs.lifetimes import parse_lifetime
 from cli.endpoint import Endpoint
+from cli.local_administrator import LocalAdministrator
 from cli.names import RequestedNames
 
 ResultT = TypeVar("ResultT")
@@ -144,6 +145,12 @@ _CONNECTION_OPTIONS = (
     click.option(
         "--plaintext", is_flag=True, envvar="CHANCERY_PLAINTEXT", help="No TLS: the server was started with --no-mtls."
     ),
+    click.option(
+        "--local-administrator",
+        envvar="CHANCERY_LOCAL_ADMINISTRATOR",
+        metavar="NAME",
+        help="Instead of an identity: be NAME, an administrator for this command alone, where the server runs.",
+    ),
 )
 
 
@@ -154,6 +161,7 @@ def connection_options(
 
     @wraps(command)
     def with_endpoint(*arguments: Any, **parameters: Any) -> ResultT:
+        administrator = parameters.pop("local_administrator")
         endpoint = Endpoint(
             server=parameters.pop("server"),
             enrollment_server=parameters.pop("enrollment_server"),
@@ -164,6 +172,7 @@ def connection_options(
             ca_cert=parameters.pop("ca_cert"),
             timeout=parameters.pop("timeout"),
             plaintext=parameters.pop("plaintext"),
+            local=LocalAdministrator(name=administrator) if administrator else None,
         )
         return command(endpoint, *arguments, **parameters)
 

@@ -33,7 +33,7 @@ def command(endpoint: Endpoint, quiet: bool, output: OutputFormat) -> None:
     with endpoint.client() as client:
         status = client.administration.get_status()
     fields, document = status_fields(status), status_document(status)
-    if not endpoint.plaintext:
+    if not endpoint.is_plain_text and endpoint.local is None:
         ends = endpoint.load_identity().certificate.not_valid_after_utc
         fields.append(("your identity until", f"{instant(ends)} ({relative(ends, ambient.clock())})"))
         document["identity_not_after_time"] = instant(ends)
