@@ -191,6 +191,7 @@ class Edges:
             trust_domain=TrustDomain.parse(office.settings.hierarchy.trust_domain),
             audience=settings.kubernetes_audience,
             looks_at_pods=settings.kubernetes_pod_check,
+            metrics=self.metrics,
         )
 
     def _handlers(self, denials: DenialLog, service_accounts: ServiceAccountEnrollment | None) -> Handlers:

@@ -1,8 +1,20 @@
-"""What Prometheus may scrape. One registry for each process, handed to those who count."""
+"""What Prometheus may scrape. One registry for each process, handed to those who count.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+- Labels come from what exists: methods, codes, profiles, reasons and authorities, never from what somebody sends.
+- Counters whose labels are known beforehand begin at 0, so that their first increase is seen as one.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from store.records import RotationRecord
+
+KINDS = ("root", "issuer")
+PHASES = ("stable", "publishing", "signing", "retiring")
+TASKS = ("housekeeping", "rotation")
 _CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -11,6 +23,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
         self.calls = Counter("chancery_ca_calls", "Calls answered.", ["method", "code"], registry=registry)
         self.call_seconds = Histogram(
             "chancery_ca_call_seconds", "Time to answer.", ["method"], buckets=_CALL_BUCKETS, registry=registry
@@ -45,6 +58,53 @@ class Metrics:
             "Attempts to bring the Secret of the roots up to date that failed.",
             registry=registry,
         )
+        self.enrollment_refusals = Counter(
+            "chancery_ca_enrollment_refusals",
+            "Enrollments that were refused or put off, by what was shown and why.",
+            ["credential", "reason"],
+            registry=registry,
+        )
+        self.background_failures = Counter(
+            "chancery_ca_background_failures",
+            "Rounds of what is done beside the calls that failed, and are tried again.",
+            ["task"],
+            registry=registry,
+        )
+        for task in TASKS:
+            self.background_failures.labels(task=task)
+        self._phase = Gauge(
+            "chancery_ca_rotation_phase",
+            "1 for the phase that the rotation is in; stable where none is under way.",
+            ["kind", "phase"],
+            registry=registry,
+        )
+        self._entered = Gauge(
+            "chancery_ca_rotation_entered_timestamp_seconds",
+            "When the rotation under way entered its phase, in seconds since 1970; absent where none is.",
+            ["kind", "phase"],
+            registry=registry,
+        )
+        self._shown: dict[tuple[str, str], datetime] = {}
+
+    def show_authorities(self, expiries: Iterable[tuple[str, str, datetime]]) -> None:
+        """Kind, identifier and end of each root and issuing CA that counts; others are not shown any more."""
+        present = {(kind, authority_id): not_after for kind, authority_id, not_after in expiries}
+        for gone in self._shown.keys() - present.keys():
+            self.expiry.remove(*gone)
+        for (kind, authority_id), not_after in present.items():
+            self.expiry.labels(kind=kind, id=authority_id).set(not_after.timestamp())
+        self._shown = present
+
+    def show_rotation(self, latest: RotationRecord | None) -> None:
+        """`latest` is the one under way, or the last that was."""
+        under_way = latest if latest is not None and latest.finished_at is None else None
+        for kind in KINDS:
+            current = under_way.phase if under_way is not None and under_way.kind == kind else "stable"
+            for phase in PHASES:
+                self._phase.labels(kind=kind, phase=phase).set(phase == current)
+        self._entered.clear()
+        if under_way is not None:
+            self._entered.labels(kind=under_way.kind, phase=under_way.phase).set(under_way.entered_at)
 
     def observe_call(self, method: str, code: str, seconds: float) -> None:
         """One answered call. Its children are looked up once for each pair of labels: the look-up is the costly part."""

@@ -139,8 +139,10 @@ async def _housekeeping(office: Office, metrics: Metrics, pipeline: SigningPipel
             await asyncio.to_thread(office.pod_certificates.purge, epoch_seconds(office.clock()) - _SPENT_TOKEN_SECONDS)
             await asyncio.to_thread(office.pods.purge, epoch_seconds(office.clock()))
         except StoreError as err:
+            metrics.background_failures.labels(task="housekeeping").inc()
             _log.warning("housekeeping put off", error=str(err))
         except Exception:  # noqa: BLE001 - whatever it is, revocations of other replicas must go on to arrive
+            metrics.background_failures.labels(task="housekeeping").inc()
             _log.exception("housekeeping put off")
         await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
@@ -151,11 +153,13 @@ async def _rotate(office: Office, metrics: Metrics) -> None:
         try:
             while await asyncio.to_thread(office.rotations.look):
                 pass
-            for kind, certificate_id, not_after in office.issuers.expiries():
-                metrics.expiry.labels(kind=kind, id=certificate_id).set(not_after.timestamp())
+            metrics.show_authorities(office.issuers.expiries())
+            metrics.show_rotation(await asyncio.to_thread(office.rotations.rotations.latest))
         except (StoreError, CaError, CertsError) as err:
+            metrics.background_failures.labels(task="rotation").inc()
             _log.warning("rotation put off", error=str(err))
         except Exception:  # noqa: BLE001 - whatever it is, a replica that no longer follows would be left behind
+            metrics.background_failures.labels(task="rotation").inc()
             _log.exception("rotation put off")
         await asyncio.sleep(_ROTATION_SECONDS)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ca.cluster.faults import NoAnswer, Refusal
+from ca.cluster.faults import NoAnswer, Refusal, RefusalReason
 from ca.cluster.object_names import LABEL, NAME, SUBDOMAIN, UID
 from ca.orders import PodCredential
 
@@ -56,9 +56,11 @@ class _Claims(msgspec.Struct):
 def verify_form(token: str) -> None:
     """Step 1: so that the cluster is asked about nothing that cannot be a token. Raises Refusal."""
     if len(token) > MAXIMUM_TOKEN:
-        raise Refusal(f"the token has {len(token)} characters, more than {MAXIMUM_TOKEN}")
+        raise Refusal(
+            RefusalReason.TOKEN_MALFORMED, f"the token has {len(token)} characters, more than {MAXIMUM_TOKEN}"
+        )
     if not _TOKEN.fullmatch(token):
-        raise Refusal("this is no JSON Web Token")
+        raise Refusal(RefusalReason.TOKEN_MALFORMED, "this is no JSON Web Token")
 
 
 def review_document(token: str, audience: str) -> Mapping[str, object]:
@@ -83,19 +85,25 @@ def read_review(answer: bytes) -> ReviewStatus:
 def pod_credential(status: ReviewStatus, token: str, *, audience: str, now: int) -> PodCredential:
     """Steps 3 to 5. Raises Refusal."""
     if not status.authenticated:  # 3: the cluster vouches for it, for us and for nobody else
-        raise Refusal(f"the cluster does not know the token: {_without(token, status.error) or 'no reason given'}")
+        raise Refusal(
+            RefusalReason.TOKEN_UNKNOWN,
+            f"the cluster does not know the token: {_without(token, status.error) or 'no reason given'}",
+        )
     if audience not in (status.audiences or ()):
-        raise Refusal(f"the token is not for audience {audience!r}")
+        raise Refusal(RefusalReason.TOKEN_OF_ANOTHER_AUDIENCE, f"the token is not for audience {audience!r}")
     claims = _claims(token)
     if claims.aud not in (audience, [audience]):
-        raise Refusal("the token is for other audiences, too: whoever it is shown to could enroll with it")
+        raise Refusal(
+            RefusalReason.TOKEN_OF_ANOTHER_AUDIENCE,
+            "the token is for other audiences, too: whoever it is shown to could enroll with it",
+        )
     if not now - CLOCK_SKEW_SECONDS < claims.exp < _LATEST:
-        raise Refusal("the token has expired by this server's clock, or never does")
+        raise Refusal(RefusalReason.TOKEN_EXPIRED, "the token has expired by this server's clock, or never does")
     namespace, service_account = _service_account(status.user)  # 4
     extra = status.user.extra or {}  # 5: bound to a pod on a node, and to be told from every other token
     credential_id = _single(extra, "credential-id", _CREDENTIAL)
     if credential_id != f"JTI={claims.jti}":
-        raise Refusal("the cluster speaks of another token than the one that was shown")
+        raise Refusal(RefusalReason.TOKEN_UNKNOWN, "the cluster speaks of another token than the one that was shown")
     return PodCredential(
         namespace=namespace,
         service_account=service_account,
@@ -113,23 +121,28 @@ def _claims(token: str) -> _Claims:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=_Claims)
     except (msgspec.MsgspecError, binascii.Error, UnicodeDecodeError) as err:
-        raise Refusal("the token's claims cannot be read") from err
+        raise Refusal(RefusalReason.TOKEN_MALFORMED, "the token's claims cannot be read") from err
 
 
 def _service_account(user: _User) -> tuple[str, str]:
     match = _USERNAME.fullmatch(user.username)
     if match is None:
-        raise Refusal(f"user {user.username[:256]!r} is no service account")
+        raise Refusal(RefusalReason.TOKEN_NOT_OF_A_POD, f"user {user.username[:256]!r} is no service account")
     namespace, service_account = match[1], match[2]
     if not {"system:serviceaccounts", f"system:serviceaccounts:{namespace}"} <= set(user.groups or ()):
-        raise Refusal(f"user {user.username!r} is not in the groups of service accounts")
+        raise Refusal(
+            RefusalReason.TOKEN_NOT_OF_A_POD, f"user {user.username!r} is not in the groups of service accounts"
+        )
     return namespace, service_account
 
 
 def _single(extra: Mapping[str, Sequence[str] | None], name: str, form: re.Pattern[str]) -> str:
     values = extra.get(_EXTRA + name) or ()
     if len(values) != 1 or not form.fullmatch(values[0]):
-        raise Refusal(f"the token has no {name}, or an odd one; it must be bound to a pod that is on a node")
+        raise Refusal(
+            RefusalReason.TOKEN_NOT_OF_A_POD,
+            f"the token has no {name}, or an odd one; it must be bound to a pod that is on a node",
+        )
     return values[0]
 
 

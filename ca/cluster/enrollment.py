@@ -25,7 +25,7 @@ from ca.callers import Caller
 from ca.calls import Call
 from ca.cluster.connection import ClusterConnection
 from ca.cluster.credentials import pod_credential, read_review, review_document, verify_form
-from ca.cluster.faults import NoAnswer, NotThere, Refusal
+from ca.cluster.faults import NoAnswer, NotThere, Refusal, RefusalReason
 from ca.cluster.pods import Pod, pod_path, read_pod, verify_pod
 from ca.cluster.questions import Questions
 from ca.cluster.rate_limits import EnrollmentLimits
@@ -41,6 +41,7 @@ from ca.errors import (
     RequestInvalid,
     Unauthenticated,
 )
+from ca.metrics import Metrics
 from ca.orders import Binding, Order, PodCredential
 from ca.pipeline import SigningPipeline
 from ca.policy import Operation
@@ -79,6 +80,7 @@ class ServiceAccountEnrollment:
     trust_domain: TrustDomain
     audience: str
     looks_at_pods: bool
+    metrics: Metrics
 
     async def enroll(
         self,
@@ -111,9 +113,11 @@ class ServiceAccountEnrollment:
             )
             return await self.pipeline.issue(order)
         except (Overloaded, NamesNotRegistered) as err:
+            self._count(err.reason)
             _log.warning("enrollment put off", request=call.id, caller=call.caller.name, error=str(err), **pod.details)
             raise
         except _REFUSALS as err:
+            self._count(err.reason)
             await self.denials.write(
                 call, "EnrollServiceAccount", reason=err.reason, explanation=str(err), **pod.details
             )
@@ -129,8 +133,10 @@ class ServiceAccountEnrollment:
             if self.looks_at_pods:
                 verify_pod(await self._pod(pod), pod)  # 6
         except Refusal as err:
+            self._count(err.reason)
             _refuse(call, str(err))
         except NoAnswer as err:
+            self._count(ClusterUnavailable.reason)
             _log.warning("the cluster cannot be asked about a token", request=call.id, error=str(err))
             raise ClusterUnavailable(
                 f"enrollment is not possible now; try again in a moment (request {call.id})"
@@ -141,7 +147,7 @@ class ServiceAccountEnrollment:
         try:
             return await self.questions.ask(lambda: read_pod(self.connection.get(pod_path(pod))))
         except NotThere as err:
-            raise Refusal(f"there is no pod {pod.namespace}/{pod.pod_name}") from err
+            raise Refusal(RefusalReason.POD_GONE, f"there is no pod {pod.namespace}/{pod.pod_name}") from err
 
     async def _admit(self, pod: PodCredential, csr: bytes) -> CertificateRequest:
         """Steps 7 and 8. A request that cannot be read counts as much as another."""
@@ -149,6 +155,9 @@ class ServiceAccountEnrollment:
             return await asyncio.to_thread(CertificateRequest.from_bytes, csr)
         finally:
             self.limits.take(pod)
+
+    def _count(self, reason: str) -> None:
+        self.metrics.enrollment_refusals.labels(credential="service-account", reason=reason).inc()
 
 
 def _refuse(call: Call, why: str, **details: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ca.cluster.faults import NoAnswer, Refusal
+from ca.cluster.faults import NoAnswer, Refusal, RefusalReason
 from ca.orders import PodCredential
 
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -50,12 +50,12 @@ def read_pod(answer: bytes) -> Pod:
 def verify_pod(pod: Pod, credential: PodCredential) -> None:
     """Raises Refusal."""
     if pod.metadata.uid != credential.pod_uid:
-        raise Refusal("another pod has taken the name of the token's")
+        raise Refusal(RefusalReason.POD_IS_ANOTHER, "another pod has taken the name of the token's")
     if pod.spec.service_account_name != credential.service_account:
-        raise Refusal("the pod runs under another service account")
+        raise Refusal(RefusalReason.POD_IS_ANOTHER, "the pod runs under another service account")
     if pod.spec.node_name != credential.node_name:
-        raise Refusal("the pod is on another node")
+        raise Refusal(RefusalReason.POD_IS_ANOTHER, "the pod is on another node")
     if pod.status.phase in _ENDED:
-        raise Refusal(f"the pod has ended: {pod.status.phase}")
+        raise Refusal(RefusalReason.POD_GONE, f"the pod has ended: {pod.status.phase}")
     if pod.metadata.deletion_timestamp is not None:
-        raise Refusal("the pod is being deleted")
+        raise Refusal(RefusalReason.POD_GONE, "the pod is being deleted")

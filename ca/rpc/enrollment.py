@@ -9,7 +9,7 @@ from ca.ambient import Clock
 from ca.callers import Caller
 from ca.calls import Call, parse_request_id
 from ca.cluster.enrollment import ServiceAccountEnrollment
-from ca.errors import KubernetesEnrollmentOff, TokenRefused
+from ca.errors import CaError, KubernetesEnrollmentOff, TokenRefused
 from ca.issuers import Issuers
 from ca.metrics import Metrics
 from ca.orders import Order
@@ -17,6 +17,7 @@ from ca.pipeline import SigningPipeline
 from ca.policy import Operation
 from ca.rpc import conversion
 from ca.tokens import TokenDesk
+from certs.errors import CertsError
 from certs.requests import CertificateRequest
 from protos.chancery.ca.v1 import certificate_pb2
 from protos.chancery.ca.v1 import enrollment_service_pb2 as service
@@ -37,6 +38,16 @@ class EnrollmentHandlers:
 
     async def enroll(self, request: service.EnrollRequest, call: Call) -> service.EnrollResponse:
         """The token is checked here and spent in the transaction that records the certificate."""
+        try:
+            record = await self._issue(request, call)
+        except (CaError, CertsError) as err:
+            self.metrics.enrollment_refusals.labels(credential="one-time-token", reason=err.reason).inc()
+            raise
+        return service.EnrollResponse(
+            certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()
+        )
+
+    async def _issue(self, request: service.EnrollRequest, call: Call) -> CertificateRecord:
         token, grant = await asyncio.to_thread(self.desk.redeem, request.token)
         asked = await asyncio.to_thread(CertificateRequest.from_bytes, request.csr)
         if grant.public_key_sha256 is not None:
@@ -52,10 +63,7 @@ class EnrollmentHandlers:
             binding=grant.binding,
             token_id=token.id,
         )
-        record = await self.pipeline.issue(order)
-        return service.EnrollResponse(
-            certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()
-        )
+        return await self.pipeline.issue(order)
 
     async def enroll_service_account(
         self, request: service.EnrollServiceAccountRequest, call: Call

@@ -29,6 +29,7 @@ from protos.chancery.ca.v1.enrollment_service_pb2_grpc import EnrollmentServiceS
 from tests.ca.cluster.api_server import AUDIENCE, EXTRA, BoundToken, FakeApiServer, fake_api_server, write_kubeconfig
 from tests.ca.offices import request_for, total_of
 from tests.ca.server import RunningServer, running_server
+from tests.ca.test_metrics import metrics_of
 from tests.ca.wire import SECONDS, failing
 
 CART = "spiffe://cluster.local/ns/shop/sa/cart"
@@ -141,6 +142,15 @@ def test_token_that_is_not_good_is_refused_without_a_reason(
     (said,) = [event for event in logs if event["event"] == "enrollment refused"]
     assert said["request"] == (failure.metadata or {})["request"]
     assert len(text) < 10 or text not in str(logs)
+
+
+def test_reason_that_no_caller_learns_is_counted_for_the_operator(
+    enrolling: RunningServer, cluster: FakeApiServer
+) -> None:
+    with failing():
+        enroll(enrolling, REFUSED["garbage"](cluster))
+
+    metrics_of(enrolling, until='enrollment_refusals_total{credential="service-account",reason="TOKEN_MALFORMED"}')
 
 
 @pytest.mark.parametrize("token", ["garbage", "nothing", "oversized"])
