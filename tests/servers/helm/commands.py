@@ -22,7 +22,11 @@ class Helm:
     _rendered: dict[str, str] = field(default_factory=dict)
 
     def run(
-        self, *arguments: str, check: bool = True, values: Mapping[str, Any] | None = None
+        self,
+        *arguments: str,
+        check: bool = True,
+        values: Mapping[str, Any] | None = None,
+        seconds: float = _SECONDS,
     ) -> "subprocess.CompletedProcess[str]":
         """`values` become a values file. Fails the test where Helm does, unless told not to check."""
         given = []
@@ -37,7 +41,7 @@ class Helm:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=seconds,
         )
         if check and done.returncode:
             pytest.fail(f"helm {' '.join(arguments)} ended with {done.returncode}: {done.stderr}{done.stdout}")

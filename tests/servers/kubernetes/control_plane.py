@@ -24,11 +24,14 @@ from tests.apiserver.client import ApiClient
 from tests.servers.kubernetes.binaries import Binaries
 from tests.servers.kubernetes.child_process import ChildProcess, ReservedPort, is_listening
 from tests.servers.kubernetes.flags import (
+    CONTROLLERS,
+    CONTROLLERS_OF_PODS,
     FRONT_PROXY_CLIENT,
     Files,
     api_server_command,
     controller_manager_command,
     etcd_command,
+    write_egress,
 )
 from tests.servers.kubernetes.kubeconfig import kubeconfig_of_certificate, kubeconfig_of_token
 from tests.servers.kubernetes.pki import TestAuthority, write_key
@@ -63,9 +66,12 @@ class ControlPlane:
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
-    def make(cls, binaries: Binaries, directory: Path, *, aggregator_routing: bool = False) -> "ControlPlane":
+    def make(
+        cls, binaries: Binaries, directory: Path, *, aggregator_routing: bool = False, node_proxy: Path | None = None
+    ) -> "ControlPlane":
         """Nothing runs yet. With `aggregator_routing`, APIServices and webhooks are reached through EndpointSlices, which
-        cannot name a loopback address; without it through the Service, which can: as ExternalName `localhost`."""
+        cannot name a loopback address; without it through the Service, which can: as ExternalName `localhost`. With
+        `node_proxy`, the egress socket of a `node` that runs pods, Services are reached there."""
         server_ca = TestAuthority(directory / "server-ca", "kubernetes-serving")
         client_ca = TestAuthority(directory / "client-ca", "kubernetes-clients")
         front_proxy_ca = TestAuthority(directory / "front-proxy-ca", "kubernetes-front-proxy")
@@ -87,7 +93,12 @@ class ControlPlane:
             files=client_ca.issue_client("system:kube-controller-manager"),
         )
         api_server = api_server_command(
-            binaries, files, port=ports[1].number, etcd_url=etcd_url, aggregator_routing=aggregator_routing
+            binaries,
+            files,
+            port=ports[1].number,
+            etcd_url=etcd_url,
+            aggregator_routing=aggregator_routing,
+            egress=write_egress(directory / "egress.json", node_proxy) if node_proxy else None,
         )
         return cls(
             binaries=binaries,
@@ -102,7 +113,12 @@ class ControlPlane:
             api_server=ChildProcess(name="kube-apiserver", command=api_server, directory=directory),
             controller_manager=ChildProcess(
                 name="kube-controller-manager",
-                command=controller_manager_command(binaries, files, kubeconfig=kubeconfig),
+                command=controller_manager_command(
+                    binaries,
+                    files,
+                    kubeconfig=kubeconfig,
+                    controllers=(*CONTROLLERS, *CONTROLLERS_OF_PODS) if node_proxy else CONTROLLERS,
+                ),
                 directory=directory,
             ),
             _ports=ports,

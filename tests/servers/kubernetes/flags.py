@@ -1,5 +1,6 @@
 """How the programs of a control plane are told to run: quickly, on loopback, with nothing kept for a power cut."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ CONTROLLERS = (
     "serviceaccount-controller",
 )
 """Those that tests look at; nodes, volumes and the rest have nothing to do here."""
+
+CONTROLLERS_OF_PODS = ("persistentvolumeclaim-protection-controller", "statefulset-controller")
+"""Besides, where pods run."""
 
 FEATURE_GATES = ("ClusterTrustBundle", "ClusterTrustBundleProjection", "PodCertificateRequest")
 """Off by default in 1.36; their resources are silently absent without the gate."""
@@ -53,8 +57,26 @@ def etcd_command(binaries: Binaries, *, directory: Path, url: str) -> list[str]:
     ]
 
 
+def write_egress(path: Path, proxy: Path) -> Path:
+    """Services are reached by HTTP CONNECT at the socket `proxy`, as where nodes are on another network."""
+    connection = {"proxyProtocol": "HTTPConnect", "transport": {"uds": {"udsName": str(proxy)}}}
+    document = {
+        "apiVersion": "apiserver.k8s.io/v1beta1",
+        "kind": "EgressSelectorConfiguration",
+        "egressSelections": [{"name": "cluster", "connection": connection}],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
 def api_server_command(
-    binaries: Binaries, files: Files, *, port: int, etcd_url: str, aggregator_routing: bool
+    binaries: Binaries,
+    files: Files,
+    *,
+    port: int,
+    etcd_url: str,
+    aggregator_routing: bool,
+    egress: Path | None = None,
 ) -> list[str]:
     return [
         binaries.path("kube-apiserver"),
@@ -84,14 +106,17 @@ def api_server_command(
         "--service-cluster-ip-range=10.0.0.0/24",
         "--runtime-config=certificates.k8s.io/v1beta1=true",
         f"--feature-gates={','.join(f'{gate}=true' for gate in FEATURE_GATES)}",
+        *([f"--egress-selector-config-file={egress}"] if egress else []),
     ]
 
 
-def controller_manager_command(binaries: Binaries, files: Files, *, kubeconfig: Path) -> list[str]:
+def controller_manager_command(
+    binaries: Binaries, files: Files, *, kubeconfig: Path, controllers: tuple[str, ...] = CONTROLLERS
+) -> list[str]:
     return [
         binaries.path("kube-controller-manager"),
         f"--kubeconfig={kubeconfig}",
-        f"--controllers={','.join(CONTROLLERS)}",
+        f"--controllers={','.join(controllers)}",
         "--leader-elect=false",
         "--secure-port=0",
         "--use-service-account-credentials",

@@ -1,0 +1,170 @@
+"""The network of a cluster on loopback: Services lead to ready pods, for pods and for the API server alike.
+
+- As kube-proxy: each port of a Service with ready endpoints (or, where none is ready, terminating ones that serve) is listened on;
+  without any, connections are refused. Which endpoint, is random for each connection.
+- The API server reaches Services as in a cluster whose control plane is elsewhere: by an egress proxy, HTTP CONNECT on a socket.
+- Names are those that cluster DNS has for Services, in a file that processes of the node read.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.apiserver.client import ApiClient
+from tests.servers.kubernetes.node.addresses import Addresses
+from tests.servers.kubernetes.node.informer import Informer
+
+Endpoint = tuple[str, int]
+_CLUSTER_DOMAIN = "cluster.local"
+_CHUNK = 1 << 16
+
+
+@dataclass(kw_only=True)
+class Network:
+    """`client` may see Services and EndpointSlices, as system:kube-proxy may."""
+
+    client: ApiClient
+    addresses: Addresses
+    directory: Path
+    _routes: dict[Endpoint, list[Endpoint]] = field(default_factory=dict)
+    _listeners: dict[Endpoint, asyncio.Server] = field(default_factory=dict)
+    _informers: list[Informer] = field(default_factory=list)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def __post_init__(self) -> None:
+        self.names.write_text("{}")
+        self._applying = asyncio.Lock()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="network")
+        self._informers = [
+            Informer(self.client, path, self._changed)
+            for path in ("/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices")
+        ]
+
+    @property
+    def names(self) -> Path:
+        return self.directory / "names.json"
+
+    @property
+    def egress_socket(self) -> Path:
+        return self.directory / "egress"
+
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        for informer in self._informers:
+            informer.start()
+
+    def end(self) -> None:
+        for informer in self._informers:
+            informer.end()
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    async def _close(self) -> None:
+        for server in (self._egress, *self._listeners.values()):
+            server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0.01)
+
+    async def _listen(self) -> None:
+        self._egress = await asyncio.start_unix_server(self._tunnel, self.egress_socket)
+
+    def _changed(self) -> None:
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._apply(), self._loop)
+
+    async def _apply(self) -> None:
+        async with self._applying:
+            services, slices = (informer.objects() for informer in self._informers)
+            names: dict[str, Endpoint] = {}
+            routes: dict[Endpoint, list[Endpoint]] = {}
+            for (namespace, name), service in services.items():
+                address = service["spec"].get("clusterIP", "None")
+                for port in service["spec"].get("ports", []) if address not in {"", "None"} else ():
+                    place = self.addresses.of_service(address, port["port"])
+                    routes[place] = self._endpoints(slices.values(), namespace, name, port.get("name", ""))
+                    for host in (f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{_CLUSTER_DOMAIN}"):
+                        names[f"{host} {port['port']}"] = place
+            self._routes = routes
+            beside = self.names.with_suffix(".new")
+            beside.write_text(json.dumps(names))
+            beside.replace(self.names)
+            await self._open({place for place, endpoints in routes.items() if endpoints})
+
+    async def _open(self, wanted: set[Endpoint]) -> None:
+        for place in self._listeners.keys() - wanted:
+            self._listeners.pop(place).close()
+        for place in wanted - self._listeners.keys():
+            self._listeners[place] = await asyncio.start_server(self._forwarder(place), *place)
+
+    def _endpoints(self, slices: Any, namespace: str, service: str, port: str) -> list[Endpoint]:
+        ready, serving = [], []
+        for each in slices:
+            labels = each["metadata"].get("labels", {})
+            if (each["metadata"]["namespace"], labels.get("kubernetes.io/service-name")) != (namespace, service):
+                continue
+            numbers = [number["port"] for number in each.get("ports") or () if number.get("name", "") == port]
+            for endpoint in each.get("endpoints") or ():
+                conditions = endpoint.get("conditions", {})
+                found = [(self.addresses.of_pod(endpoint["addresses"][0]), number) for number in numbers]
+                ready += found if conditions.get("ready", True) else []
+                serving += found if conditions.get("serving") and conditions.get("terminating") else []
+        return ready or serving
+
+    def _forwarder(self, place: Endpoint) -> Any:
+        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connect(reader, writer, place, b"")
+
+        return forward
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One CONNECT of the API server."""
+        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._serve_tunnel(reader, writer)
+
+    async def _serve_tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        host, _, port = head.split(b" ", 2)[1].decode().rpartition(":")
+        place = self.addresses.of_service(host, int(port))
+        await self._connect(reader, writer, place, b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    async def _connect(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Endpoint, greeting: bytes
+    ) -> None:
+        endpoints = self._routes.get(place, [])
+        try:
+            if not endpoints:
+                raise ConnectionRefusedError(f"no endpoint at {place}")
+            remote = await asyncio.open_connection(*random.choice(endpoints))
+        except OSError:
+            if greeting:
+                writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+            return
+        writer.write(greeting)
+        try:
+            await asyncio.gather(_pump(reader, remote[1]), _pump(remote[0], writer))
+        finally:
+            writer.close()
+            remote[1].close()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while octets := await source.read(_CHUNK):
+            sink.write(octets)
+            await sink.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        sink.write_eof()

@@ -1,0 +1,114 @@
+"""The volumes of one pod as directories, filled as a kubelet fills them.
+
+- What is projected is replaced whole by the `..data` symlink, tokens before they end; an emptyDir lives as long as the pod, a claim
+  as long as the node.
+"""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.servers.kubernetes.node.access import JsonObject, NodeAccess
+from tests.servers.kubernetes.node.environment import field_of
+
+_SHARE_OF_A_TOKEN = 0.8
+
+
+@dataclass(slots=True, kw_only=True)
+class Volumes:
+    """`directory` is the pod's own, `claims` the node's. `address` is the pod's, where it listens."""
+
+    access: NodeAccess
+    pod: JsonObject
+    directory: Path
+    claims: Path
+    address: str
+    _contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str, str], tuple[bytes, float]] = field(default_factory=dict)
+    _number: int = 0
+
+    def fill(self) -> None:
+        """All of them, or what has changed since. Raises NotThereYet."""
+        for volume in self.pod["spec"].get("volumes", []):
+            if "persistentVolumeClaim" in volume or "emptyDir" in volume:
+                self._of(volume).mkdir(parents=True, exist_ok=True)
+            else:
+                self._publish(volume["name"], self._content(volume))
+
+    def mounts(self, container: JsonObject) -> dict[str, str]:
+        """From paths of the container to paths of the machine."""
+        volumes = {volume["name"]: volume for volume in self.pod["spec"].get("volumes", [])}
+        return {
+            mount["mountPath"].rstrip("/"): str(self._of(volumes[mount["name"]]) / mount.get("subPath", ""))
+            for mount in container.get("volumeMounts", [])
+        }
+
+    def remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _of(self, volume: Mapping[str, Any]) -> Path:
+        if claim := volume.get("persistentVolumeClaim"):
+            return self.claims / self.pod["metadata"]["namespace"] / str(claim["claimName"])
+        return self.directory / str(volume["name"])
+
+    def _content(self, volume: Mapping[str, Any]) -> dict[str, bytes]:
+        content: dict[str, bytes] = {}
+        for source in volume.get("projected", {}).get("sources", [volume]):
+            content |= self._of_source(source)
+        return content
+
+    def _of_source(self, source: Mapping[str, Any]) -> dict[str, bytes]:
+        match source:
+            case {"serviceAccountToken": token}:
+                return {token["path"]: self._token(token)}
+            case {"clusterTrustBundle": bundle}:
+                return {bundle["path"]: self.access.trust_bundle(bundle)}
+            case {"downwardAPI": fields}:
+                return {
+                    item["path"]: field_of(self.pod, item["fieldRef"]["fieldPath"], self.address).encode()
+                    for item in fields["items"]
+                }
+            case {"configMap": chosen}:
+                return self._chosen("configmaps", chosen["name"], chosen)
+            case {"secret": chosen}:
+                return self._chosen("secrets", chosen.get("secretName") or chosen["name"], chosen)
+        raise NotImplementedError(f"a volume of {', '.join(source)}")
+
+    def _chosen(self, plural: str, name: str, source: Mapping[str, Any]) -> dict[str, bytes]:
+        data = self.access.data(plural, self.pod["metadata"]["namespace"], name)
+        if items := source.get("items"):
+            return {item["path"]: data[item["key"]] for item in items}
+        return data
+
+    def _token(self, source: JsonObject) -> bytes:
+        key = (source.get("audience", ""), source["path"], str(source.get("expirationSeconds")))
+        token, renewed_at = self._tokens.get(key, (b"", 0.0))
+        if time.monotonic() >= renewed_at:
+            token, seconds = self.access.token(self.pod, source)
+            self._tokens[key] = (token, time.monotonic() + _SHARE_OF_A_TOKEN * seconds)
+        return token
+
+    def _publish(self, name: str, content: dict[str, bytes]) -> None:
+        if self._contents.get(name) == content:
+            return
+        directory = self.directory / name
+        self._number += 1
+        made = directory / f"..{self._number}"
+        before = (directory / "..data").resolve() if (directory / "..data").exists() else None
+        for path, octets in content.items():
+            (made / path).parent.mkdir(parents=True, exist_ok=True)
+            (made / path).write_bytes(octets)
+        beside = directory / "..new"
+        made.mkdir(parents=True, exist_ok=True)
+        beside.symlink_to(made.name)
+        beside.replace(directory / "..data")
+        for path in content:
+            top = directory / path.partition("/")[0]
+            if not top.is_symlink():
+                top.symlink_to(Path("..data") / top.name)
+        if before:
+            shutil.rmtree(before, ignore_errors=True)
+        self._contents[name] = content
