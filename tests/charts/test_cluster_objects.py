@@ -1,5 +1,8 @@
 """What is rendered for the cluster itself is what the servers expect there."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -8,6 +11,8 @@ from kube.signers.admission_policy import fault_of_policy
 from kube.signers.manifests import ISSUERS, read_manifests
 from scripts.document_chart import COPIES
 from tests.servers.helm.commands import documents
+
+ROOT = Path(__file__).parents[2]
 
 
 def of_kind(rendered, kind):
@@ -84,3 +89,19 @@ def test_nothing_of_the_chart_waits_for_its_own_webhook(helm, chart):
         (elsewhere,) = webhook["namespaceSelector"]["matchExpressions"]
         assert elsewhere["operator"] == "NotIn"
         assert {"own", "kube-system"} <= set(elsewhere["values"])
+
+
+def test_alerts_are_about_metrics_that_there_are(helm, chart):
+    rendered = helm.render(
+        chart, values={"prometheusRule": {"enabled": True}}, api_versions=["monitoring.coreos.com/v1"]
+    )
+    (rule,) = of_kind(rendered, "PrometheusRule").values()
+    expressions = [each["expr"] for group in rule["spec"]["groups"] for each in group["rules"]]
+    sources = "".join(
+        path.read_text() for name in ("ca", "apiserver", "kube") for path in (ROOT / name).rglob("*metrics.py")
+    )
+
+    asked = {name.removesuffix("_total") for each in expressions for name in re.findall(r"chancery_\w+", each)}
+
+    assert {name for name in asked if f'"{name}"' not in sources} == set()
+    assert len(asked) >= 6

@@ -166,6 +166,30 @@ def test_labels_of_the_chart_win_over_those_of_the_user(helm, chart):
     )
 
 
+def test_a_parent_chart_may_take_it_in(helm, chart, tmp_path):
+    """With a condition and values for all of its parts, which the closed schema lets be."""
+    parent = tmp_path / "parent"
+    copy_tree(chart, parent / "charts" / "chancery")
+    dependency = {"name": "chancery", "version": "0.1.0", "condition": "chancery.enabled"}
+    about = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+    (parent / "Chart.yaml").write_text(yaml.safe_dump(about))
+    values = {"global": {"of": {"the": "parent"}}, "chancery": {"trustDomain": "parent.example"}}
+
+    taken = documents(helm.render(parent, values=values))
+    left = documents(helm.render(parent, values={"chancery": {"enabled": False}}))
+
+    assert "parent.example" in str(taken)
+    assert left == []
+
+
+@pytest.mark.parametrize(("version", "is_taken"), [("v1.29.9", False), ("v1.30.0", True), ("v1.33.1-gke.5", True)])
+def test_clusters_are_taken_from_1_30_on(each_helm, chart, version, is_taken):
+    done = each_helm.run("template", "chancery", str(chart), f"--kube-version={version}", check=False)
+
+    assert (done.returncode == 0) is is_taken
+    assert is_taken or "kubeVersion: >=1.30.0-0" in done.stderr
+
+
 def copy_tree(source: Path, target: Path) -> None:
     for path in source.rglob("*"):
         if path.is_file():
