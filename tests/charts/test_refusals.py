@@ -127,10 +127,20 @@ CASES = {
 
 
 @pytest.mark.parametrize(("values", "said"), CASES.values(), ids=CASES)
-def test_wrong_values_are_refused(each_helm, chart, values, said):
-    refusal = each_helm.refusal(chart, values)
+def test_wrong_values_are_refused(helm, chart, values, said):
+    refusal = helm.refusal(chart, values)
 
     assert [words for words in said if words not in refusal] == [], refusal
+
+
+@pytest.mark.parametrize(
+    "case", ["unknown key", "setting of the wrong type", "CIDR with too long a prefix", "replicas without a database"]
+)
+def test_both_majors_refuse_in_the_same_words(each_helm, chart, case):
+    values, said = CASES[case]
+    refusal = each_helm.refusal(chart, values)
+
+    assert [words for words in said if words not in refusal] == []
 
 
 @pytest.mark.parametrize(
