@@ -82,6 +82,7 @@ class ControlPlane:
             serving=server_ca.issue_server("127.0.0.1", "localhost", "kubernetes.default.svc"),
             proxy_client=front_proxy_ca.issue_client(FRONT_PROXY_CLIENT),
             service_account_key=directory / "service-account.key",
+            kubelet_client=client_ca.issue_client("kube-apiserver-kubelet-client"),
         )
         write_key(files.service_account_key, ec.generate_private_key(ec.SECP256R1()))
         ports = (ReservedPort(), ReservedPort())

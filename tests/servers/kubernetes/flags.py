@@ -42,6 +42,8 @@ class Files:
     serving: CertificateFiles
     proxy_client: CertificateFiles
     service_account_key: Path
+    kubelet_client: CertificateFiles
+    """As whom kube-apiserver comes to a kubelet."""
 
 
 def etcd_command(binaries: Binaries, *, directory: Path, url: str) -> list[str]:
@@ -96,6 +98,10 @@ def api_server_command(
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={files.proxy_client.certificate}",
         f"--proxy-client-key-file={files.proxy_client.key}",
+        f"--kubelet-certificate-authority={files.server_ca}",
+        f"--kubelet-client-certificate={files.kubelet_client.certificate}",
+        f"--kubelet-client-key={files.kubelet_client.key}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--enable-aggregator-routing={str(aggregator_routing).lower()}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={files.service_account_key}",
