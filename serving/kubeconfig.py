@@ -6,8 +6,12 @@
 - A connection whose other end went away without a word is noticed within a minute, also where nothing is sent.
 """
 
+import contextlib
+import os
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +45,17 @@ class CredentialsUnavailable(Exception):
     """What fetches credentials anew (files, plugins) does not, at the moment."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """What a connection of another kind than a call is opened with. `headers` hold credentials."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    tls: ssl.SSLContext
+    server_hostname: str | None
+    proxy: str | None
+
+
 class ApiServerAccess:
     """One API server and the credentials for it, as they were read. Safe to use from any thread."""
 
@@ -49,8 +64,11 @@ class ApiServerAccess:
         self._client = client
 
     @classmethod
-    def open(cls, kubeconfig: Path | None) -> "ApiServerAccess":
-        """From a kubeconfig, or from the service account of the pod; asks nothing yet. Raises KubeconfigInvalid."""
+    def open(cls, kubeconfig: Path | None, *, context: str | None = None) -> "ApiServerAccess":
+        """From a kubeconfig, or from the service account of the pod; asks nothing yet. Raises KubeconfigInvalid.
+
+        Several kubeconfigs stand in one path as in KUBECONFIG; `context` is in place of the current one.
+        """
         import yaml  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
         from kubernetes import client, config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
 
@@ -60,7 +78,7 @@ class ApiServerAccess:
         configuration.connection_pool_maxsize = _IDLE_CONNECTIONS
         load: Any = config.load_incluster_config
         if kubeconfig is not None:
-            load = partial(config.load_kube_config, str(kubeconfig.expanduser()))
+            load = partial(config.load_kube_config, str(kubeconfig.expanduser()), context)
         where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "this process is in no pod of a cluster"
         try:
             load(client_configuration=configuration)
@@ -99,16 +117,8 @@ class ApiServerAccess:
         Raises CredentialsUnavailable, urllib3.exceptions.HTTPError, OSError."""
         import urllib3  # noqa: PLC0415 - loaded by the package, and like it only where there is a cluster
 
-        try:
-            _, url, headers, _, _ = self._client.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": accept, "Content-Type": content_type},
-                auth_settings=["BearerToken"],
-            )
-        except Exception as err:  # whatever goes wrong where credentials are fetched anew: files, plugins
-            raise CredentialsUnavailable(f"{type(err).__name__}: {err}") from err
+        header_fields = {"Accept": accept, "Content-Type": content_type}
+        url, headers = self._serialize(method, path, list((query or {}).items()), header_fields)
         pool: urllib3.PoolManager = self._client.rest_client.pool_manager
         return pool.request(
             method,
@@ -121,6 +131,77 @@ class ApiServerAccess:
             redirect=False,
         )
 
+    def dial(self, path: str, query: Sequence[tuple[str, str]]) -> Dial:
+        """For a WebSocket. A name may occur in `query` more than once. Raises CredentialsUnavailable, KubeconfigInvalid."""
+        from kubernetes.client.rest import should_bypass_proxies  # noqa: PLC0415 - slow to load
+
+        url, headers = self._serialize("GET", path, query, {})
+        configuration = self._client.configuration
+        proxy = configuration.proxy or None
+        if proxy and should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
+            proxy = None
+        if proxy and not proxy.startswith("http"):
+            raise KubeconfigInvalid(
+                f"a WebSocket cannot be opened through {proxy.partition('://')[0]}; use an HTTP proxy"
+            )
+        return Dial(
+            url=f"wss{url.removeprefix('https')}",
+            headers=headers,
+            tls=_tls_of(configuration),
+            server_hostname=configuration.tls_server_name or None,
+            proxy=proxy,
+        )
+
+    def _serialize(
+        self, method: str, path: str, query: Sequence[tuple[str, str]], header_fields: Mapping[str, str]
+    ) -> tuple[str, dict[str, str]]:
+        """The URL, and the header fields with fresh credentials. Raises CredentialsUnavailable."""
+        try:
+            _, url, headers, _, _ = self._client.param_serialize(
+                method,
+                path,
+                query_params=list(query),
+                header_params=dict(header_fields),
+                auth_settings=["BearerToken"],
+            )
+        except Exception as err:  # whatever goes wrong where credentials are fetched anew: files, plugins
+            raise CredentialsUnavailable(f"{type(err).__name__}: {err}") from err
+        return url, headers
+
     def close(self) -> None:
         self._client.close()
         self._client.rest_client.pool_manager.clear()
+
+
+def chosen_context(kubeconfig: Path, *, context: str | None = None) -> tuple[str | None, str]:
+    """The context that kubectl would take, and its namespace: of several files the first that names a current one decides.
+
+    None, and `default`, where none says anything. Raises nothing: what is wrong comes out where the access is opened.
+    """
+    from kubernetes import config  # noqa: PLC0415 - slow to load, and needed only where there is a cluster
+
+    contexts: Any = config.list_kube_config_contexts
+    for file in str(kubeconfig.expanduser()).split(os.pathsep):
+        if context is None:
+            with contextlib.suppress(Exception):
+                context = contexts(file)[1]["name"]
+    with contextlib.suppress(Exception):
+        found = next(one["context"] for one in contexts(str(kubeconfig.expanduser()))[0] if one["name"] == context)
+        return context, str(found.get("namespace") or "default")
+    return context, "default"
+
+
+def _tls_of(configuration: Any) -> ssl.SSLContext:
+    """As the package's own calls have it. Raises KubeconfigInvalid."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if configuration.ssl_ca_cert or configuration.ca_cert_data:
+            tls.load_verify_locations(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+        else:
+            tls.load_default_certs()
+        if configuration.cert_file:
+            tls.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ssl.SSLError) as err:
+        raise KubeconfigInvalid(f"certificate or key of the kubeconfig cannot be used: {err}") from err
+    return tls
