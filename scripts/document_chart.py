@@ -265,6 +265,9 @@ def _object(values: tuple[Value, ...]) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
+        "required": [
+            each.path[-1] for each in values
+        ],  # Helm validates what defaults and user say together: null takes away
         "properties": {each.path[-1]: _property(each) for each in values},
     }
 

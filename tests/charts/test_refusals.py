@@ -115,6 +115,9 @@ CASES = {
         ["controller.certManager.approve: nobody signs what would be approved"],
     ),
     "failure policy": ({"injector": {"failurePolicy": {"pods": "Retry"}}}, ["failurePolicy"]),
+    "key that null takes away": ({"apiserver": {"settings": None}}, ["/apiserver", "settings"]),
+    "group that null takes away": ({"networkPolicy": None}, ["networkPolicy"]),
+    "list that null takes away": ({"ca": {"env": None}}, ["/ca", "env"]),
     "name of a Service": (
         {"fullnameOverride": "2026"},
         ["fullnameOverride: the names of Services begin with a letter"],
