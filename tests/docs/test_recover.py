@@ -1,0 +1,278 @@
+"""docs/recover.md: each way out is walked, with the page's own commands, on a real server, and openssl says where it led."""
+
+import json
+import shutil
+import time
+from datetime import timedelta
+
+import pytest
+import yaml
+
+from tests.docs.authorities import present_authority
+from tests.docs.pages import DOCUMENTATION, Page
+
+pytestmark = pytest.mark.slow
+
+PAGE = Page.read("recover.md")
+EXPIRED = timedelta(minutes=5)  # what has less left than the shortest lifetime of a leaf signs nothing any more
+_SECONDS = 60
+
+
+def sign(desk, name="web", **more):
+    desk.run(f"ca-cli sign --cn {name}.example.com --dns {name}.example.com --out {name} --force -o name", **more)
+
+
+def verifies(desk, leaf, roots):
+    done = desk.run(f"openssl verify -x509_strict -CAfile {roots} -untrusted {leaf} {leaf}", check=False)
+    return done.returncode == 0
+
+
+def await_success(desk, *commands):
+    deadline = time.monotonic() + _SECONDS
+    while (done := desk.run(*commands, check=False)).returncode:
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.2)
+    return done
+
+
+def keep(desk):
+    """A backup, and its passphrase."""
+    desk.run("mkdir -p kept backups", "echo of-the-backup > kept/backup-passphrase")
+    desk.run("ca-cli backup ~/backups/ca --backup-passphrase-file ~/kept/backup-passphrase")
+
+
+# The passphrase
+
+
+def test_a_passphrase_that_was_copied_is_put_back(desk):
+    desk.run("ca-cli init", "mkdir kept", "mv .chancery/ca/passphrase kept/passphrase")
+    with desk.launched() as server:
+        assert server.wait(_SECONDS) == 7
+    assert "passphrase" in desk.log
+
+    desk.run(*PAGE.shell("Somebody has a copy"))
+
+    with desk.serving():
+        sign(desk)
+
+
+def test_a_server_that_runs_goes_on_without_its_passphrase_file(desk):
+    desk.run("ca-cli init")
+    with desk.serving():
+        desk.run("rm .chancery/ca/passphrase")
+
+        sign(desk)
+
+
+def test_a_passphrase_that_is_in_a_backup_is_taken_from_it_and_nothing_else(desk):
+    desk.run("ca-cli init")
+    keep(desk)
+    with desk.serving():
+        sign(desk)  # after the backup
+    desk.run("rm .chancery/ca/passphrase")
+
+    desk.run(*PAGE.shell("A backup holds it"))
+
+    with desk.serving():
+        assert "web.example.com" in desk.run("ca-cli list").stdout
+    assert not (desk.directory / "restored").exists()
+
+
+def test_without_any_passphrase_a_new_authority_stands_beside_the_old_roots(desk):
+    desk.run("ca-cli init")
+    with desk.serving():
+        sign(desk, "old")
+    desk.run("rm .chancery/ca/passphrase")
+
+    desk.run(*PAGE.shell("Nobody has it"))
+
+    with desk.serving():
+        sign(desk, "new")
+    assert [verifies(desk, f"{leaf}/tls.crt", "both-roots.pem") for leaf in ("old", "new")] == [True, True]
+    assert not verifies(desk, "old/tls.crt", ".chancery/identity/ca.crt")
+
+
+# The volume
+
+
+def test_a_lost_volume_is_restored_and_what_came_after_the_backup_is_replaced(desk):
+    desk.run("ca-cli init")
+    with desk.serving():
+        sign(desk, "before")
+        keep(desk)
+        sign(desk, "after")
+    shutil.rmtree(desk.home / "ca")
+    restore, in_the_cluster, look_and_replace = PAGE.shell("The volume is lost")
+    assert "kubectl" in in_the_cluster
+
+    desk.run(restore)
+
+    with desk.serving():
+        shown = desk.run(look_and_replace).stdout
+        assert "before.example.com" in shown
+        assert "after.example.com" not in shown
+        replaced = json.loads(desk.run("ca-cli rotate issuer --status -o json").stdout)
+        assert replaced["rotation"]["haste"] == "now"
+        assert verifies(desk, "after/tls.crt", ".chancery/identity/ca.crt")
+
+
+# Expired
+
+
+def bring(desk, root, issuer, *, with_root_key):
+    for name, pair in (("root", root), ("issuer", issuer)):
+        (desk.directory / f"{name}.pem").write_bytes(pair.chain_pem.partition(b"-----END CERTIFICATE-----\n")[0])
+        with (desk.directory / f"{name}.pem").open("ab") as file:
+            file.write(b"-----END CERTIFICATE-----\n")
+        (desk.directory / f"{name}.key").write_bytes(pair.key_pem)
+    key = "--root-key root.key" if with_root_key else ""
+    desk.run(f"ca-cli init --root-cert root.pem {key} --issuer-cert issuer.pem --issuer-key issuer.key")
+
+
+def await_expiry(pair):
+    end = pair.certificate.not_valid_after_utc.timestamp() - EXPIRED.total_seconds()
+    time.sleep(max(0, end - time.time()) + 1)
+
+
+LEFT = EXPIRED + timedelta(seconds=15)
+
+
+def test_an_issuing_ca_that_expired_is_replaced_by_the_server_that_has_the_root(desk):
+    root = present_authority("Own Root")
+    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
+    bring(desk, root, issuer, with_root_key=True)
+    await_expiry(issuer)
+
+    with desk.serving():
+        desk.run(*PAGE.shell("And the root's key is here"))
+        sign(desk)
+
+    assert verifies(desk, "web/tls.crt", "root.pem")
+
+
+def test_an_issuing_ca_that_expired_is_replaced_where_the_root_is_elsewhere(desk):
+    root = present_authority("Offline Root")
+    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
+    bring(desk, root, issuer, with_root_key=False)
+    await_expiry(issuer)
+    with desk.launched() as server:
+        assert server.wait(_SECONDS) == 7
+    assert "the key of the root is not here" in desk.log
+
+    desk.run(*PAGE.shell("And the root's key is elsewhere"))
+
+    with desk.serving():
+        desk.run("ca-cli init --new-administrator --force")
+        sign(desk)
+    assert verifies(desk, "web/tls.crt", "root.pem")
+
+
+def test_a_root_that_expired_is_replaced_and_the_new_one_is_known_by_its_fingerprint(desk):
+    root = present_authority("Old Root", left=LEFT)
+    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
+    bring(desk, root, issuer, with_root_key=True)
+    await_expiry(issuer)
+    here, there = PAGE.shell("The root has expired")
+
+    with desk.serving():
+        fingerprints = desk.run(here).stdout.split()
+        desk.run(there, FINGERPRINT=fingerprints[-1])
+        sign(desk)
+
+    assert verifies(desk, "web/tls.crt", "roots.pem")
+    assert not verifies(desk, "web/tls.crt", "root.pem")
+
+
+# Stolen
+
+
+def test_a_stolen_leaf_is_revoked_with_all_of_its_name_and_ocsp_says_so(desk):
+    desk.run("ca-cli init")
+    ocsp = f"http://localhost:{desk.variables['CHANCERY_REVOCATION_PORT']}/ocsp"
+    with desk.serving():
+        sign(desk)
+        sign(desk, "other")
+        desk.run(*PAGE.shell("Of a server, client or workload"))
+        desk.run("awk '/BEGIN/{n++} n==2' web/tls.crt > issuer.pem")
+        answers = [
+            desk.run(
+                f"openssl ocsp -issuer issuer.pem -cert {leaf}/tls.crt -url {ocsp} -CAfile web/ca.crt -verify_other issuer.pem"
+            ).stdout
+            for leaf in ("web", "other")
+        ]
+
+    assert ": revoked" in answers[0]
+    assert ": good" in answers[1]
+
+
+def test_a_stolen_administrator_is_locked_out_and_what_it_did_is_seen(desk):
+    desk.run("ca-cli init")
+    with desk.serving():
+        sign(desk, "theft")
+        seen = desk.run(*PAGE.shell("Of an administrator")).stdout
+        refused = desk.run("ca-cli status", check=False)
+
+    assert "theft.example.com" in seen
+    assert refused.returncode == 4
+    assert "revoked" in refused.stderr
+
+
+def test_a_stolen_issuing_ca_is_believed_until_the_root_is_replaced(desk):
+    root = present_authority("Own Root")
+    issuer = present_authority("Stolen Issuer", issuer=root, path_length=0)
+    bring(desk, root, issuer, with_root_key=True)
+    stolen = present_authority("Thief", issuer=issuer, is_ca=False)
+    (desk.directory / "thief.pem").write_bytes(stolen.chain_pem)
+    replace, anew = PAGE.shell("Of the issuing CA")
+    token, enroll = PAGE.shell("Enrolling anew")
+
+    with desk.serving():
+        desk.run("ca-cli rotate issuer --emergency --yes --no-wait")
+        await_success(desk, "ca-cli init --new-administrator --force", "ca-cli rotate issuer --status --wait")
+        assert verifies(desk, "thief.pem", ".chancery/identity/ca.crt"), "then the page may be milder"
+
+        desk.run(replace)
+        await_success(desk, anew)
+        desk.run(token, "cp .chancery/identity/ca.crt roots.pem", enroll)
+
+    assert verifies(desk, "web/tls.crt", "roots.pem")
+    assert not verifies(desk, "thief.pem", "roots.pem")
+
+
+# The page
+
+
+@pytest.mark.kubernetes
+@pytest.mark.xdist_group("kubernetes")
+def test_the_pod_that_waits_is_taken_by_a_cluster_even_where_pods_are_restricted(control_plane):
+    (apply,) = [line for line in PAGE.shell("")[0].splitlines() if " apply " in line]
+    pod = yaml.safe_load((DOCUMENTATION.parent / apply.split()[-1]).read_text())
+    control_plane.kubectl("create", "namespace", "chancery", check=False)
+    restricted = "pod-security.kubernetes.io/warn=restricted"
+    control_plane.kubectl("label", "--overwrite", "namespace", "chancery", restricted)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "chancery"}}
+    control_plane.kubectl("create", "-f", "-", document=account, check=False)
+
+    made = control_plane.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", document=pod)
+
+    assert "chancery-repair created" in made.stdout
+    assert made.stderr == ""
+
+
+def test_every_block_of_the_page_is_run():
+    in_a_cluster = {""}
+    walked = {
+        "Somebody has a copy",
+        "A backup holds it",
+        "Nobody has it",
+        "The volume is lost",
+        "And the root's key is here",
+        "And the root's key is elsewhere",
+        "The root has expired",
+        "Of a server, client or workload",
+        "Of an administrator",
+        "Of the issuing CA",
+        "Enrolling anew",
+    }
+
+    assert PAGE.sections() == walked | in_a_cluster
