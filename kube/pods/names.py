@@ -6,6 +6,8 @@
 - A headless Service that is the pod's subdomain gives `<hostname>.<service>.<namespace>.svc` and the same below the cluster
   domain. Not without `.svc`: in a namespace named `svc` that would be the name of another's Service.
 - No two namespaces have a name in common, and no name has a wildcard.
+- The API server's own Service stands for no pod, whatever selector somebody gives it: whoever may write in namespace `default`
+  is not `kubernetes.default.svc` to the others.
 - The annotation takes names away, and never adds one. What it asks for without having it is told apart.
 """
 
@@ -56,7 +58,12 @@ def verify_cluster_domain(text: str) -> str:
 
 def names_of(pod: PodRecord, services: Iterable[ServiceRecord], forms: NameForms) -> PodNames:
     """Of a pod that takes part."""
-    own = {name for service in services if service.selects(pod) for name in _forms(pod, service, forms)}
+    own = {
+        name
+        for service in services
+        if service.selects(pod) and not is_api_server(service.namespace, service.name)
+        for name in _forms(pod, service, forms)
+    }
     asked = asked_names(pod.dns) if pod.dns is not None else None
     allowed = sorted(own if asked is None else own.intersection(asked))
     return PodNames(
@@ -64,6 +71,10 @@ def names_of(pod: PodRecord, services: Iterable[ServiceRecord], forms: NameForms
         refused=tuple(name for name in asked or () if name not in own),
         omitted=max(0, len(allowed) - MAX_DNS_NAMES),
     )
+
+
+def is_api_server(namespace: str, service: str) -> bool:
+    return (namespace, service) == ("default", "kubernetes")
 
 
 def asked_names(annotation: str) -> Sequence[str]:

@@ -15,7 +15,7 @@ from kube.signers.decisions import Deny, Granted, Wait
 from kube.signers.issuers import IssuerTerms
 from kube.signers.requesters import Node, Requester, ServiceAccount, own_id, requester_of
 from kube.signers.requests import beyond_common_name
-from kube.signers.service_names import Place, ServiceName, parse_service_name
+from kube.signers.service_names import Place, ServiceName
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 from kube.signers.usages import profile_of_usages
 
@@ -33,10 +33,7 @@ class IssuerSurroundings:
 def service_names(
     document: JsonObject, request: CertificateRequest, settings: SignerSettings
 ) -> Sequence[ServiceName | None]:
-    return [
-        parse_service_name(name, cluster_domain=settings.cluster_domain, namespace=namespace_of(document))
-        for name in request.names.dns
-    ]
+    return [settings.service_name(name, namespace=namespace_of(document)) for name in request.names.dns]
 
 
 def judge(

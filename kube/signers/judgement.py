@@ -16,7 +16,7 @@ from kube.signers.decisions import Deny, Granted
 from kube.signers.pods import account_of, pod_value, what_speaks_against
 from kube.signers.requesters import Node, Requester, ServiceAccount, own_id
 from kube.signers.requests import beyond_common_name, reserved_name
-from kube.signers.service_names import Place, ServiceName, missing, parse_service_name, stands_for
+from kube.signers.service_names import Place, ServiceName, missing, stands_for
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -55,10 +55,7 @@ def service_names(
 ) -> Sequence[ServiceName | None]:
     """Of the DNS names, in their order; None where one is no form of a Service's name."""
     namespace = requester.namespace if isinstance(requester, ServiceAccount) else ""
-    return [
-        parse_service_name(name, cluster_domain=settings.cluster_domain, namespace=namespace)
-        for name in request.names.dns
-    ]
+    return [settings.service_name(name, namespace=namespace) for name in request.names.dns]
 
 
 def _workload(

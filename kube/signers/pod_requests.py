@@ -22,7 +22,7 @@ from kube.signers.conditions import created_at, holds, is_going, seconds_of
 from kube.signers.decisions import Decision, Deny, Settled, Sign, Wait
 from kube.signers.pods import pod_value, what_speaks_against
 from kube.signers.requests import read_request
-from kube.signers.service_names import Place, ServiceName, parse_service_name, stands_for
+from kube.signers.service_names import Place, ServiceName, stands_for
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 
 POD_REQUESTS = Resource(group="certificates.k8s.io", version="v1", plural="podcertificaterequests")
@@ -96,7 +96,7 @@ def read_annotations(document: JsonObject, settings: SignerSettings) -> Asked | 
         return _annotation(f"{DURATION} is below an hour, the shortest life of a pod's certificate")
     services: list[ServiceName] = []
     for name in dns:
-        parsed = parse_service_name(name, cluster_domain=settings.cluster_domain, namespace=namespace_of(document))
+        parsed = settings.service_name(name, namespace=namespace_of(document))
         if parsed is None or parsed.is_relative or parsed.namespace != namespace_of(document):
             return _annotation(f"{name!r} is no name, with its namespace, of a Service in the pod's namespace")
         services.append(parsed)

@@ -2,6 +2,7 @@
 
 - Forms: `svc`, `svc.ns`, `svc.ns.svc`, `svc.ns.svc.<cluster domain>`; of a pod behind a headless Service
   `host.svc.ns.svc` and `host.svc.ns.svc.<cluster domain>`.
+- The API server's own Service, `kubernetes` in `default`, is nobody's: its names count as no Service's.
 - A name says which Service would have to be there; whether it is, and for whom it stands, the cluster's state says.
 """
 
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kube.documents import JsonObject, mapping, namespace_of, text, texts
+from kube.pods.names import is_api_server
 from kube.signers.pods import is_alive
 
 Place = tuple[str, str]
@@ -30,10 +32,18 @@ class ServiceName:
         return self.namespace, self.service
 
 
-def parse_service_name(name: str, *, cluster_domain: str, namespace: str) -> ServiceName | None:
-    """`namespace` is that of a name without one, empty where there is none. None: it is no form of a Service's name."""
-    labels = name.split(".")
-    suffix = cluster_domain.split(".")
+def parse_service_name(
+    name: str, *, cluster_domain: str, namespace: str, short_names: bool = True
+) -> ServiceName | None:
+    """`namespace` is that of a name without one, empty where there is none; without `short_names`, `svc.ns` is no form. None: it is
+    no form of a Service's name."""
+    found = _parse(name.split("."), cluster_domain.split("."), namespace)
+    if found is None or is_api_server(*found.place):
+        return None
+    return None if name == f"{found.service}.{found.namespace}" and not short_names else found
+
+
+def _parse(labels: list[str], suffix: list[str], namespace: str) -> ServiceName | None:
     if labels[-len(suffix) - 1 :] == ["svc", *suffix]:
         return _qualified(labels[: -len(suffix) - 1])
     if len(labels) > 2:

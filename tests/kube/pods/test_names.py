@@ -119,6 +119,14 @@ def test_annotation_of_another_type_counts_as_none_that_gives_names():
     assert names(documents.pod(annotations={"chancery.dev/dns": 7}), documents.service()).allowed == ()
 
 
+@pytest.mark.parametrize("service", [documents.service, documents.headless])
+def test_service_of_the_api_server_stands_for_no_pod_whatever_it_selects(service):
+    pod = documents.pod(namespace="default", spec={"hostname": "web-0", "subdomain": "kubernetes"})
+
+    assert names(pod, service("kubernetes", namespace="default")).allowed == ()
+    assert names(documents.pod(), service("kubernetes")).allowed
+
+
 def test_name_that_no_certificate_can_have_is_left_out():
     pod = documents.pod(namespace="42")
 
@@ -146,7 +154,7 @@ def test_domain_is_normalised():
 
 labels = st.sampled_from(["web", "svc", "cluster", "local", "shop", "default", "kubernetes"])
 domains = st.lists(labels, min_size=1, max_size=3).map(".".join).filter(lambda domain: domain != "svc")
-places = st.tuples(labels, labels, labels)
+places = st.tuples(labels, labels, labels).filter(lambda place: place[:2] != ("default", "kubernetes"))
 
 
 @given(st.lists(places, min_size=2, max_size=2, unique_by=lambda place: place[0]), domains)

@@ -323,3 +323,27 @@ def test_whatever_is_in_a_field_is_decided(name: str, value: Any):
     document["spec"][name] = value
 
     assert judged(document) is not None
+
+
+def in_default(request: bytes) -> dict[str, Any]:
+    document = issuer_request(request)
+    document["metadata"]["namespace"] = "default"
+    return document
+
+
+@pytest.mark.parametrize(
+    "name", ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+)
+def test_whoever_writes_in_namespace_default_is_not_the_api_server(name: str):
+    decision = judged(in_default(csr(dns=[name])), services=placed(service("kubernetes", "default")))
+
+    assert (type(decision), decision.reason) == (Deny, "NameNotPermitted")
+
+
+def test_name_without_svc_is_denied_where_short_names_are_off():
+    without = SignerSettings(short_names=False)
+    found = IssuerSurroundings(issuer=issuer(), services=placed(service()))
+
+    decision = decide(issuer_request(csr(dns=["cart.shop"])), found, without)
+
+    assert (type(decision), decision.reason) == (Deny, "NameNotPermitted")

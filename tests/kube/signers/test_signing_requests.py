@@ -412,3 +412,27 @@ def _rsa_1024() -> bytes:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("cart.shop.svc")]), critical=True)
     return builder.sign(weak, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    "name", ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+)
+@pytest.mark.parametrize("user", [account_user("default", "web"), person()], ids=["account", "person"])
+@pytest.mark.parametrize("conditions", [[], ["Approved"]])
+def test_nobody_is_the_api_server_even_in_its_namespace(name: str, user: dict[str, Any], conditions: list[str]):
+    web = {**pod("web-1", account="web", namespace="default"), "metadata": {**POD["metadata"], "namespace": "default"}}
+    found = Surroundings(services=placed(service("kubernetes", "default")), pods=[web])
+
+    decision = judged(signing_request(SERVING, csr(dns=[name]), user, conditions=conditions), found)
+
+    assert (type(decision), decision.reason) == (Fail if conditions else Deny, "NameNotPermitted")
+
+
+def test_name_without_svc_is_denied_where_short_names_are_off():
+    without = SignerSettings(short_names=False)
+
+    short = decide(signing_request(SERVING, csr(dns=["cart.shop"]), CART), SURROUNDINGS, without)
+    full = decide(signing_request(SERVING, SERVING_CSR, CART), SURROUNDINGS, without)
+
+    assert (type(short), short.reason) == (Deny, "NameNotPermitted")
+    assert isinstance(full, Approve)
