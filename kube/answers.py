@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
 
 import orjson
 import urllib3
@@ -13,6 +14,14 @@ from kube.errors import ClusterUnreachable
 _LONGEST_ANSWER = 64 << 20
 _LONGEST_EVENT = 4 << 20
 _PIECE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What need be no document."""
+
+    headers: Mapping[str, str]
+    octets: bytes
 
 
 class WatchStream(Iterator[JsonObject]):

@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import urllib3
 
-from kube.answers import WatchStream, read_body, read_document
+from kube.answers import Answer, WatchStream, read_body, read_document
 from kube.credentials import Credentials
 from kube.documents import JsonObject, JsonValue
 from kube.errors import ClusterUnreachable, NotAuthenticated
@@ -65,6 +65,12 @@ class Cluster:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
         """Raises NotThere, TooOld, Forbidden, ClusterUnreachable, NotAuthenticated."""
         return self._call("GET", path, query=query, seconds=self._call_seconds)
+
+    def fetch(self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json") -> Answer:
+        """GET of what need be no document: a server behind the API server's proxy, or another form of a list. Raises as `get`."""
+        deadline = time.monotonic() + self._call_seconds
+        response = self._send("GET", path, query=query, accept=accept, seconds=self._call_seconds, deadline=deadline)
+        return Answer(headers=response.headers, octets=read_body(response, deadline))
 
     def create(self, path: str, document: JsonObject, query: Mapping[str, str] | None = None) -> JsonObject:
         """POST. Raises AlreadyThere, Refused, Forbidden, NotThere, ClusterUnreachable, NotAuthenticated, NotLeading."""
@@ -131,6 +137,7 @@ class Cluster:
         query: Mapping[str, str] | None = None,
         body: JsonValue = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         seconds: float,
         deadline: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
@@ -149,6 +156,7 @@ class Cluster:
                     query=query,
                     body=octets,
                     content_type=content_type,
+                    accept=accept,
                     connect_seconds=_CONNECT_SECONDS if left is None else min(_CONNECT_SECONDS, left),
                     read_seconds=seconds,
                     total_seconds=left,

@@ -1,0 +1,1 @@
+"""What is wrong with the product in a cluster, and what to do: findings from observations, and who makes the observations."""

@@ -1,0 +1,179 @@
+"""Deployments and StatefulSets of the product: rolled out, or caught half-way, and what their pods and volumes wait for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
+from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
+
+_NO_TROUBLE = {"ContainerCreating", "PodInitializing", ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What there is in the namespace. `claims` by name; None where they could not be read, as the others could not."""
+
+    pods: Sequence[JsonObject] | None = ()
+    replica_sets: Sequence[JsonObject] | None = ()
+    claims: Mapping[str, JsonObject] | None = None
+
+
+def judge_workload(workload: JsonObject, around: Around) -> Sequence[Finding]:
+    """At least one finding. `workload` has its kind: Deployment or StatefulSet."""
+    label = f"{text(workload, 'kind')}/{name_of(workload)}"
+    pods = [one for one in around.pods or () if _is_of(workload, one)]
+    found = [
+        *_judge_volumes(label, workload, around.claims),
+        *_judge_rollout(label, workload, around.replica_sets or (), pods),
+    ]
+    return found or [
+        fine(label, f"{_number(workload, 'status', 'readyReplicas')} of {_wanted(workload)} pods are ready")
+    ]
+
+
+def variable_of(workload: JsonObject, name: str) -> str:
+    """Of the environment of its containers; empty where none has it."""
+    for container in objects(workload, "spec", "template", "spec", "containers"):
+        for variable in objects(container, "env"):
+            if text(variable, "name") == name:
+                return text(variable, "value")
+    return ""
+
+
+def component_of(workload: JsonObject) -> str:
+    return texts(workload, "metadata", "labels").get("app.kubernetes.io/component", "")
+
+
+def _judge_rollout(
+    label: str, workload: JsonObject, replica_sets: Sequence[JsonObject], pods: Sequence[JsonObject]
+) -> Iterator[Finding]:
+    wanted, why = _wanted(workload), _why(pods)
+    if (seen := _number(workload, "status", "observedGeneration")) < _number(workload, "metadata", "generation"):
+        yield problem(
+            label,
+            Cause.ROLLOUT_UNFINISHED,
+            f"nobody has taken up its last change (seen {seen})",
+            "see whether kube-controller-manager runs",
+        )
+    elif (updated := _updated(workload)) < wanted:
+        yield problem(
+            label,
+            Cause.ROLLOUT_UNFINISHED,
+            f"an upgrade is half done: {updated} of {wanted} pods are of the new version{_deadline(workload)}{why}",
+            "see what the new pods wait for; back to the version before: helm rollback",
+        )
+    elif old := [one for one in replica_sets if _is_of(workload, one) and _is_old(workload, one)]:
+        names = ", ".join(f"{name_of(one)} ({_number(one, 'status', 'replicas')})" for one in old)
+        yield warning(
+            label,
+            Cause.ROLLOUT_UNFINISHED,
+            f"pods of an older version linger: {names}{why}",
+            "they end once the new ones are available: see what those wait for, and finalizers or nodes that are gone",
+        )
+    elif (ready := _number(workload, "status", "readyReplicas")) < wanted:
+        yield (problem if not ready else warning)(
+            label,
+            Cause.PODS_NOT_READY,
+            f"{ready} of {wanted} pods are ready{why}",
+            "see kubectl describe pod, and the log: a server that is not ready says in /readyz what it waits for",
+        )
+
+
+def _judge_volumes(label: str, workload: JsonObject, claims: Mapping[str, JsonObject] | None) -> Iterator[Finding]:
+    if claims is None:
+        return
+    for name in _claim_names(workload):
+        claim = claims.get(name)
+        phase = text(claim, "status", "phase")
+        if claim is None:
+            yield problem(
+                label,
+                Cause.VOLUME_MISSING,
+                f"there is no PersistentVolumeClaim {name}, which its pods mount",
+                "name the claim that there is in persistence.existingClaim, or restore it from a backup: an authority that "
+                "comes up empty is another authority",
+            )
+        elif metadata(claim).get("deletionTimestamp"):
+            yield problem(
+                label,
+                Cause.VOLUME_MISSING,
+                f"PersistentVolumeClaim {name} is being deleted, and goes when its pod does",
+                "make a backup now: ca-cli backup; then install anew and restore",
+            )
+        elif phase != "Bound":
+            storage_class = text(claim, "spec", "storageClassName") or "the cluster's default, which there may not be"
+            yield problem(
+                label,
+                Cause.VOLUME_PENDING if phase != "Lost" else Cause.VOLUME_MISSING,
+                f"PersistentVolumeClaim {name} is {phase or 'not bound'}; its storage class is {storage_class}",
+                "see kubectl describe pvc; choose a class that there is by persistence.storageClass (kubectl get storageclass)",
+            )
+
+
+def _claim_names(workload: JsonObject) -> Iterator[str]:
+    for volume in objects(workload, "spec", "template", "spec", "volumes"):
+        if name := text(volume, "persistentVolumeClaim", "claimName"):
+            yield name
+    for template in objects(workload, "spec", "volumeClaimTemplates"):
+        for index in range(_wanted(workload)):
+            yield f"{name_of(template)}-{name_of(workload)}-{index}"
+
+
+def _is_of(workload: JsonObject, one: JsonObject) -> bool:
+    labels = texts(one, "metadata", "labels")
+    wanted = texts(workload, "spec", "selector", "matchLabels")
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
+def _is_old(workload: JsonObject, replica_set: JsonObject) -> bool:
+    def revision(one: JsonObject) -> str:
+        return texts(one, "metadata", "annotations").get("deployment.kubernetes.io/revision", "")
+
+    is_owned = any(text(one, "uid") == uid_of(workload) for one in objects(replica_set, "metadata", "ownerReferences"))
+    runs = _number(replica_set, "status", "replicas") > 0
+    return is_owned and runs and revision(replica_set) != revision(workload)
+
+
+def _wanted(workload: JsonObject) -> int:
+    replicas = mapping(workload, "spec").get("replicas")
+    return replicas if isinstance(replicas, int) else 1
+
+
+def _updated(workload: JsonObject) -> int:
+    """A StatefulSet counts those of its current revision apart, and has nothing else to count where both are the same."""
+    status = mapping(workload, "status")
+    if text(workload, "kind") == "StatefulSet" and text(status, "updateRevision") == text(status, "currentRevision"):
+        return _wanted(workload)
+    return _number(workload, "status", "updatedReplicas")
+
+
+def _deadline(workload: JsonObject) -> str:
+    for one in objects(workload, "status", "conditions"):
+        if text(one, "type") == "Progressing" and text(one, "status") == "False":
+            return f", and no longer tried: {text(one, 'message')}"
+    return ""
+
+
+def _why(pods: Sequence[JsonObject]) -> str:
+    """What the first pod that has something to say waits for."""
+    for pod in pods:
+        for container in (
+            *objects(pod, "status", "initContainerStatuses"),
+            *objects(pod, "status", "containerStatuses"),
+        ):
+            reason = text(container, "state", "waiting", "reason")
+            if reason not in _NO_TROUBLE:
+                detail = text(container, "state", "waiting", "message")[:200]
+                return (
+                    f"; {name_of(pod)}, container {text(container, 'name')}: {reason}{': ' if detail else ''}{detail}"
+                )
+        for condition in objects(pod, "status", "conditions"):
+            if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
+                return f"; {name_of(pod)} finds no node: {text(condition, 'message')[:200]}"
+    return ""
+
+
+def _number(document: JsonObject, *path: str) -> int:
+    *steps, last = path
+    found = mapping(document, *steps).get(last)
+    return found if isinstance(found, int) else 0
