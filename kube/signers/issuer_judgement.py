@@ -2,6 +2,8 @@
 SPIFFE ID.
 
 - What depends on others' work, as a Service that is not there yet, waits; all else is refused for good.
+- Who made a request is cert-manager's word, not the API server's. So a SPIFFE ID stays within the namespace of the request, and
+  belongs to a pod that lives there: with it, it ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,8 @@ from certs.requests import CertificateRequest
 from kube.documents import JsonObject, namespace_of, sequence
 from kube.signers.decisions import Deny, Granted, Wait
 from kube.signers.issuers import IssuerTerms
-from kube.signers.requesters import Node, Requester, ServiceAccount, own_id, requester_of
+from kube.signers.pods import pod_value, what_speaks_against
+from kube.signers.requesters import Node, ServiceAccount, own_id, requester_of
 from kube.signers.requests import beyond_common_name
 from kube.signers.service_names import Place, ServiceName
 from kube.signers.settings import PROFILES, Signer, SignerSettings
@@ -24,9 +27,10 @@ LOOK_AGAIN = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSurroundings:
-    """The issuer that the request names, and the Services of its namespace that its names are of."""
+    """The issuer that the request names, the pod whose token made it, and the Services of its namespace that its names are of."""
 
     issuer: JsonObject | None = None
+    pod: JsonObject | None = None
     services: Mapping[Place, JsonObject] = field(default_factory=dict)
 
 
@@ -50,7 +54,7 @@ def judge(
     if profile is None:
         return Deny(reason="UsagesNotPermitted", message="only server auth and client auth are certified")
     if names.uris:
-        return _workload(request, requester, profile, settings)
+        return _workload(document, request, profile, surroundings, settings)
     fault = _fault_of_form(request) or _fault_of_dns(document, request, terms, surroundings, settings)
     if isinstance(fault, str):
         return _refused(fault)
@@ -71,17 +75,27 @@ def _fault_of_form(request: CertificateRequest) -> str:
 
 
 def _workload(
-    request: CertificateRequest, requester: Requester, profile: str, settings: SignerSettings
+    document: JsonObject,
+    request: CertificateRequest,
+    profile: str,
+    surroundings: IssuerSurroundings,
+    settings: SignerSettings,
 ) -> Granted | Deny:
     """A SPIFFE ID is for the account that asks itself, as with csi-driver-spiffe; not for whoever writes a Certificate."""
-    if not isinstance(requester, ServiceAccount):
-        return _refused(f"{requester} is no service account, and has no SPIFFE ID")
-    own = own_id(requester, settings)
-    if own is None:
+    requester, pod = requester_of(document), surroundings.pod
+    own = own_id(requester, settings) if isinstance(requester, ServiceAccount) else None
+    if not isinstance(requester, ServiceAccount) or own is None:
         return _refused(f"{requester} has no SPIFFE ID")
+    if requester.namespace != namespace_of(document):
+        return _refused(f"{requester} is of another namespace than the request")
     if request.names != SubjectAlternativeNames(uris=(own,)) or not request.subject.is_empty or profile != "peer":
         return _refused(f"{requester} may have {own} and no other name, for client auth and server auth")
-    return Granted(subject=SubjectName(), names=request.names, profile=PROFILES[Signer.WORKLOAD])
+    if not requester.is_of_pod:
+        return _refused(f"{requester} asked with a token that is bound to no pod; pods have SPIFFE IDs")
+    if (fault := what_speaks_against(pod, uid=requester.pod_uid, service_account=requester.name)) or pod is None:
+        message = f"{requester} asked with the token of pod {requester.pod_name[:100]}: {fault}"
+        return Deny(reason="PodNotThere", message=message)
+    return Granted(subject=SubjectName(), names=request.names, profile=PROFILES[Signer.WORKLOAD], pod=pod_value(pod))
 
 
 def _fault_of_dns(

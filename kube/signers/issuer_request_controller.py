@@ -19,8 +19,9 @@ from kube.signers.issuer_judgement import IssuerSurroundings, service_names
 from kube.signers.issuer_requests import ISSUER_REQUESTS, decide, is_settled, issuer_kind
 from kube.signers.issuer_statuses import DENIED, failed, issued, pending
 from kube.signers.issuers import KINDS
-from kube.signers.lookups import Lookups
+from kube.signers.lookups import PODS, Lookups
 from kube.signers.outcomes import Outcomes
+from kube.signers.requesters import ServiceAccount, requester_of
 from kube.signers.requests import SentRequest, read_request
 from kube.signers.settings import SignerSettings
 
@@ -72,7 +73,14 @@ class IssuerRequestController:
             for name in service_names(document, sent.request, self._settings)
             if name is not None and name.namespace == namespace
         ]
-        return IssuerSurroundings(issuer=issuer, services=self._lookups.services(own))
+        return IssuerSurroundings(issuer=issuer, pod=self._pod(document, sent), services=self._lookups.services(own))
+
+    def _pod(self, document: JsonObject, sent: SentRequest) -> JsonObject | None:
+        """Whose token made the request, where that matters."""
+        requester = requester_of(document)
+        if not sent.request.names.uris or not isinstance(requester, ServiceAccount):
+            return None
+        return self._lookups.find(PODS, requester.namespace, requester.pod_name)
 
     def _sign(self, document: JsonObject, order: Sign) -> None:
         certificate = self._outcomes.fulfil(self._authority, order, document)

@@ -90,7 +90,7 @@ def _order(
         profile=granted.profile,
         lifetime=lifetime if terms.maximum_lifetime is None else min(lifetime, terms.maximum_lifetime),
         request_id=f"cr-{uid_of(document)}",
-        pod=None,
+        pod=granted.pod,
     )
 
 

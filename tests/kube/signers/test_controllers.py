@@ -25,6 +25,7 @@ from tests.kube.api_server import FakeCluster, Fault
 from tests.kube.signers.authority import FakeAuthority
 from tests.kube.signers.documents import (
     NOW,
+    OWN_ID,
     account_user,
     csr,
     issuer,
@@ -440,6 +441,16 @@ def test_cert_manager_is_told_of_a_denial_and_of_an_invalid_request(rig: Rig):
     assert rig.conditions(REQUEST)["Ready"] == "Failed"
     assert rig.conditions(REQUEST)["InvalidRequest"] == "CertificateAuthorityRequested"
     assert rig.status(REQUEST)["failureTime"] == "2026-11-21T12:00:00Z"
+
+
+def test_identity_by_cert_manager_is_its_pods(rig: Rig):
+    rig.put(ISSUER, issuer())
+    usages = ["client auth", "server auth"]
+    rig.put(REQUEST, issuer_request(csr(uris=[OWN_ID]), user=account_user(pod=rig.pod), usages=usages))
+    rig.requests.reconcile(ISSUING)
+
+    assert rig.conditions(REQUEST)["Ready"] == "Issued"
+    assert [order.pod.uid for order in rig.authority.orders] == [rig.pod["metadata"]["uid"]]
 
 
 def test_issuer_that_comes_later_is_used(rig: Rig):

@@ -29,10 +29,12 @@ from tests.kube.signers.documents import (
     node_user,
     person,
     placed,
+    pod,
     service,
 )
 
 SETTINGS = SignerSettings()
+POD = pod()
 REQUEST = csr(SubjectName(common_name="cart.shop.svc"), dns=["cart.shop.svc"])
 
 
@@ -169,16 +171,44 @@ def test_node_gets_nothing():
     assert judged(issuer_request(REQUEST, user=node_user())).reason == "NodeNotPermitted"
 
 
-def test_account_that_asks_itself_gets_its_identity():
-    usages = ["client auth", "server auth", "digital signature"]
-    order = judged(issuer_request(csr(uris=[OWN_ID]), user=account_user(), usages=usages))
-    others = judged(issuer_request(csr(uris=[OWN_ID]), user=account_user(name="till"), usages=usages))
-    persons = judged(issuer_request(csr(uris=[OWN_ID]), user=person(), usages=usages))
+def asked_itself(user: dict[str, Any], *, of: dict[str, Any] | None = POD, namespace: str = "shop") -> Any:
+    """By an account, for the identity of shop/cart; `of` is what is there under the name of its pod."""
+    document = issuer_request(csr(uris=[OWN_ID]), user=user, usages=["client auth", "server auth", "digital signature"])
+    document["metadata"]["namespace"] = namespace
+    return decide(document, IssuerSurroundings(issuer=issuer("ClusterIssuer"), pod=of), SETTINGS)
+
+
+def test_account_that_asks_itself_gets_its_identity_for_its_pod():
+    order = asked_itself(account_user(pod=POD))
 
     assert (order.names, order.profile) == (SubjectAlternativeNames(uris=(OWN_ID,)), "workload")
-    odd = judged(issuer_request(csr(uris=[OWN_ID]), user=account_user("sh op", "ca/rt"), usages=usages))
+    assert (order.pod.uid, order.pod.namespace) == (POD["metadata"]["uid"], "shop")
 
-    assert (type(others), type(persons), type(odd)) == (Deny, Deny, Deny)
+
+@pytest.mark.parametrize(
+    "user",
+    [account_user(name="till", pod=POD), person(), account_user("sh op", "ca/rt", pod=POD)],
+    ids=lambda user: user["username"],
+)
+def test_identity_of_an_account_is_for_nobody_else(user: dict[str, Any]):
+    assert isinstance(asked_itself(user), Deny)
+
+
+def test_account_of_another_namespace_than_the_requests_gets_nothing():
+    """Whoever gets round cert-manager's webhook can write any username, in a namespace of theirs."""
+    forged = asked_itself(account_user(pod=POD), namespace="evil")
+
+    assert (type(forged), forged.reason) == (Deny, "NameNotPermitted")
+    assert "another namespace" in forged.message
+
+
+def test_account_without_a_living_pod_gets_no_identity():
+    ended = {**POD, "status": {"phase": "Failed"}}
+
+    assert asked_itself(account_user()).reason == "NameNotPermitted"
+    assert [asked_itself(account_user(pod=POD), of=found).reason for found in (None, pod(), ended)] == [
+        "PodNotThere"
+    ] * 3
 
 
 @pytest.mark.parametrize(
