@@ -45,7 +45,7 @@ class _Asked:
 
 def measure(*, quick: bool) -> list[Finding]:
     from tests.servers.kubernetes.binaries import find_binaries  # noqa: PLC0415 - of the tests, which need not be there
-    from tests.servers.kubernetes.control_plane import ControlPlane  # noqa: PLC0415
+    from tests.servers.kubernetes.control_plane import ControlPlane  # noqa: PLC0415 - likewise
 
     program, binaries = command_line(), find_binaries(os.environ)
     if program is None:

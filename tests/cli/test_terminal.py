@@ -48,7 +48,7 @@ class Terminal:
         while self._process.poll() is None and time.monotonic() < deadline:
             self._process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.5)
+                self._process.wait(_PATIENCE / 5)
 
     def end(self) -> int:
         """Reads what is left and returns the status."""
