@@ -37,8 +37,13 @@ def timestamp(instant: datetime) -> str:
 
 def created_at(document: JsonObject) -> datetime | None:
     """metadata.creationTimestamp; None where it is no instant."""
+    return instant_of(text(document, "metadata", "creationTimestamp"))
+
+
+def instant_of(text_: str) -> datetime | None:
+    """Of metav1.Time; None for what is none."""
     try:
-        instant = datetime.fromisoformat(text(document, "metadata", "creationTimestamp"))
+        instant = datetime.fromisoformat(text_)
     except ValueError:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 """Answers PodCertificateRequests, of whichever version the cluster serves.
 
-- None is signed while the admission policy is not in the cluster: without it a request proves nothing about who made it.
+- None is signed that was made while the admission policy was not in the cluster: it proves nothing about who made it.
 - Where an earlier attempt left its certificate unwritten for too long, a further one is ordered, and so on: each has its own
   `request_id`, so that no crash makes two of one attempt.
 """
@@ -16,7 +16,7 @@ from kube.collections import Collections
 from kube.controllers import Key, Watch, key_of
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
 from kube.errors import Forbidden, NotThere, Refused
-from kube.signers.admission_policy import BINDINGS, POLICIES, fault_of_policy, policy_name
+from kube.signers.admission_policy import BINDINGS, POLICIES, fault_of_policy, policy_name, proves
 from kube.signers.authority import Authority
 from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
 from kube.signers.errors import AnswerUnfit
@@ -39,6 +39,10 @@ ATTEMPTS = 5
 """Each is good for four minutes; the cluster forgets requests after fifteen."""
 POLICY_HOLDS = timedelta(seconds=60)
 _LOOK_AGAIN = timedelta(seconds=10)
+_TOO_EARLY = (
+    "the request was made before the admission policy, as it is, was in the cluster, so that it does not prove that a node made "
+    "it; the cluster forgets it after a quarter of an hour, and the kubelet asks again"
+)
 _VERSIONS = {resource.version: resource for resource in (POD_REQUESTS, POD_REQUESTS_BETA)}
 
 
@@ -61,6 +65,7 @@ class PodRequestController:
         self._outcomes = outcomes
         self._settings = settings
         self._clock = clock
+        self._policy: tuple[JsonObject, JsonObject] = {}, {}
         self._policy_seen: datetime | None = None
 
     def watches(self) -> Sequence[Watch]:
@@ -79,6 +84,9 @@ class PodRequestController:
         if fault := self._fault_of_policy():
             self._outcomes.waits(document, "AdmissionPolicyMissing", fault)
             return _LOOK_AGAIN
+        if not proves(document, *self._policy):
+            self._outcomes.waits(document, "MadeBeforeAdmissionPolicy", _TOO_EARLY)
+            return None
         decision = decide(document, self._surroundings(document), self._settings, now=self._clock())
         match decision:
             case Wait():
@@ -110,9 +118,11 @@ class PodRequestController:
             return ""
         try:
             policy = self._lookups.find(POLICIES, "", policy_name())
-            fault = fault_of_policy(policy, self._lookups.find(BINDINGS, "", policy_name()))
+            binding = self._lookups.find(BINDINGS, "", policy_name())
+            fault = fault_of_policy(policy, binding)
         except Forbidden as err:
-            fault = f"the admission policy cannot be looked at: {err}"
+            policy, binding, fault = None, None, f"the admission policy cannot be looked at: {err}"
+        self._policy = policy or {}, binding or {}
         self._policy_seen = None if fault else now
         return fault
 

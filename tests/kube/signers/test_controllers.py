@@ -118,8 +118,11 @@ class Rig:
         account = self.fake.put(f"{SHOP}/serviceaccounts/cart", **_body(named("ServiceAccount", "cart", "shop")))
         node = self.fake.put("/api/v1/nodes/node-1", **_body(named("Node", "node-1")))
         self.put(BETA, pod_request(self.pod, account, node, **spec))
+        self.apply_policy()
+
+    def apply_policy(self, at: str = "2026-11-20T08:00:00Z") -> None:
         for path, document in zip((POLICY, BINDING), policy_and_binding(), strict=True):
-            self.put(path, document)
+            self.put(path, {**document, "metadata": {**document["metadata"], "creationTimestamp": at}})
 
     def ask_as_cert_manager(self, **changes: Any) -> None:
         self.put(ISSUER, issuer())
@@ -364,12 +367,41 @@ def test_no_pod_request_is_signed_without_the_admission_policy(rig: Rig, missing
     rig.fake.remove(missing)
     again = rig.pods.reconcile(POD_REQUEST)
     silent = (rig.conditions(BETA), rig.orders, rig.events.reasons)
-    for path, document in zip((POLICY, BINDING), policy_and_binding(), strict=True):
-        rig.put(path, document)
+    rig.apply_policy()
     rig.pods.reconcile(POD_REQUEST)
 
     assert again
     assert silent == ({}, [], ["AdmissionPolicyMissing"])
+    assert rig.conditions(BETA) == {"Issued": "Issued"}
+
+
+@pytest.mark.parametrize("at", ["2026-11-21T11:59:55Z", "2026-11-21T11:59:50Z", "2026-11-21T11:59:45Z"])
+def test_pod_request_of_before_the_admission_policy_proves_nothing_after_it(rig: Rig, at: str):
+    """Made at 11:59:50, by whoever could."""
+    rig.ask_for_pod()
+    rig.apply_policy(at)
+    rig.pods.reconcile(POD_REQUEST)
+    rig.pods.reconcile(POD_REQUEST)
+
+    assert (rig.conditions(BETA), rig.orders) == ({}, [])
+    assert rig.events.reasons == ["MadeBeforeAdmissionPolicy"]
+
+
+@pytest.mark.parametrize("which", [POLICY, BINDING])
+def test_pod_request_of_before_the_admission_policy_was_put_right_proves_nothing(rig: Rig, which: str):
+    rig.ask_for_pod()
+    metadata = rig.fake.objects[which]["metadata"]
+    metadata["managedFields"] = [
+        {"manager": "helm", "time": "2026-11-21T11:59:52Z"},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-11-21T11:59:58Z"},
+    ]
+    rig.pods.reconcile(POD_REQUEST)
+    signed_early = rig.orders
+    metadata["managedFields"][0]["time"] = "2026-11-20T08:00:00Z"
+    rig.time.pass_by(61)
+    rig.pods.reconcile(POD_REQUEST)
+
+    assert signed_early == []
     assert rig.conditions(BETA) == {"Issued": "Issued"}
 
 

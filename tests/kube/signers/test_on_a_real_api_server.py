@@ -1,6 +1,6 @@
 """The signers on a real kube-apiserver with a real authority: asked by kubectl, by a kubelet's user and for cert-manager."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +8,7 @@ from cryptography import x509
 
 from certs.keys import KeyType
 from certs.names import SubjectName
+from kube.signers.admission_policy import BINDINGS, TAKES_EFFECT, policy_and_binding
 from tests.kube.signers.documents import csr, der_csr, issuer_request, key
 from tests.kube.signers.signing_cluster import CERTIFICATES, SigningCluster, refusal
 from tests.servers.kubernetes.fixtures import KUBERNETES
@@ -112,11 +113,17 @@ def test_what_the_authority_s_policy_refuses_fails_with_its_word(cluster: Signin
 class TestPodCertificates:
     @pytest.fixture(autouse=True)
     def policy(self, cluster: SigningCluster) -> None:
-        """The API server takes a moment until it enforces a new policy."""
+        """The API server takes a moment until it enforces a new policy, and requests of before are not signed."""
         pod = cluster.new_pod()
+        _, binding = policy_and_binding()
+        path = BINDINGS.path(name=binding["metadata"]["name"])
+        made = datetime.fromisoformat(cluster.plane.admin.get(path).document["metadata"]["creationTimestamp"])
         cluster.plane.wait_until(
             lambda: cluster.plane.admin.create(cluster.pod_requests, cluster.pod_request(pod, der_csr())).status == 403,
             "the policy is enforced",
+        )
+        cluster.plane.wait_until(
+            lambda: datetime.now(UTC) > made + TAKES_EFFECT + timedelta(seconds=1), "a request of now is made after it"
         )
 
     def test_node_is_answered(self, cluster: SigningCluster):
