@@ -41,12 +41,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """`advice` says what to do; empty where nothing is to be done."""
+    """`advice` says what to do; empty where nothing is to be done. `runbook` is where that is written at length."""
 
     check: str
     severity: Severity
     found: str
     advice: str = ""
+    runbook: str = ""
 
 
 class Doctor:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from cli import ambient
 from cli.text import printable
@@ -51,6 +52,13 @@ def output_choice(*formats: str, piped: str = OutputFormat.PLAIN) -> Callable[[C
         callback=settle,
         help=f"Format; table on a terminal and {piped} in a pipe by default.",
     )
+
+
+def piped_as_json(output: OutputFormat) -> OutputFormat:
+    """For what is a document where nobody asked for a format and nobody reads along, though other uses of the command are not."""
+    source = click.get_current_context().get_parameter_source("output")
+    is_asked_for = source in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    return output if is_asked_for or output is OutputFormat.TABLE else OutputFormat.JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

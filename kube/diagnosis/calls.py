@@ -13,6 +13,10 @@ FIREWALL = (
     "its network in to the nodes on {port}, or have the pods share the node's network by the chart's values {values}; with "
     "NetworkPolicies name the API servers in networkPolicy.apiServerCIDRs"
 )
+NOBODY_LISTENS = (
+    "nothing listens on port {port} of the pods, or a firewall refuses for them: compare the Service's targetPort with the pods' "
+    "port, and see their log; where it is the network, the chart's values {values} help"
+)
 INJECTOR_VALUES = "injector.hostNetwork=true and a free injector.webhookPort"
 API_SERVER_VALUES = "apiserver.hostNetwork=true and a free apiserver.securePort"
 
@@ -55,10 +59,8 @@ _BY_WORDS: tuple[tuple[str, Cause, str], ...] = (
         "make the Service, or take away what names it",
     ),
 )
-_UNREACHABLE = (
-    r"i/o timeout|context deadline exceeded|Client\.Timeout|no route to host|network is unreachable|timed? ?out|"
-    r"connection refused|connection reset|EOF"
-)
+_UNREACHABLE = r"i/o timeout|deadline exceeded|Client\.Timeout|no route to host|network is unreachable|timed? ?out"
+_REFUSED = r"connection refused|connection reset|EOF"
 
 
 def fault_of_call(message: str, *, port: str, values: str, otherwise: Cause) -> CallFault:
@@ -68,4 +70,6 @@ def fault_of_call(message: str, *, port: str, values: str, otherwise: Cause) -> 
             return CallFault(cause=cause, hint=hint)
     if re.search(_UNREACHABLE, message):
         return CallFault(cause=Cause.PORT_UNREACHABLE, hint=FIREWALL.format(port=port, values=values))
+    if re.search(_REFUSED, message):
+        return CallFault(cause=Cause.PORT_UNREACHABLE, hint=NOBODY_LISTENS.format(port=port, values=values))
     return CallFault(cause=otherwise, hint="see the log of the server behind it")

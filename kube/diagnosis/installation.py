@@ -47,6 +47,9 @@ class Installation:
 
     @property
     def features(self) -> frozenset[str]:
+        """What the controller does; nothing where there is none."""
+        if self.component("controller") is None:
+            return frozenset()
         return frozenset(one for one in FEATURES if self.setting(one, "true").lower() not in _OFF)
 
     def setting(self, name: str, default: str) -> str:

@@ -23,6 +23,7 @@ class Line:
     issuer: str = ""
     not_after: datetime | None = None
     roots_not_after: datetime | None = None
+    cause: str = ""
     why: str = ""
 
 
@@ -33,7 +34,13 @@ def lines_of(examination: Iterable[Examined]) -> Iterator[Line]:
             continue
         for finding in examined.findings:
             if finding.ends is not None:
-                yield Line(target=finding.target, severity=finding.severity, not_after=finding.ends, why=_why(finding))
+                yield Line(
+                    target=finding.target,
+                    severity=finding.severity,
+                    not_after=finding.ends,
+                    cause=finding.cause or "",
+                    why=_why(finding),
+                )
 
 
 def _line(examined: Examined) -> Line:
@@ -49,6 +56,7 @@ def _line(examined: Examined) -> Line:
         not_after=leaf.not_valid_after_utc if leaf else None,
         roots_not_after=Bundle.from_base64(target.ca_bundle).not_after,
         severity=worst.severity,
+        cause=worst.cause or "",
         why=_why(worst),
     )
 

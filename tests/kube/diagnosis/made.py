@@ -4,12 +4,13 @@ import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kube.diagnosis.bundles import Bundle
@@ -24,9 +25,10 @@ HOST = "hook.shop.svc"
 
 @dataclass(frozen=True, kw_only=True)
 class Root:
-    """A root, and what it signs. Valid from a day before `NOW` to `ends`."""
+    """A root, and what it signs. Valid from `begins` to `ends`."""
 
     name: str = "root"
+    begins: datetime = NOW - DAY
     ends: datetime = NOW + 1000 * DAY
 
     @cached_property
@@ -40,7 +42,7 @@ class Root:
             data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
         )  # fmt: skip
         return (
-            self._builder(self.subject, self.key, NOW - DAY, self.ends)
+            self._builder(self.subject, self.key, self.begins, self.ends)
             .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
             .add_extension(usage, critical=True)
             .sign(self.key, hashes.SHA256())
@@ -65,7 +67,20 @@ class Root:
     def leaf(
         self, name: str = HOST, *, begins: datetime = NOW - DAY / 24, ends: datetime = NOW + DAY, usage: bool = True
     ) -> x509.Certificate:
+        return self._leaf(ec.generate_private_key(ec.SECP256R1()), name, begins, ends, usage=usage)
+
+    def files(self, directory: Path, name: str, *, begins: datetime, ends: datetime) -> tuple[Path, Path]:
+        """Certificate and key of a leaf."""
         key = ec.generate_private_key(ec.SECP256R1())
+        certificate, private = directory / "tls.crt", directory / "tls.key"
+        leaf = self._leaf(key, name, begins, ends, usage=True)
+        certificate.write_bytes(leaf.public_bytes(Encoding.PEM))
+        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return certificate, private
+
+    def _leaf(
+        self, key: ec.EllipticCurvePrivateKey, name: str, begins: datetime, ends: datetime, *, usage: bool
+    ) -> x509.Certificate:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         builder = self._builder(subject, key, begins, ends).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False

@@ -262,3 +262,11 @@ def test_documents_that_make_no_sense_raise_nothing(kind, document):
 @pytest.mark.parametrize("conditions", [None, [], [{"type": "Other"}], "x"])
 def test_api_service_without_a_condition_has_no_word(conditions):
     assert word_of({"status": {"conditions": conditions}}) is None
+
+
+def test_refused_connection_is_looked_for_at_the_pod_before_the_firewall():
+    refused = fault_of_call("connect: connection refused", port="8443", values="V", otherwise=Cause.WEBHOOK_FAILS)
+    silent = fault_of_call("dial tcp: i/o timeout", port="8443", values="V", otherwise=Cause.WEBHOOK_FAILS)
+
+    assert "nothing listens on port 8443" in refused.hint
+    assert "Private cluster" in silent.hint

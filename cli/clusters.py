@@ -1,0 +1,124 @@
+"""Which cluster a command that looks into one is told to look into."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import ambient
+from cli.options import FILE
+
+if TYPE_CHECKING:
+    from cli.endpoint import Endpoint
+    from kube.diagnosis.doctor import ClusterDoctor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenCluster:
+    """`namespace` is that of the chart's release; empty for wherever there is one."""
+
+    kubeconfig: Path | None
+    namespace: str
+    every: bool
+    tries: bool
+
+    @contextmanager
+    def doctor(self, endpoint: "Endpoint") -> "Iterator[ClusterDoctor]":
+        """Asks the authority too where `endpoint` was said to be it. Raises KubeSettingsInvalid."""
+        from kube.cluster import Cluster
+        from kube.diagnosis.doctor import ClusterDoctor
+        from kube.errors import KubeSettingsInvalid
+        from serving.kubeconfig import KubeconfigInvalid
+
+        try:
+            cluster = Cluster.open(self.kubeconfig)
+        except KubeconfigInvalid as err:
+            raise KubeSettingsInvalid([f"kubeconfig: {err}; give --kubeconfig"]) from err
+        is_told = bool(endpoint.server or endpoint.identity or endpoint.client_cert)
+        try:
+            yield ClusterDoctor(
+                cluster=cluster,
+                clock=ambient.clock,
+                namespace=self.namespace,
+                every=self.every,
+                tries=self.tries,
+                authoritys_word=(lambda: _word_of(endpoint)) if is_told else None,
+            )
+        finally:
+            cluster.close()
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say which cluster; the command gets `chosen: ChosenCluster | None`."""
+
+    @wraps(command)
+    def with_cluster(*arguments: Any, **parameters: Any) -> Any:
+        wanted, kubeconfig = parameters.pop("cluster"), parameters.pop("kubeconfig")
+        namespace, every, tries = (parameters.pop(name) for name in ("namespace", "every", "dry_run"))
+        chosen = None
+        if wanted or kubeconfig:
+            kubeconfig = kubeconfig or _usual_kubeconfig()
+            chosen = ChosenCluster(kubeconfig=kubeconfig, namespace=namespace, every=every, tries=tries)
+        elif every or not tries:
+            raise click.UsageError("--all and --no-dry-run are for a cluster: give --cluster or --kubeconfig")
+        return command(*arguments, chosen=chosen, **parameters)
+
+    for option in reversed(_OPTIONS):
+        with_cluster = option(with_cluster)
+    return with_cluster
+
+
+_OPTIONS = (
+    click.option(
+        "--cluster",
+        is_flag=True,
+        help="Look at a cluster and all that is called in it; by $KUBECONFIG, ~/.kube/config or the pod's service account. "
+        "JSON in a pipe.",
+    ),
+    click.option("--kubeconfig", type=FILE, envvar="CHANCERY_KUBECONFIG", help="The same, by this kubeconfig."),
+    click.option(
+        "-n",
+        "--namespace",
+        default="",
+        envvar="CHANCERY_NAMESPACE",
+        help="Namespace of the chart's release; wherever there is one by default.",
+    ),
+    click.option(
+        "--all",
+        "every",
+        is_flag=True,
+        help="Also webhooks, APIServices and conversions without the label chancery.dev/inject.",
+    ),
+    click.option(
+        "--dry-run/--no-dry-run",
+        default=True,
+        show_default=True,
+        help="Have the API server ask webhooks about the dry run of a pod, to see whether it reaches them.",
+    ),
+)
+
+
+def _usual_kubeconfig() -> Path | None:
+    """As kubectl does; None for the service account of a pod."""
+    named = ambient.environment("KUBECONFIG")
+    if named:
+        return Path(named)
+    usual = Path.home() / ".kube" / "config"
+    return usual if usual.exists() else None
+
+
+def _word_of(endpoint: "Endpoint") -> Any:
+    """Raises ClientError, also where it is our identity that will not do."""
+    from agent.errors import AgentError
+    from ca.client.errors import IdentityInvalid
+    from cli.errors import CliError
+
+    try:
+        with endpoint.client() as client:
+            return client.administration.get_status(), client.administration.get_rotation()
+    except (AgentError, CliError) as err:
+        raise IdentityInvalid(str(err)) from err

@@ -1,0 +1,90 @@
+"""`ca-cli doctor --cluster` and `ca-cli status --cluster`, on a real kube-apiserver."""
+
+import json
+
+import pytest
+
+from tests.cli.program import Program
+from tests.kube.ambient import real_clock
+from tests.kube.diagnosis.conftest import encoded
+from tests.kube.diagnosis.made import DAY
+from tests.kube.injection.webhook_server import webhook_server
+from tests.servers.kubernetes.fixtures import KUBERNETES
+from tests.servers.ports import free_port
+
+pytestmark = KUBERNETES
+
+
+@pytest.fixture
+def cli(product, tmp_path) -> Program:
+    variables = {"CHANCERY_KUBECONFIG": str(product.cluster.admin_kubeconfig), "CHANCERY_NAMESPACE": product.namespace}
+    return Program(home=tmp_path / "home", directory=tmp_path, variables=variables)
+
+
+def test_doctor_ends_with_1_where_there_is_a_problem_and_says_where_to_read(product, cli):
+    product.install()
+    product.service()
+    name = product.webhook(port=free_port(), ca_bundle=encoded(b"garbage"))
+    outcome = cli("doctor", "--no-dry-run")
+    garbage = [one for one in json.loads(outcome.output) if one["check"] == f"ValidatingWebhookConfiguration/{name}"]
+
+    assert outcome.status == 1
+    assert garbage[0]["severity"] == "problem"
+    assert garbage[0]["runbook"] == "docs/runbooks.md#ca-bundle-garbage"
+    assert "registrar" in garbage[0]["advice"]
+
+
+def test_doctor_is_read_by_people_where_they_ask_for_it(product, cli):
+    product.install()
+    output = cli("doctor", "--output", "plain").output
+
+    assert "ok       StatefulSet/shop-ca: 1 of 1 pods are ready\n" in output
+    assert "see: docs/runbooks.md#rights-missing\n" in output
+
+
+def test_status_has_a_line_for_each_target_with_both_ends(product, cli):
+    product.install()
+    product.service()
+    now = real_clock()
+    context = product.serving_context(begins=now - DAY / 24, ends=now + DAY)
+    with webhook_server(lambda: context) as (port, _):
+        name = product.webhook(port=port)
+        lines = {one["target"]: one for one in json.loads(cli.succeed("status", "--cluster"))}
+        table = cli.succeed("status", "--cluster", "--output", "plain")
+
+    line = lines[f"ValidatingWebhookConfiguration/{name}"]
+    assert (line["state"], line["issuer"]) == ("ok", "CN=root")
+    assert line["not_after_time"] < line["roots_not_after_time"]
+    assert lines["Secret/roots"]["not_after_time"] == line["roots_not_after_time"]
+    assert table.startswith("TARGET ")
+
+
+def test_cluster_that_does_not_answer_is_told_by_both(product, cli, tmp_path):
+    away = tmp_path / "away.kubeconfig"
+    away.write_text(
+        product.cluster.admin_kubeconfig.read_text().replace(product.cluster.url, f"https://127.0.0.1:{free_port()}")
+    )
+    doctor = cli("doctor", "--kubeconfig", away)
+    (finding,) = json.loads(doctor.output)
+
+    assert doctor.status == 1
+    assert finding["runbook"] == "docs/runbooks.md#api-server-unreachable"
+    assert cli("status", "--kubeconfig", away).status == 5
+
+
+def test_kubeconfig_that_is_none_is_refused_with_its_reason(cli, tmp_path):
+    (tmp_path / "none").write_text("none")
+    outcome = cli("doctor", "--kubeconfig", tmp_path / "none")
+
+    assert outcome.status == 7
+    assert "kubeconfig" in outcome.errors
+
+
+@pytest.mark.parametrize(
+    "arguments", [("doctor", "--all"), ("status", "--no-dry-run"), ("status", "--quiet", "--kubeconfig", "x")]
+)
+def test_options_that_would_do_nothing_are_refused(arguments, tmp_path):
+    outcome = Program(home=tmp_path / "home", directory=tmp_path, variables={})(*arguments)
+
+    assert outcome.status == 2
+    assert "cluster" in outcome.errors
