@@ -2,6 +2,7 @@
 
 - Signed is what is Approved and neither Denied nor Failed, and nothing that has a certificate already, whoever put it there.
 - A request that nobody may make is denied while it waits; once it is approved it fails, since the API has no way back.
+- An approval of ours says what the cluster said then, and nobody stands for it: it is looked at again before anything is signed.
 - Usages that the signer does not certify are denied; a CA is never made.
 """
 
@@ -12,7 +13,7 @@ from ca.client.values import IssuedCertificate
 from kube.collections import Resource
 from kube.documents import JsonObject, mapping, sequence, text, uid_of
 from kube.signers.conditions import condition as made_condition
-from kube.signers.conditions import holds, is_going, seconds_of, timestamp, with_condition, with_status
+from kube.signers.conditions import condition_of, holds, is_going, seconds_of, timestamp, with_condition, with_status
 from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, judge
 from kube.signers.requesters import requester_of
@@ -46,13 +47,25 @@ def decide(document: JsonObject, surroundings: Surroundings, settings: SignerSet
     if isinstance(examined, Deny):
         return Fail(reason=examined.reason, message=examined.message) if approved else examined
     sent, granted = examined
-    if approved:
+    automatic = _automatic(signer, document)
+    if approved and not (granted.needs_approval and _is_by(document, automatic)):
         return _approved(document, sent, granted, settings)
     if granted.needs_approval:
-        return Wait(reason="ApprovalNeeded", message=granted.needs_approval, again=granted.again)
-    return Approve(
-        reason="AutoApproved", message=f"{requester_of(document)} asks {signer} for what the cluster says it is"
-    )
+        reason = "ApprovalOutdated" if approved else "ApprovalNeeded"
+        return Wait(reason=reason, message=granted.needs_approval, again=granted.again)
+    return automatic
+
+
+def _automatic(signer: Signer, document: JsonObject) -> Approve:
+    message = f"{requester_of(document)} asks {signer} for what the cluster says it is"
+    return Approve(reason="AutoApproved", message=message)
+
+
+def _is_by(document: JsonObject, approval: Approve) -> bool:
+    """Whether it is what the request was approved by; its message is written in another form than it is given in."""
+    found = condition_of(document, "Approved") or {}
+    words = " ".join(approval.message.split())
+    return text(found, "reason") == approval.reason and words.startswith(text(found, "message"))
 
 
 def _examine(

@@ -436,3 +436,22 @@ def test_name_without_svc_is_denied_where_short_names_are_off():
 
     assert (type(short), short.reason) == (Deny, "NameNotPermitted")
     assert isinstance(full, Approve)
+
+
+def test_approval_of_ours_is_worth_what_the_cluster_says_when_it_is_signed():
+    """The Service was handed to others' pods between the two."""
+    document = signing_request(SERVING, SERVING_CSR, CART)
+    approval = judged(document)
+    approved = with_verdict(document, type="Approved", reason=approval.reason, message=approval.message, now=NOW)
+    moved = Surroundings(pod=POD, services=placed(service(selector={"app": "till"})), pods=[POD])
+
+    decision = judged(approved, moved)
+
+    assert (type(decision), decision.reason) == (Wait, "ApprovalOutdated")
+    assert isinstance(judged(approved), Sign)
+
+
+def test_approval_of_somebody_stands_for_the_names_whatever_the_cluster_says():
+    moved = Surroundings(pod=POD, services=placed(service(selector={"app": "till"})), pods=[POD])
+
+    assert isinstance(judged(signing_request(SERVING, SERVING_CSR, CART, conditions=["Approved"]), moved), Sign)
