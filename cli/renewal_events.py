@@ -18,6 +18,6 @@ def report_renewal(event: RenewalEvent) -> None:
         case TrustChanged():
             text = "other roots are trusted now"
         case _:
-            expired = "; THE CERTIFICATE HAS EXPIRED" if event.expired else ""
+            expired = "; WITHOUT A VALID CERTIFICATE MEANWHILE" if event.expired else ""
             text = f"{event.step} failed: {event.error}; again in {event.retry_in.total_seconds():.0f} s{expired}"
     notice(f"{instant(ambient.clock())} {text}")
