@@ -6,8 +6,9 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from kube.pods.allowance import Allowance
 from kube.pods.lifetimes import End, end_of
 from kube.pods.names import NO_NAMES, NameForms, PodNames, names_of
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
@@ -22,6 +23,7 @@ class Remembered:
     names: tuple[str, ...] | None = None
     released_at: float | None = None
     complaint: str = ""
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,16 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    """`is_due`: the authority does not have these yet."""
+    """`is_due`: the authority does not have these yet. `adds`: some of them are new to it, as far as is known."""
 
     names: PodNames
     is_due: bool
+    adds: bool = False
+
+    def without_new(self, told: tuple[str, ...] | None) -> "Register":
+        """What can be told at once: of those told before, the ones that are left."""
+        kept = tuple(name for name in told or () if name in self.names.allowed)
+        return Register(names=replace(self.names, allowed=kept), is_due=kept != told)
 
 
 def decide(
@@ -63,7 +71,8 @@ def decide(
         return None
     names = _names(pod, around, forms)
     told = remembered.names if remembered.names is not None or is_known else ()
-    return Register(names=names, is_due=names.allowed != told)
+    adds = remembered.names is None or not set(names.allowed) <= set(remembered.names)
+    return Register(names=names, is_due=names.allowed != told, adds=adds and bool(names.allowed))
 
 
 def _names(pod: PodRecord, around: Surroundings, forms: NameForms) -> PodNames:

@@ -76,10 +76,10 @@ class Settlement:
             self._recall(remembered)
             around = self._around(pod)
             decision = decide(pod, around, remembered, forms=self._forms, is_known=is_known)
+            wait = None
             if isinstance(decision, Register):
                 self._complain(document, remembered, complaint_about(decision.names))
-                if decision.is_due:
-                    self._register(document, pod, decision.names, remembered)
+                wait = self._tell_names(document, pod, decision, remembered)
             elif decision is not None:
                 if not self._is_confirmed(pod, decision.end, remembered):
                     _log.info("not released: the cluster still has it", pod=pod.name, namespace=pod.namespace)
@@ -89,7 +89,7 @@ class Settlement:
                 self._say_released(document, decision.end, revoked)
             if around.account is not None:
                 remembered.account_uid = around.account.uid
-            return RELEASE_AGAIN if remembered.released_at is not None else None
+            return RELEASE_AGAIN if remembered.released_at is not None else wait
 
     def depart(self, namespace: str, name: str, uid: str) -> timedelta | None:
         """For a pod of which nothing is known any more but its name. Returns when to look again. Raises ValueError for what
@@ -118,6 +118,19 @@ class Settlement:
             account=None if account is None else AccountRecord.from_document(account),
             services=self._surrounded.services.of(pod.namespace),
         )
+
+    def _tell_names(
+        self, document: JsonObject, pod: PodRecord, decision: Register, remembered: Remembered
+    ) -> timedelta | None:
+        """Returns when to look again, where the pod has come to further names too often."""
+        seconds = remembered.allowance.wait(self._monotonic()) if decision.is_due and decision.adds else 0.0
+        if seconds:
+            decision = decision.without_new(remembered.names)
+        if decision.is_due:
+            self._register(document, pod, decision.names, remembered)
+            if decision.adds:
+                remembered.allowance.take()
+        return timedelta(seconds=seconds) if seconds else None
 
     def _register(self, document: JsonObject, pod: PodRecord, names: PodNames, remembered: Remembered) -> None:
         self._cluster.verify_leading()

@@ -461,3 +461,36 @@ def test_nothing_is_remembered_of_pods_that_are_gone(world, pod):
         world.work()
 
     assert len(world.controller._ledger) == 1
+
+
+def test_names_that_come_and_go_are_told_to_the_authority_at_a_bounded_rate(world, pod):
+    """Each is a record in the audit trail: whoever turns a Service to and fro must not fill the authority's disk."""
+    aside, front = (documents.service(selector=selector) for selector in ({"app": "cart"}, {"app": "web"}))
+    for _ in range(50):
+        world.see(aside)
+        world.work()
+        assert world.authority.names[uid_of(pod)] == ()
+        world.see(front)
+        answers = world.work()
+    at_once = world.authority.calls["register"]
+    (again,) = filter(None, answers.values())
+    world.now += again.total_seconds()
+    world.see(front)
+    world.work()
+
+    assert at_once < 25
+    assert timedelta(0) < again <= timedelta(minutes=1)
+    assert world.authority.names[uid_of(pod)]
+
+
+def test_names_that_a_pod_loses_are_taken_at_once_however_often_they_change(world, pod):
+    for _ in range(20):
+        world.see(documents.service(selector={"app": "cart"}))
+        world.work()
+        world.see(documents.service())
+        world.work()
+        world.now += 61.0
+    world.see(documents.service(selector={"app": "cart"}))
+    world.work()
+
+    assert world.authority.names[uid_of(pod)] == ()
