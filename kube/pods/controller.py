@@ -113,7 +113,7 @@ class PodController:
         return self._settlement.depart(key.namespace, name, uid)
 
     def _keys_of_service(self, service: JsonObject) -> Iterable[Key]:
-        self._services.changed()
+        self._services.changed(namespace_of(service))
         return (Key(kind=_NAMESPACE, namespace=namespace_of(service)),)
 
 
