@@ -6,13 +6,13 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import click
 
 from cli.commands import COMMANDS
-from cli.lazy_group import LazyGroup
+from cli.lazy_group import LazyCommand, LazyGroup
 
 PROGRAM = "ca-cli"
 VARIABLE_PREFIX = "CHANCERY"
@@ -35,16 +35,27 @@ class Program(LazyGroup):
         super().format_epilog(ctx, formatter)
 
 
-def make_program(name: str = PROGRAM) -> Program:
-    """The command tree under `name`: `ca-cli` itself, or a kubectl plugin."""
+_DESCRIPTION = (
+    "A certificate authority: signs, serves, renews and revokes certificates, and remembers them.\n\n"
+    "Start with `init`, then `serve`; then, in another terminal, `sign`."
+)
+_EPILOG = "Every option can be set by a variable: CHANCERY_ and its name, or see docs/cli.md."
+
+
+def make_program(
+    name: str = PROGRAM,
+    *,
+    table: Mapping[str, LazyCommand] = COMMANDS,
+    description: str = _DESCRIPTION,
+    epilog: str = _EPILOG,
+    variable_prefix: str | None = VARIABLE_PREFIX,
+) -> Program:
+    """A command tree under `name`: that of `ca-cli` itself, or a kubectl plugin's."""
     return Program(
         name,
-        table=COMMANDS,
-        help=(
-            "A certificate authority: signs, serves, renews and revokes certificates, and remembers them.\n\n"
-            "Start with `init`, then `serve`; then, in another terminal, `sign`."
-        ),
-        epilog="Every option can be set by a variable: CHANCERY_ and its name, or see docs/cli.md.",
+        table=table,
+        help=description,
+        epilog=epilog,
         params=[
             click.Option(
                 ["--version"],
@@ -57,16 +68,18 @@ def make_program(name: str = PROGRAM) -> Program:
         ],
         context_settings={
             "help_option_names": ["-h", "--help"],
-            "auto_envvar_prefix": VARIABLE_PREFIX,
+            "auto_envvar_prefix": variable_prefix,
             "max_content_width": 100,
         },
     )
 
 
-def run(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+def run(
+    arguments: Sequence[str] | None = None, *, program: str = PROGRAM, tree: Callable[[str], Program] = make_program
+) -> int:
     """Runs one command line, those of this process where none is given, and returns its exit status."""
     try:
-        outcome = make_program(program).main(
+        outcome = tree(program).main(
             args=None if arguments is None else list(arguments), prog_name=program, standalone_mode=False
         )
         sys.stdout.flush()

@@ -153,6 +153,19 @@ _CONNECTION_OPTIONS = (
     ),
 )
 
+CONNECTION_OPTION_NAMES = (
+    "server",
+    "enrollment_server",
+    "http_server",
+    "identity",
+    "client_cert",
+    "client_key",
+    "ca_cert",
+    "timeout",
+    "plaintext",
+    "local_administrator",
+)
+
 
 def connection_options(
     command: Callable[Concatenate[Endpoint, ParametersT], ResultT],

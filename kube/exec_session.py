@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
+import orjson
 import yarl
 
 from kube.collections import Resource
@@ -110,7 +111,9 @@ class _Session:
         )
 
     async def _verify_upgraded(self, response: aiohttp.ClientResponse) -> None:
-        """A refusal, in the API server's own words."""
+        """A refusal, in the API server's own words, or in the kubelet's, which are plain text."""
         if response.status >= 400:
             body = await response.content.read(_LARGEST_REFUSAL)
+            if response.content_type == "text/plain":
+                body = orjson.dumps({"message": " ".join(body.decode("utf-8", "replace").split())})
             raise error_of("GET", self._path, response.status, response.headers, body)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import ssl
 import subprocess
 import threading
@@ -53,14 +54,14 @@ class ExecKubelet:
         self.asked.append(command)
         answer = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), heartbeat=None)
         await answer.prepare(request)
+        running = asyncio.ensure_future(self._run(container, command, request, answer))
         reading = asyncio.ensure_future(_drain(answer))  # pings are answered, and an end is noticed, by who reads
-        try:
-            await self._run(container, command, request, answer)
-        except (ConnectionError, OSError):
-            pass  # who asked is gone
-        finally:
-            reading.cancel()
-        await answer.close(code=WSCloseCode.OK)
+        await asyncio.wait([running, reading], return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, reading):
+            task.cancel()
+        await asyncio.gather(running, reading, return_exceptions=True)  # who asked may be gone
+        with contextlib.suppress(ConnectionError):
+            await answer.close(code=WSCloseCode.OK)
         return answer
 
     async def _run(
@@ -78,18 +79,20 @@ class ExecKubelet:
             stderr=subprocess.PIPE,
             env=dict(container.environment),
             cwd=container.directory,
+            start_new_session=True,
         )
         try:
             assert process.stdout
             assert process.stderr
-            await asyncio.gather(
-                self._pass_on(process.stdout, OUTPUT, request, answer),
-                self._pass_on(process.stderr, ERRORS, request, answer),
-            )
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass_on(process.stdout, OUTPUT, request, answer))
+                group.create_task(self._pass_on(process.stderr, ERRORS, request, answer))
             await answer.send_bytes(STATUS + _ended(await process.wait()))
         finally:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
+            process._transport.close()  # its pipes, half read as they may be: nobody waits for their end
+            await process.wait()
 
     async def _pass_on(
         self, source: asyncio.StreamReader, channel: bytes, request: web.Request, answer: web.WebSocketResponse
