@@ -22,6 +22,10 @@ from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
 from tests.servers.helm.programs import programs_directory
 from tests.servers.kubernetes.binaries import VARIABLE as KUBERNETES_BINARIES
 from tests.servers.kubernetes.binaries import find_binaries
+from tests.servers.peers.programs import VARIABLE as PEERS
+from tests.servers.peers.programs import peers_directory
+from tests.servers.prometheus import VARIABLE as PROMETHEUS
+from tests.servers.prometheus import programs_directory as prometheus_directory
 
 KEPT_VARIABLES = frozenset(
     {
@@ -57,8 +61,10 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="chancery-home-")
     config.add_cleanup(home.cleanup)
     kept = scrubbed(os.environ)
+    kept[PROMETHEUS] = str(prometheus_directory(os.environ))
     kept[KUBERNETES_BINARIES] = str(find_binaries(os.environ).directory)  # while HOME still leads to the cache
     kept[HELM_PROGRAMS] = str(programs_directory(os.environ))
+    kept[PEERS] = str(peers_directory(os.environ))
     os.environ.clear()
     os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     sys.addaudithook(refuse_foreign_hosts)

@@ -6,10 +6,11 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +38,6 @@ class Desk:
         directory.mkdir(parents=True, exist_ok=True)
         programs = directory / "bin"
         programs.mkdir()
-        (programs / "ca-cli").write_text(f'#!/bin/sh\nexec {sys.executable} -m cli.main "$@"\n')
-        (programs / "ca-cli").chmod(0o755)
         ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
         own = {
             "HOME": str(directory),
@@ -47,7 +46,15 @@ class Desk:
             "PYTHONPATH": str(_ROOT),
             "GRPC_VERBOSITY": "NONE",
         }
-        return cls(directory=directory, variables={**own, **ports, **variables})
+        desk = cls(directory=directory, variables={**own, **ports, **variables})
+        desk.give("ca-cli", [sys.executable, "-m", "cli.main"])
+        return desk
+
+    def give(self, program: str, command: Sequence[str]) -> None:
+        """Puts a program into the path, which runs `command` with whatever arguments it is given."""
+        path = self.directory / "bin" / program
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        path.chmod(0o755)
 
     @property
     def home(self) -> Path:
