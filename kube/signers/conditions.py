@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from kube.documents import JsonObject, JsonValue, metadata, objects, text
 
 _LONGEST_MESSAGE = 1000
+_LONGEST_WAIT = timedelta(minutes=5)
 
 
 def holds(document: JsonObject, type: str) -> bool:  # noqa: A002 - the field's name
@@ -47,6 +48,15 @@ def instant_of(text_: str) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def later(again: timedelta | None, document: JsonObject, now: datetime) -> timedelta | None:
+    """When to look again at a request that waits: the older it is, the later. Whoever makes many that come to nothing must not keep
+    the signers from those of others."""
+    created = created_at(document)
+    if again is None or created is None:
+        return again
+    return max(again, min((now - created) / 8, _LONGEST_WAIT))
 
 
 def seconds_of(value: JsonValue) -> timedelta | None:

@@ -13,6 +13,7 @@ from kube.controllers import Key, Watch, itself
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
 from kube.errors import NotThere
 from kube.signers.authority import Authority, issuing_root
+from kube.signers.conditions import later
 from kube.signers.decisions import Deny, Fail, Sign, Wait
 from kube.signers.errors import AnswerUnfit
 from kube.signers.issuer_judgement import IssuerSurroundings, service_names
@@ -50,7 +51,7 @@ class IssuerRequestController:
         match decision:
             case Wait():
                 self._wait(document, decision)
-                return decision.again
+                return later(decision.again, document, self._clock())
             case Sign():
                 self._sign(document, decision)
             case Deny():

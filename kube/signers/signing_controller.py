@@ -13,6 +13,7 @@ from kube.controllers import Key, Watch, itself
 from kube.documents import JsonObject, mapping, name_of
 from kube.errors import NotThere
 from kube.signers.authority import Authority
+from kube.signers.conditions import later
 from kube.signers.decisions import Approve, Deny, Fail, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, service_names
 from kube.signers.lookups import PODS, Lookups
@@ -57,7 +58,7 @@ class SigningController:
                 return None
             case Wait():
                 self._outcomes.waits(document, decision.reason, decision.message)
-                return decision.again
+                return later(decision.again, document, self._clock())
             case Sign():
                 self._sign(document, decision)
             case Approve():

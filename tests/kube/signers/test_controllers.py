@@ -475,6 +475,29 @@ def test_cert_manager_is_told_of_a_denial_and_of_an_invalid_request(rig: Rig):
     assert rig.status(REQUEST)["failureTime"] == "2026-11-21T12:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("created", "seconds"),
+    [("2026-11-21T11:59:00Z", 30), ("2026-11-21T11:44:00Z", 120), ("2026-11-01T00:00:00Z", 300), ("soon", 30)],
+)
+def test_request_that_waits_is_looked_at_the_later_the_older_it_is(rig: Rig, created: str, seconds: int):
+    """Thousands for Services that nobody ever makes leave time for those of others."""
+    rig.ask_as_cert_manager()
+    rig.fake.objects[REQUEST]["metadata"]["creationTimestamp"] = created
+    rig.fake.remove(f"{SHOP}/services/cart")
+
+    assert rig.requests.reconcile(ISSUING) == timedelta(seconds=seconds)
+
+
+def test_request_for_a_service_that_is_never_made_is_looked_at_ever_more_seldom(rig: Rig):
+    rig.ask("chancery.dev/serving")
+    rig.fake.remove(f"{SHOP}/services/cart")
+    soon = rig.signing.reconcile(SIGNING)
+    rig.time.pass_by(3600)
+
+    assert soon == timedelta(seconds=15)
+    assert rig.signing.reconcile(SIGNING) == timedelta(seconds=300)
+
+
 def test_identity_by_cert_manager_is_its_pods(rig: Rig):
     rig.put(ISSUER, issuer())
     usages = ["client auth", "server auth"]
