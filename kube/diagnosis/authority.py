@@ -1,19 +1,24 @@
 """How the authority stands: by its metrics, which anybody may read, and by its own word to an administrator."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ca.client.values import IssuerStatus, RotationStatus
-from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
+from kube.diagnosis.findings import Cause, Finding, fine, problem, skipped, warning
 from kube.diagnosis.text import instant, span
 
-EXPIRY = re.compile(r"^chancery_ca_expiry_timestamp_seconds\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$", re.MULTILINE)
-_KIND = re.compile(r'kind="(?P<kind>[^"]*)"')
+_EXPIRY = "chancery_ca_expiry_timestamp_seconds"
+_PHASE = "chancery_ca_rotation_phase"
+_ENTERED = "chancery_ca_rotation_entered_timestamp_seconds"
+_SAMPLE = re.compile(r"^(?P<name>\w+)\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$", re.MULTILINE)
+_LABEL = re.compile(r'(?P<name>\w+)="(?P<value>[^"]*)"')
 _ENDS_SOON = timedelta(days=30)
 _SHARE_LEFT = 5
 _SERVING_ENDS_SOON = timedelta(hours=4)
 _SHOWN = 5
+_STUCK = timedelta(days=2)
 
 
 def judge_metrics(exposition: str, *, at: datetime) -> Iterator[Finding]:
@@ -36,13 +41,23 @@ def judge_metrics(exposition: str, *, at: datetime) -> Iterator[Finding]:
 
 
 def expiries(exposition: str) -> Sequence[tuple[str, datetime]]:
-    """Kind and end of each certificate that the authority's process depends on, by its metrics."""
-    found = set()
-    for match in EXPIRY.finditer(exposition):
-        kind = _KIND.search(match["labels"])
-        if kind is not None:
-            found.add((kind["kind"], datetime.fromtimestamp(float(match["value"]), UTC)))
-    return sorted(found)
+    """Kind and end of each certificate that the authority's process depends on."""
+    return sorted({(labels.get("kind", ""), instant) for labels, instant in _instants(exposition, _EXPIRY)})
+
+
+def judge_phases(exposition: str, *, at: datetime) -> Iterator[Finding]:
+    """Of rotations: `signing` lasts as long as the old certificates do, the other phases do not."""
+    under_way = list(_instants(exposition, _ENTERED))
+    if not under_way:
+        yield fine("rotation", "none under way") if _PHASE in exposition else _unknown()
+    for labels, entered in under_way:
+        phase = labels.get("phase", "")
+        summary = f"{labels.get('kind', '')}, {phase} for {span(at - entered)}"
+        if at - entered > _STUCK and phase != "signing":
+            hint = "ask for whom it waits: ca-cli rotate root --status, as an administrator"
+            yield warning("rotation", Cause.ROTATION_WAITS, summary, hint)
+        else:
+            yield fine("rotation", summary)
 
 
 def judge_issuers(issuers: Sequence[IssuerStatus], *, at: datetime) -> Iterator[Finding]:
@@ -89,3 +104,16 @@ def _advice(kind: str) -> str:
     if kind == "serving":
         return "the authority renews it by itself: see its log for why it does not"
     return "replace it: ca-cli rotate root" if kind == "root" else "replace it: ca-cli rotate issuer"
+
+
+def _unknown() -> Finding:
+    return skipped("rotation", "only an administrator may ask for it: --identity DIR, with --server HOST:PORT")
+
+
+def _instants(exposition: str, name: str) -> Iterator[tuple[dict[str, str], datetime]]:
+    """Labels and instant of each sample of a metric; what is no instant is left out."""
+    for sample in _SAMPLE.finditer(exposition):
+        if sample["name"] == name:
+            with contextlib.suppress(ValueError, OverflowError, OSError):
+                at = datetime.fromtimestamp(float(sample["value"]), UTC)
+                yield {one["name"]: one["value"] for one in _LABEL.finditer(sample["labels"])}, at

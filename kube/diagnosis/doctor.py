@@ -12,7 +12,7 @@ from ca.client.values import RotationStatus, ServerStatus
 from kube.ambient import Clock
 from kube.answers import Answer
 from kube.cluster import Cluster
-from kube.diagnosis.authority import judge_issuers, judge_metrics, judge_rotation
+from kube.diagnosis.authority import judge_issuers, judge_metrics, judge_phases, judge_rotation
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.calling import HTTPS, gather_authority, gather_targets
 from kube.diagnosis.chains import Served
@@ -116,8 +116,9 @@ class ClusterDoctor:
             return
         if (said := instant_of_header(answer.headers.get("Date", ""))) is not None:
             yield judge_clock("the authority", said, before=before, after=self.clock())
-        yield from judge_metrics(answer.octets.decode("utf-8", "replace"), at=at)
-        yield skipped("rotation", "only an administrator may ask for it: --identity DIR, with --server HOST:PORT")
+        exposition = answer.octets.decode("utf-8", "replace")
+        yield from judge_metrics(exposition, at=at)
+        yield from judge_phases(exposition, at=at)
 
     def _administered(self, word: AuthoritysWord) -> Iterator[Finding]:
         before = self.clock()

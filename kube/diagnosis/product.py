@@ -33,7 +33,7 @@ _OWN = (
     Right(verb="list", group="admissionregistration.k8s.io", resource="mutatingwebhookconfigurations"),
     Right(verb="list", group="admissionregistration.k8s.io", resource="validatingwebhookconfigurations"),
 )
-_READ_MORE = "a role that may read: docs/cluster-doctor.md"
+_READ_MORE = "a role that may read: docs/doctor.md#rights"
 
 
 def examine_own_rights(looker: Looker, namespace: str) -> Iterator[Finding]:

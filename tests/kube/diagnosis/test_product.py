@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from ca.client.values import IssuerStatus, Rotation, RotationStatus, TrustConsumer
-from kube.diagnosis.authority import judge_issuers, judge_metrics, judge_rotation
+from kube.diagnosis.authority import judge_issuers, judge_metrics, judge_phases, judge_rotation
 from kube.diagnosis.clocks import instant_of_header, judge_clock
 from kube.diagnosis.distribution import judge_cluster_trust_bundles, judge_config_maps, judge_roots_secret
 from kube.diagnosis.findings import Cause, Severity
@@ -339,7 +339,38 @@ def test_metrics_of_the_authority_tell_what_alerts_would(kind, left, severity):
     assert finding.ends == NOW + left
 
 
-@pytest.mark.parametrize("text", ["", "garbage", 'chancery_ca_expiry_timestamp_seconds{kind="root"} NaN\n'])
+def phase(name, entered):
+    labels = f'{{kind="root",phase="{name}"}}'
+    when = f"chancery_ca_rotation_entered_timestamp_seconds{labels} {entered.timestamp()}\n" if entered else ""
+    return f"chancery_ca_rotation_phase{labels} 1.0\n{when}"
+
+
+@pytest.mark.parametrize(
+    ("exposition", "severity", "words"),
+    [
+        (phase("stable", None), Severity.OK, "none under way"),
+        (phase("publishing", NOW - DAY), Severity.OK, "root, publishing for 24h"),
+        (phase("publishing", NOW - 3 * DAY), Severity.WARNING, "root, publishing for 3d"),
+        (phase("signing", NOW - 30 * DAY), Severity.OK, "root, signing for 30d"),
+        ("", Severity.SKIPPED, "administrator"),
+    ],
+)
+def test_rotation_that_is_stuck_shows_in_metrics(exposition, severity, words):
+    (finding,) = judge_phases(exposition, at=NOW)
+
+    assert finding.severity is severity
+    assert words in finding.summary
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "garbage",
+        'chancery_ca_expiry_timestamp_seconds{kind="root"} 1e999\n',
+        'chancery_ca_expiry_timestamp_seconds{kind="root"} NaN\n',
+    ],
+)
 def test_metrics_that_are_none_say_nothing(text):
     assert list(judge_metrics(text, at=NOW)) == []
 
