@@ -8,7 +8,7 @@ from pathlib import Path
 from certs.errors import MalformedName
 from certs.names import TrustDomain
 from kube.errors import KubeSettingsInvalid
-from kube.pods.names import verify_cluster_domain
+from kube.service_names import NameForms
 from serving.settings import build, setting
 
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -31,6 +31,11 @@ class InCluster:
         True, "Register names of Services without `.svc` too, as in `web.shop`. Off where policy does not let them be."
     )
     workers: int = setting(4, "Threads that each controller works with.")
+
+    @property
+    def name_forms(self) -> NameForms:
+        """Raises MalformedName."""
+        return NameForms.of(self.cluster_domain, short_names=self.short_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +206,7 @@ def _is_trust_domain(text: str) -> bool:
 
 def _is_cluster_domain(text: str) -> bool:
     try:
-        verify_cluster_domain(text)
+        NameForms.of(text, short_names=True)
     except MalformedName:
         return False
     return True

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from kube.pods.allowance import Allowance
 from kube.pods.lifetimes import End, end_of
-from kube.pods.names import NO_NAMES, NameForms, PodNames, names_of
+from kube.pods.names import NO_NAMES, PodNames, names_of
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
+from kube.service_names import NameForms
 
 
 @dataclass(slots=True, kw_only=True)

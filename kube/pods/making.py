@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from kube.controllers import Controller
 from kube.pods.authority import FollowedPodAuthority
 from kube.pods.controller import PodController
-from kube.pods.names import NameForms, verify_cluster_domain
 
 if TYPE_CHECKING:
     from kube.process import Parts
@@ -16,15 +15,12 @@ def pod_controllers(parts: "Parts") -> Sequence[Controller]:
     """None where the feature is off."""
     if not parts.settings.features.pods:
         return ()
-    settings = parts.settings.cluster
     controller = PodController(
         cluster=parts.cluster,
         collections=parts.collections,
         authority=FollowedPodAuthority(parts.authority),
         events=parts.events,
         monotonic=parts.boottime,
-        forms=NameForms(
-            cluster_domain=verify_cluster_domain(settings.cluster_domain), short_names=settings.short_names
-        ),
+        forms=parts.settings.cluster.name_forms,
     )
     return (controller,)

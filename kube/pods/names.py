@@ -1,13 +1,6 @@
-"""Which DNS names a pod may have: those by which the Services that select it are reached.
+"""Which DNS names a pod may have: those of the Services that select it, in all forms that `kube.service_names` writes.
 
-- `<service>.<namespace>.svc`, the same below the cluster domain, and without `.svc` unless that is switched off: in a namespace
-  named `com` it would be a name of somebody else's. The Service's name alone is none: it means another
-  Service in each namespace, and whoever may make Services in one would be `kubernetes` to the others.
-- A headless Service that is the pod's subdomain gives `<hostname>.<service>.<namespace>.svc` and the same below the cluster
-  domain. Not without `.svc`: in a namespace named `svc` that would be the name of another's Service.
-- No two namespaces have a name in common, and no name has a wildcard.
-- The API server's own Service stands for no pod, whatever selector somebody gives it: whoever may write in namespace `default`
-  is not `kubernetes.default.svc` to the others.
+- A headless Service that is the pod's subdomain gives it names of its own as well.
 - The annotation takes names away, and never adds one. What it asks for without having it is told apart.
 """
 
@@ -15,9 +8,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from certs.errors import MalformedName
-from certs.names import MAX_NAMES, parse_dns_name
+from certs.names import MAX_NAMES
 from kube.pods.records import PodRecord, ServiceRecord
+from kube.service_names import NameForms
 
 MAX_DNS_NAMES = MAX_NAMES - 1
 """A certificate has the identity of the workload beside them."""
@@ -38,31 +31,13 @@ class PodNames:
 NO_NAMES = PodNames()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameForms:
-    """`cluster_domain` is as `verify_cluster_domain` returns it; with `short_names`, `.svc` may be left out."""
-
-    cluster_domain: str
-    short_names: bool = True
-
-
-def verify_cluster_domain(text: str) -> str:
-    """Its normal form. Raises MalformedName."""
-    domain = parse_dns_name(text)
-    if domain.startswith("*") or domain == "svc":
-        raise MalformedName(
-            "cannot be the domain of a cluster, write one such as cluster.local", field="dns", value=text
-        )
-    return domain
-
-
 def names_of(pod: PodRecord, services: Iterable[ServiceRecord], forms: NameForms) -> PodNames:
     """Of a pod that takes part."""
     own = {
         name
         for service in services
-        if service.selects(pod) and not is_api_server(service.namespace, service.name)
-        for name in _forms(pod, service, forms)
+        if service.selects(pod)
+        for name in forms.names(service.namespace, service.name, host=service.host_of(pod))
     }
     asked = asked_names(pod.dns) if pod.dns is not None else None
     allowed = sorted(own if asked is None else own.intersection(asked))
@@ -73,28 +48,6 @@ def names_of(pod: PodRecord, services: Iterable[ServiceRecord], forms: NameForms
     )
 
 
-def is_api_server(namespace: str, service: str) -> bool:
-    return (namespace, service) == ("default", "kubernetes")
-
-
 def asked_names(annotation: str) -> Sequence[str]:
     """What `chancery.dev/dns` lists, between commas or blanks, in lower case; an empty one asks for no name at all."""
     return tuple(dict.fromkeys(name for name in _SEPARATORS.split(annotation.lower()) if name))
-
-
-def _forms(pod: PodRecord, service: ServiceRecord, forms: NameForms) -> Iterable[str]:
-    domain = forms.cluster_domain
-    short = f"{service.name}.{service.namespace}"
-    yield from _wellformed(f"{short}.svc", f"{short}.svc.{domain}", *((short,) if forms.short_names else ()))
-    if service.is_headless and pod.hostname and pod.subdomain == service.name:
-        host = f"{pod.hostname}.{short}.svc"
-        yield from _wellformed(host, f"{host}.{domain}")
-
-
-def _wellformed(*names: str) -> Iterable[str]:
-    """Without those that no certificate can have: a namespace may be named `42`, or a name be too long in one form."""
-    for name in names:
-        try:
-            yield parse_dns_name(name)
-        except MalformedName:
-            continue

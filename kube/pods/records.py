@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from ca.client.values import Pod
 from kube.documents import JsonObject, mapping, metadata, name_of, namespace_of, text, texts, uid_of
 from kube.pods.projections import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
 
@@ -51,6 +52,21 @@ class PodRecord:
             has_ended=text(document, "status", "phase") in _ENDED,
         )
 
+    @property
+    def is_alive(self) -> bool:
+        return not self.is_deleting and not self.has_ended
+
+    @property
+    def value(self) -> Pod:
+        """As the authority is told of it."""
+        return Pod(
+            namespace=self.namespace,
+            name=self.name,
+            uid=self.uid,
+            service_account=self.service_account,
+            node=self.node,
+        )
+
     def takes_part(self, *, namespace_is_opted_in: bool) -> bool:
         """Whether it may have DNS names at all: it is labelled, was injected, or is in a labelled namespace and does not opt
         out; or it says by annotation which names it wants, whoever sees to its certificate."""
@@ -84,6 +100,10 @@ class ServiceRecord:
         if self.is_external or not self.selector or self.namespace != pod.namespace:
             return False
         return all(pod.labels.get(key) == value for key, value in self.selector.items())
+
+    def host_of(self, pod: PodRecord) -> str:
+        """The label by which a headless Service that is the pod's subdomain names it; empty where it has none."""
+        return pod.hostname if self.is_headless and pod.subdomain == self.name else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

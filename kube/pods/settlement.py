@@ -10,7 +10,6 @@ from datetime import timedelta
 import structlog
 
 from ca.client.errors import CallDenied, CallInvalid, CallOutOfTurn
-from ca.client.values import Pod
 from kube.ambient import Monotonic
 from kube.cluster import Cluster
 from kube.collections import Collection
@@ -21,10 +20,11 @@ from kube.pods.complaints import complaint_about
 from kube.pods.decisions import Register, Remembered, Surroundings, decide
 from kube.pods.ledger import Ledger
 from kube.pods.lifetimes import End, end_of
-from kube.pods.names import NameForms, PodNames
+from kube.pods.names import PodNames
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord
 from kube.pods.service_index import ServiceIndex
 from kube.pods.sightings import NAMESPACES, PODS, SERVICE_ACCOUNTS, find
+from kube.service_names import NameForms
 
 LOOK_AGAIN = timedelta(seconds=30)
 RELEASE_AGAIN = timedelta(hours=24)
@@ -134,11 +134,8 @@ class Settlement:
 
     def _register(self, document: JsonObject, pod: PodRecord, names: PodNames, remembered: Remembered) -> None:
         self._cluster.verify_leading()
-        value = Pod(
-            namespace=pod.namespace, name=pod.name, uid=pod.uid, service_account=pod.service_account, node=pod.node
-        )
         try:
-            self._authority.register_pod(value, names.allowed)
+            self._authority.register_pod(pod.value, names.allowed)
         except (CallDenied, CallInvalid) as err:
             self._complain(document, remembered, f"the authority does not take the pod's DNS names: {err}")
             raise

@@ -13,12 +13,12 @@ from datetime import timedelta
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest
 from kube.documents import JsonObject, namespace_of, sequence
+from kube.service_names import Place, ServiceName
 from kube.signers.decisions import Deny, Granted, Wait
 from kube.signers.issuers import IssuerTerms
-from kube.signers.pods import pod_value, what_speaks_against
+from kube.signers.pods import pod_of_token
 from kube.signers.requesters import Node, ServiceAccount, own_id, requester_of
 from kube.signers.requests import beyond_common_name
-from kube.signers.service_names import Place, ServiceName
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 from kube.signers.usages import profile_of_usages
 
@@ -37,7 +37,7 @@ class IssuerSurroundings:
 def service_names(
     document: JsonObject, request: CertificateRequest, settings: SignerSettings
 ) -> Sequence[ServiceName | None]:
-    return [settings.service_name(name, namespace=namespace_of(document)) for name in request.names.dns]
+    return [settings.forms.read(name, namespace=namespace_of(document)) for name in request.names.dns]
 
 
 def judge(
@@ -82,7 +82,7 @@ def _workload(
     settings: SignerSettings,
 ) -> Granted | Deny:
     """A SPIFFE ID is for the account that asks itself, as with csi-driver-spiffe; not for whoever writes a Certificate."""
-    requester, pod = requester_of(document), surroundings.pod
+    requester = requester_of(document)
     own = own_id(requester, settings) if isinstance(requester, ServiceAccount) else None
     if not isinstance(requester, ServiceAccount) or own is None:
         return _refused(f"{requester} has no SPIFFE ID")
@@ -92,10 +92,10 @@ def _workload(
         return _refused(f"{requester} may have {own} and no other name, for client auth and server auth")
     if not requester.is_of_pod:
         return _refused(f"{requester} asked with a token that is bound to no pod; pods have SPIFFE IDs")
-    if (fault := what_speaks_against(pod, uid=requester.pod_uid, service_account=requester.name)) or pod is None:
-        message = f"{requester} asked with the token of pod {requester.pod_name[:100]}: {fault}"
-        return Deny(reason="PodNotThere", message=message)
-    return Granted(subject=SubjectName(), names=request.names, profile=PROFILES[Signer.WORKLOAD], pod=pod_value(pod))
+    pod = pod_of_token(requester, surroundings.pod)
+    if isinstance(pod, Deny):
+        return pod
+    return Granted(subject=SubjectName(), names=request.names, profile=PROFILES[Signer.WORKLOAD], pod=pod)
 
 
 def _fault_of_dns(

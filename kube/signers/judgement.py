@@ -12,11 +12,12 @@ from ca.client.values import Pod
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import CertificateRequest
 from kube.documents import JsonObject
+from kube.pods.records import PodRecord
+from kube.service_names import Place, ServiceName
 from kube.signers.decisions import Deny, Granted
-from kube.signers.pods import account_of, pod_value, what_speaks_against
+from kube.signers.pods import pod_of_token, stands_for
 from kube.signers.requesters import Node, Requester, ServiceAccount, own_id
 from kube.signers.requests import beyond_common_name, reserved_name
-from kube.signers.service_names import Place, ServiceName, missing, stands_for
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -55,7 +56,7 @@ def service_names(
 ) -> Sequence[ServiceName | None]:
     """Of the DNS names, in their order; None where one is no form of a Service's name."""
     namespace = requester.namespace if isinstance(requester, ServiceAccount) else ""
-    return [settings.service_name(name, namespace=namespace) for name in request.names.dns]
+    return [settings.forms.read(name, namespace=namespace) for name in request.names.dns]
 
 
 def _workload(
@@ -111,11 +112,11 @@ def _what_serving_needs(
     names: Sequence[ServiceName], requester: Requester, surroundings: Surroundings
 ) -> tuple[str, timedelta | None]:
     """Why it is not approved automatically, and when that may have changed."""
-    if absent := missing(names, surroundings.services):
+    if absent := next((name for name in names if name.place not in surroundings.services), None):
         return f"there is no Service {absent.service} in namespace {absent.namespace}", LOOK_AGAIN
     if not isinstance(requester, ServiceAccount):
         return f"{requester} is no service account", None
-    pods = [pod for pod in surroundings.pods if account_of(pod) == requester.name]
+    pods = [pod for pod in map(PodRecord.from_document, surroundings.pods) if pod.service_account == requester.name]
     for name in names:
         if name.is_relative:
             return f"{name.service!r} without a namespace means another Service in each of them", None
@@ -161,16 +162,10 @@ def _fault_of_host_names(request: CertificateRequest) -> str:
 
 
 def _bound_pod(requester: Requester, surroundings: Surroundings) -> Pod | Deny | None:
-    """The pod whose token it was; None where it was no pod's. A token that survives its pod is worth nothing."""
+    """The pod whose token it was; None where it was no pod's."""
     if not isinstance(requester, ServiceAccount) or not requester.is_of_pod:
         return None
-    pod = surroundings.pod
-    fault = what_speaks_against(pod, uid=requester.pod_uid, service_account=requester.name)
-    if fault or pod is None:
-        return Deny(
-            reason="PodNotThere", message=f"{requester} asked with the token of pod {requester.pod_name[:100]}: {fault}"
-        )
-    return pod_value(pod)
+    return pod_of_token(requester, surroundings.pod)
 
 
 def _refused(message: str) -> Deny:

@@ -6,7 +6,7 @@ from kube.cluster import Cluster
 from kube.collections import Resource
 from kube.documents import JsonObject, objects
 from kube.errors import NotThere
-from kube.signers.service_names import Place, ServiceName
+from kube.service_names import Place, ServiceName
 
 PODS = Resource(version="v1", plural="pods")
 SERVICES = Resource(version="v1", plural="services")

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from certs.names import TrustDomain
 from kube.controllers import Controller
-from kube.pods.names import verify_cluster_domain
 from kube.signers.authority import Authority, RegistrarAuthority
 from kube.signers.issuer_controller import IssuerController
 from kube.signers.issuer_request_controller import IssuerRequestController
@@ -25,8 +24,7 @@ def signing_controllers(parts: "Parts", authority: Authority | None = None) -> S
     signing = parts.settings.signers
     settings = SignerSettings(
         trust_domain=TrustDomain.parse(signing.trust_domain),
-        cluster_domain=verify_cluster_domain(parts.settings.cluster.cluster_domain),
-        short_names=parts.settings.cluster.short_names,
+        forms=parts.settings.cluster.name_forms,
         default_lifetime=signing.signing_lifetime,
         maximum_lifetime=signing.signing_max_lifetime,
     )

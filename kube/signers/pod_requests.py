@@ -6,7 +6,6 @@
 - The life of the certificate, its back-date included, keeps to `maxExpirationSeconds` and is an hour or more.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,18 +17,20 @@ from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
 from certs.profiles import BACKDATE
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, namespace_of, text, uid_of
+from kube.pods.names import asked_names
+from kube.pods.projections import DNS_ANNOTATION
+from kube.pods.records import PodRecord
+from kube.service_names import Place, ServiceName
 from kube.signers.conditions import created_at, holds, is_going, seconds_of
 from kube.signers.decisions import Decision, Deny, Settled, Sign, Wait
-from kube.signers.pods import pod_value, what_speaks_against
+from kube.signers.pods import living_pod, stands_for
 from kube.signers.requests import read_request
-from kube.signers.service_names import Place, ServiceName, stands_for
 from kube.signers.settings import PROFILES, Signer, SignerSettings
 
 POD_REQUESTS = Resource(group="certificates.k8s.io", version="v1", plural="podcertificaterequests")
 POD_REQUESTS_BETA = Resource(group="certificates.k8s.io", version="v1beta1", plural="podcertificaterequests")
 OUTCOMES = ("Issued", "Denied", "Failed")
 
-DNS = "chancery.dev/dns"
 DURATION = "chancery.dev/duration"
 SHORTEST = timedelta(hours=1)
 PATIENCE = timedelta(minutes=2)
@@ -84,19 +85,19 @@ def decide(document: JsonObject, surroundings: PodSurroundings, settings: Signer
 def read_annotations(document: JsonObject, settings: SignerSettings) -> Asked | Deny:
     """Of `unverifiedUserAnnotations`. A key that means nothing here is refused, as its author thinks that it does something."""
     annotations = mapping(document, "spec", "unverifiedUserAnnotations")
-    if unknown := sorted(annotations.keys() - {DNS, DURATION}):
-        return _annotation(f"{unknown[0][:100]} means nothing to this signer; it knows {DNS} and {DURATION}")
+    if unknown := sorted(annotations.keys() - {DNS_ANNOTATION, DURATION}):
+        return _annotation(f"{unknown[0][:100]} means nothing to this signer; it knows {DNS_ANNOTATION} and {DURATION}")
     try:
         duration = annotations.get(DURATION)
         lifetime = None if duration is None else parse_lifetime(_text(duration))
-        dns = SubjectAlternativeNames.parse(dns=_listed(annotations.get(DNS, ""))).dns
+        dns = SubjectAlternativeNames.parse(dns=asked_names(_text(annotations.get(DNS_ANNOTATION, "")))).dns
     except CertsError as err:
         return _annotation(str(err))
     if lifetime is not None and lifetime < SHORTEST:
         return _annotation(f"{DURATION} is below an hour, the shortest life of a pod's certificate")
     services: list[ServiceName] = []
     for name in dns:
-        parsed = settings.service_name(name, namespace=namespace_of(document))
+        parsed = settings.forms.read(name, namespace=namespace_of(document))
         if parsed is None or parsed.is_relative or parsed.namespace != namespace_of(document):
             return _annotation(f"{name!r} is no name, with its namespace, of a Service in the pod's namespace")
         services.append(parsed)
@@ -105,14 +106,12 @@ def read_annotations(document: JsonObject, settings: SignerSettings) -> Asked | 
 
 def _living(document: JsonObject, surroundings: PodSurroundings) -> Pod | Deny:
     """The pod, if it, its account and its node are those that the spec names."""
-    spec, pod = mapping(document, "spec"), surroundings.pod
+    spec = mapping(document, "spec")
     account, node = text(spec, "serviceAccountName"), text(spec, "nodeName")
-    fault = what_speaks_against(pod, uid=text(spec, "podUID"), service_account=account, node=node)
-    if fault or pod is None or not account or not node:
-        return Deny(
-            reason="PodMismatch",
-            message=f"pod {text(spec, 'podName')[:100]}: {fault or 'it has no account or no node'}",
-        )
+    pod = living_pod(surroundings.pod, uid=text(spec, "podUID"), service_account=account, node=node)
+    if isinstance(pod, str) or not account or not node:
+        fault = pod if isinstance(pod, str) else "it has no account or no node"
+        return Deny(reason="PodMismatch", message=f"pod {text(spec, 'podName')[:100]}: {fault}")
     for kind, found, uid in (
         ("ServiceAccount", surroundings.service_account, text(spec, "serviceAccountUID")),
         ("Node", surroundings.node, text(spec, "nodeUID")),
@@ -120,11 +119,11 @@ def _living(document: JsonObject, surroundings: PodSurroundings) -> Pod | Deny:
         if found is None or not uid or uid_of(found) != uid or is_going(found):
             problem = "is not there" if found is None else "is being deleted, or another one: its UID differs"
             return Deny(reason=f"{kind}Mismatch", message=f"the {kind} that the request names {problem}")
-    return pod_value(pod)
+    return pod
 
 
 def _unregistered(document: JsonObject, asked: Asked, surroundings: PodSurroundings, now: datetime) -> Decision | None:
-    pods = [surroundings.pod] if surroundings.pod else []
+    pods = [PodRecord.from_document(surroundings.pod)] if surroundings.pod else []
     for text_, name in zip(asked.dns, asked.services, strict=True):
         service = surroundings.services.get(name.place)
         if service is not None and stands_for(name, service, pods):
@@ -169,11 +168,6 @@ def _order(document: JsonObject, asked: Asked, pod: Pod, settings: SignerSetting
 def longest_life(document: JsonObject) -> timedelta:
     """`maxExpirationSeconds`, the back-date included."""
     return seconds_of(mapping(document, "spec").get("maxExpirationSeconds")) or timedelta(seconds=_DEFAULT_SECONDS)
-
-
-def _listed(value: JsonValue) -> list[str]:
-    """Between commas or blanks, as the annotation of the same name on a pod is written."""
-    return [name for name in re.split(r"[,\s]+", _text(value)) if name]
 
 
 def _text(value: JsonValue) -> str:

@@ -26,9 +26,9 @@ from kube.election import LeaseTiming
 from kube.pods.authority import FollowedPodAuthority
 from kube.pods.controller import PodController
 from kube.pods.making import pod_controllers
-from kube.pods.names import NameForms
 from kube.process import Ambient, ControllerProcess, MakeControllers, Parts, Tuning
 from kube.reflector import Timing
+from kube.service_names import NameForms
 from kube.settings import ControllerSettings
 from kube.work_queue import Retries
 
@@ -83,7 +83,7 @@ def _holding(parts: Parts) -> list[Controller]:
         authority=_HoldingAuthority(parts.authority),
         events=parts.events,
         monotonic=parts.boottime,
-        forms=NameForms(cluster_domain="cluster.local"),
+        forms=NameForms(),
     )
     return [controller]
 

@@ -4,8 +4,9 @@ import pytest
 
 from kube.pods.decisions import Register, Release, Remembered, Surroundings, decide
 from kube.pods.lifetimes import End
-from kube.pods.names import NO_NAMES, NameForms
+from kube.pods.names import NO_NAMES
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
+from kube.service_names import NameForms
 from tests.kube.pods import documents
 
 NAMES = ("web.shop", "web.shop.svc", "web.shop.svc.cluster.local")
@@ -21,7 +22,7 @@ def decision(pod, *, namespace=None, remembered=None, is_known=False, account=No
         PodRecord.from_document(pod),
         around,
         remembered or Remembered(),
-        forms=NameForms(cluster_domain="cluster.local"),
+        forms=NameForms(),
         is_known=is_known,
     )
 

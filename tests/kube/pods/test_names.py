@@ -4,18 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.errors import MalformedName
 from certs.names import SubjectAlternativeNames
-from kube.pods.names import MAX_DNS_NAMES, NameForms, asked_names, names_of, verify_cluster_domain
+from kube.pods.names import MAX_DNS_NAMES, asked_names, names_of
 from kube.pods.records import PodRecord, ServiceRecord
+from kube.service_names import NameForms
 from tests.kube.pods import documents
 
-DOMAIN = "cluster.local"
 
-
-def names(pod, *services, domain=DOMAIN, short_names=True):
+def names(pod, *services, short_names=True):
     records = [ServiceRecord.from_document(service) for service in services]
-    return names_of(PodRecord.from_document(pod), records, NameForms(cluster_domain=domain, short_names=short_names))
+    return names_of(PodRecord.from_document(pod), records, NameForms(short_names=short_names))
 
 
 def asking(text, **fields):
@@ -127,12 +125,6 @@ def test_service_of_the_api_server_stands_for_no_pod_whatever_it_selects(service
     assert names(documents.pod(), service("kubernetes")).allowed
 
 
-def test_name_that_no_certificate_can_have_is_left_out():
-    pod = documents.pod(namespace="42")
-
-    assert names(pod, documents.service(namespace="42")).allowed == ("web.42.svc", "web.42.svc.cluster.local")
-
-
 def test_more_names_than_a_certificate_has_room_for_are_counted():
     services = [documents.service(f"web-{number}") for number in range(40)]
 
@@ -140,33 +132,6 @@ def test_more_names_than_a_certificate_has_room_for_are_counted():
 
     assert (len(found.allowed), found.omitted) == (MAX_DNS_NAMES, 120 - MAX_DNS_NAMES)
     SubjectAlternativeNames.parse(dns=found.allowed, uris=("spiffe://cluster.local/ns/shop/sa/web",))
-
-
-@pytest.mark.parametrize("text", ["", "svc", "*.local", "cluster local", "cluster.local."])
-def test_domain_that_is_none_is_refused(text):
-    with pytest.raises(MalformedName):
-        verify_cluster_domain(text)
-
-
-def test_domain_is_normalised():
-    assert verify_cluster_domain("Cluster.Local") == "cluster.local"
-
-
-labels = st.sampled_from(["web", "svc", "cluster", "local", "shop", "default", "kubernetes"])
-domains = st.lists(labels, min_size=1, max_size=3).map(".".join).filter(lambda domain: domain != "svc")
-places = st.tuples(labels, labels, labels).filter(lambda place: place[:2] != ("default", "kubernetes"))
-
-
-@given(st.lists(places, min_size=2, max_size=2, unique_by=lambda place: place[0]), domains)
-def test_pods_of_two_namespaces_have_no_name_in_common(both, domain):
-    domain = verify_cluster_domain(domain)
-    held = []
-    for space, name, host in both:
-        pod = documents.pod(namespace=space, spec={"hostname": host, "subdomain": name})
-        held.append(set(names(pod, documents.headless(name, namespace=space), domain=domain).allowed))
-
-    assert held[0]
-    assert not held[0] & held[1]
 
 
 keys, values = st.sampled_from("abc"), st.sampled_from("xyz")

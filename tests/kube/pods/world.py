@@ -12,7 +12,7 @@ from kube.controllers import Key
 from kube.errors import KubeError, NotLeading
 from kube.listing import reduced
 from kube.pods.controller import PodController
-from kube.pods.names import NameForms
+from kube.service_names import NameForms
 from tests.kube.pods import documents
 
 KINDS = {"pods": "Pod", "services": "Service", "serviceaccounts": "ServiceAccount", "namespaces": "Namespace"}
@@ -127,7 +127,7 @@ class World:
             authority=self.authority,
             events=self.said,
             monotonic=lambda: self.now,
-            forms=NameForms(cluster_domain="cluster.local"),
+            forms=NameForms(),
         )
         self.watches = {watch.resource.plural: watch for watch in self.controller.watches()}
         self.collections = {

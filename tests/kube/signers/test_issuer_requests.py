@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.names import SubjectAlternativeNames, SubjectName
+from kube.service_names import NameForms
 from kube.signers.authority import issuing_root
 from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
 from kube.signers.issuer_judgement import IssuerSurroundings
@@ -371,7 +372,7 @@ def test_whoever_writes_in_namespace_default_is_not_the_api_server(name: str):
 
 
 def test_name_without_svc_is_denied_where_short_names_are_off():
-    without = SignerSettings(short_names=False)
+    without = SignerSettings(forms=NameForms(short_names=False))
     found = IssuerSurroundings(issuer=issuer(), services=placed(service()))
 
     decision = decide(issuer_request(csr(dns=["cart.shop"])), found, without)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ca.client.values import IssuedCertificate
 from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
+from kube.pods.projections import DNS_ANNOTATION
 from kube.signers.decisions import Deny, Settled, Sign, Wait
-from kube.signers.pod_requests import DNS, DURATION, PodSurroundings, decide
+from kube.signers.pod_requests import DURATION, PodSurroundings, decide
 from kube.signers.pod_statuses import (
     MARGIN,
     begin_refresh_at,
@@ -171,7 +172,9 @@ def test_what_is_going_or_anothers_is_left_alone():
 
 
 def test_names_of_services_that_select_the_pod_are_added():
-    order = judged(request(unverifiedUserAnnotations={DNS: "cart.shop.svc, CART.shop.svc.cluster.local cart.shop"}))
+    order = judged(
+        request(unverifiedUserAnnotations={DNS_ANNOTATION: "cart.shop.svc, CART.shop.svc.cluster.local cart.shop"})
+    )
 
     assert order.names == SubjectAlternativeNames(
         uris=(OWN_ID,), dns=("cart.shop.svc", "cart.shop.svc.cluster.local", "cart.shop")
@@ -181,13 +184,13 @@ def test_names_of_services_that_select_the_pod_are_added():
 @pytest.mark.parametrize(
     "annotations",
     [
-        {DNS: "till.bank.svc"},
-        {DNS: "www.example.com"},
-        {DNS: "*.shop.svc"},
-        {DNS: "cart"},
-        {DNS: "-.shop.svc"},
-        {DNS: 7},
-        {DNS: ",".join(f"a{number}.shop.svc" for number in range(101))},
+        {DNS_ANNOTATION: "till.bank.svc"},
+        {DNS_ANNOTATION: "www.example.com"},
+        {DNS_ANNOTATION: "*.shop.svc"},
+        {DNS_ANNOTATION: "cart"},
+        {DNS_ANNOTATION: "-.shop.svc"},
+        {DNS_ANNOTATION: 7},
+        {DNS_ANNOTATION: ",".join(f"a{number}.shop.svc" for number in range(101))},
         {DURATION: "soon"},
         {DURATION: "30m"},
         {DURATION: 7},
@@ -212,7 +215,7 @@ def test_annotation_that_means_nothing_is_denied(annotations: dict[str, Any]):
     ],
 )
 def test_name_of_a_service_is_waited_for_and_then_denied(services: Any):
-    document = request(unverifiedUserAnnotations={DNS: "cart.shop.svc"})
+    document = request(unverifiedUserAnnotations={DNS_ANNOTATION: "cart.shop.svc"})
     early = judged(document, services=services)
     late = judged(document, services=services, now=NOW + timedelta(minutes=2))
 
@@ -223,7 +226,7 @@ def test_name_of_a_service_is_waited_for_and_then_denied(services: Any):
 
 @pytest.mark.parametrize("created", ["yesterday", None, 7])
 def test_request_without_an_age_is_not_waited_for(created: Any):
-    document = request(unverifiedUserAnnotations={DNS: "cart.shop.svc"})
+    document = request(unverifiedUserAnnotations={DNS_ANNOTATION: "cart.shop.svc"})
     document["metadata"]["creationTimestamp"] = created
 
     assert judged(document, services={}).reason == INVALID

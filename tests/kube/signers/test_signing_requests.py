@@ -9,6 +9,7 @@ from cryptography import x509
 
 from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
+from kube.service_names import NameForms
 from kube.signers.decisions import Approve, Deny, Fail, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings
 from kube.signers.settings import SignerSettings
@@ -429,7 +430,7 @@ def test_nobody_is_the_api_server_even_in_its_namespace(name: str, user: dict[st
 
 
 def test_name_without_svc_is_denied_where_short_names_are_off():
-    without = SignerSettings(short_names=False)
+    without = SignerSettings(forms=NameForms(short_names=False))
 
     short = decide(signing_request(SERVING, csr(dns=["cart.shop"]), CART), SURROUNDINGS, without)
     full = decide(signing_request(SERVING, SERVING_CSR, CART), SURROUNDINGS, without)
