@@ -38,6 +38,18 @@ class Metrics:
         self.events_dropped = Counter(
             "chancery_kube_events_dropped", "Events that were not written.", registry=registry
         )
+        self.clock_skew = Gauge(
+            "chancery_kube_clock_skew_seconds",
+            "How far this machine's clock is ahead of the API server's, negative where it is behind; NaN where that is not known.",
+            registry=registry,
+        )
+        self.identity_expiry = Gauge(
+            "chancery_kube_identity_expiry_timestamp_seconds",
+            "When the certificate expires that this process shows to the authority, in seconds since 1970; NaN where it has none.",
+            registry=registry,
+        )
+        self.clock_skew.set(float("nan"))
+        self.identity_expiry.set(float("nan"))
 
     def exposition(self) -> bytes:
         """The registry in Prometheus' text format."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kube.ambient import Clock, Entropy, Monotonic
+from kube.clock_skew import ClockComparison
 from kube.cluster import Cluster
 from kube.collections import Collection, Collections
 from kube.controllers import Controller, Watch
@@ -25,6 +26,7 @@ from kube.events import Events
 from kube.health import health_application
 from kube.leadership import Leadership
 from kube.metrics import Metrics
+from kube.own_identity import identity_ends_at
 from kube.reflector import Reflector, Timing
 from kube.runner import ControllerRunner
 from kube.settings import ControllerSettings
@@ -159,6 +161,10 @@ class ControllerProcess:
             for watch, (reflector, _) in watches:
                 reflector.subscribe(partial(runner.tell, watch))
             self._runners.append(runner)
+        self._identity = settings.authority.identity
+        self._clocks = ClockComparison(
+            lambda: cluster.fetch("/version").headers, clock=ambient.clock, show=self.metrics.clock_skew.set
+        )
         self._stopping = threading.Event()
         self._term_lock = threading.Lock()
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
@@ -170,11 +176,13 @@ class ControllerProcess:
             runner.start()
         self._events.start()
         self._ticker.start()
+        self._clocks.start()
         self.leadership.start()
 
     def stop(self) -> None:
         """Blocks for some seconds: workers finish what they have, and then the lease is given back."""
         self._stopping.set()
+        self._clocks.stop()
         for runner in self._runners:
             runner.stop()
         deadline = self._monotonic() + _WORKERS_GRACE
@@ -188,6 +196,7 @@ class ControllerProcess:
 
     def refresh_metrics(self) -> None:
         self.metrics.leading.set(self.leadership.is_leading)
+        self.metrics.identity_expiry.set(identity_ends_at(self._identity))
         for reflector, collection in self._reflectors.values():
             self.metrics.collection_objects.labels(reflector.resource.plural).set(collection.size)
             self.metrics.collection_silent_seconds.labels(reflector.resource.plural).set(reflector.silent_seconds)

@@ -27,12 +27,7 @@ class Outcomes:
 
     def __init__(self, events: Events, registry: CollectorRegistry) -> None:
         self._events = events
-        self._requests = Counter(
-            "chancery_kube_signer_requests",
-            "Requests for certificates that were answered, by what was written.",
-            ["resource", "outcome"],
-            registry=registry,
-        )
+        self._requests = count_requests(registry)
         self._waiting: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -66,6 +61,15 @@ class Outcomes:
             self._waiting[uid] = message
         self._events.record(document, EventType.NORMAL, reason, message)
         _log.info("waits", reason=reason, message=message, **_place(document))
+
+
+def count_requests(registry: CollectorRegistry) -> Counter:
+    return Counter(
+        "chancery_kube_signer_requests",
+        "Requests for certificates that were answered, by what was written.",
+        ["resource", "outcome"],
+        registry=registry,
+    )
 
 
 def _place(document: JsonObject) -> dict[str, str]:
