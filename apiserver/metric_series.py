@@ -65,6 +65,10 @@ class _Family(Collector, Generic[S]):
         self._series: dict[tuple[str, ...], S] = {}
         self._beyond = make()
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self._labels
+
     def labels(self, *values: str) -> S:
         """The series of these values, in the order of the labels' names."""
         found = self._series.get(values)

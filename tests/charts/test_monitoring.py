@@ -1,0 +1,40 @@
+"""What the chart gives to Prometheus and Grafana: its files, filled in, and nothing about components that do not run."""
+
+import pytest
+
+from tests.charts.test_rendering import MONITORING
+from tests.observability.queries import RUNBOOKS, rules
+from tests.servers.helm.commands import documents
+
+RULES = {"prometheusRule": {"enabled": True, "runbooks": RUNBOOKS}}
+
+
+def rendered_groups(helm, chart, values, **options):
+    objects = documents(helm.render(chart, values={**RULES, **values}, api_versions=[MONITORING], **options))
+    (rule,) = [each for each in objects if each["kind"] == "PrometheusRule"]
+    return {group["name"]: group["rules"] for group in rule["spec"]["groups"]}
+
+
+def test_rules_are_those_of_the_file_for_this_release(helm, chart):
+    groups = rendered_groups(helm, chart, {}, release="acme", namespace="pki")
+
+    expected = rules(namespace="pki", fullname="acme-chancery")["groups"]
+    assert groups == {f"acme-chancery-{group['name']}": group["rules"] for group in expected}
+
+
+def test_nobody_is_paged_for_what_is_not_installed(helm, chart):
+    without = {"apiserver": {"enabled": False}, "injector": {"enabled": False}}
+
+    assert rendered_groups(helm, chart, without).keys() == {"chancery-ca", "chancery-controller"}
+
+
+@pytest.mark.parametrize("namespace", ["1984", "pki"])
+def test_namespace_stays_text(helm, chart, namespace):
+    groups = rendered_groups(helm, chart, {}, namespace=namespace)
+
+    (leads,) = [rule for rule in groups["chancery-controller"] if rule["alert"] == "ChanceryNobodyLeads"]
+    assert leads["labels"]["namespace"] == namespace
+
+
+def test_link_to_the_runbook_needs_a_place(helm, chart):
+    assert "runbooks" in helm.refusal(chart, {"prometheusRule": {"runbooks": ""}})
