@@ -279,6 +279,7 @@ class Authority:
             sealed_key=self._sealed(draft.order, certificate_id, now),
             pod=_pod_certificate(draft.order, record),
             asked_with=_asked_with(draft.order, record),
+            is_registrars_word=draft.order.operation is Operation.REGISTER and draft.order.pod is None,
         )
 
     def _event(self, order: Order, record: CertificateRecord, now: datetime) -> AuditEvent:
@@ -404,6 +405,8 @@ def _settle(order: Order, issuance: Issuance, outcome: CertificateRecord | Store
         return TokenRefused("the token is not valid, or no longer; ask for a new one")
     if isinstance(outcome, CredentialReused):
         return TokenRefused(str(outcome))
+    if isinstance(outcome, store_errors.NotByItsHolder):
+        return RenewalRefused(f"this certificate gets no successor: {outcome}")
     if isinstance(outcome, (store_errors.PodReleased, store_errors.PodMismatch, store_errors.NamesNotRegistered)):
         return _settle_pod(order, outcome)
     if isinstance(outcome, StoreError) or outcome.id == issuance.certificate.id:

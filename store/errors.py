@@ -12,7 +12,7 @@
     ├── AlreadyExists    DuplicateSerial    AlreadyRevoked
     ├── IssuerRetired                try again: another issuing CA signs by now
     ├── TokenSpent    TokenExpired    CredentialReused
-    ├── PodReleased    PodMismatch
+    ├── PodReleased    PodMismatch    NotByItsHolder
     ├── NamesNotRegistered           try again: they may be in a moment
     ├── InvalidPageToken
     └── AuditChainBroken             somebody has changed the audit trail
@@ -190,6 +190,15 @@ class NamesNotRegistered(StoreError):
         )
         self.pod_uid = pod_uid
         self.names = names
+
+
+class NotByItsHolder(StoreError):
+    """The certificate by which this was asked for stands for what a registrar knew when it was signed, and for no more."""
+
+    reason = "NOT_BY_ITS_HOLDER"
+
+    def __init__(self) -> None:
+        super().__init__("it was signed for a request in the cluster, and not for a pod: make another request there")
 
 
 class InvalidPageToken(StoreError):

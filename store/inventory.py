@@ -71,7 +71,8 @@ class Inventory:
         - TokenSpent or TokenExpired (judged at `issued_at`), where its token cannot be spent; else it is spent now;
         - CredentialReused, where its pod's credential was used with another key before; else it belongs to this key now;
         - PodReleased, where its pod is gone: before all others, a retry too;
-        - PodMismatch or NamesNotRegistered, where its pod is known as another, or has no right to its names.
+        - PodMismatch or NamesNotRegistered, where its pod is known as another, or has no right to its names;
+        - NotByItsHolder, where it follows what a registrar vouched for otherwise than for a pod.
 
         An error outcome leaves the rest of the batch untouched. Where this raises, nothing was recorded, unless the
         error is StoreUnavailable with `outcome_unknown`.

@@ -2,6 +2,8 @@
 
 - A certificate is of a pod because it is recorded as issued to it, or because its holder asked by means of one that is: to renew
   it, or for another one of its own names.
+- What a registrar vouched for otherwise than for a pod is marked as of no pod: there is nobody to say whether it still holds, so
+  that nothing follows from it.
 - Nothing is recorded for a pod that was released. What the registrar has not vouched for is not recorded either, except where it is
   the registrar that asks: of names other than URIs, only registered ones. Names that policy gives to the holder of a pod's
   certificate, and which are not in that, are policy's.
@@ -13,12 +15,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, or_, select
 
 from store.bulk import Row
-from store.errors import NamesNotRegistered, PodMismatch, PodReleased, StoreError
+from store.errors import NamesNotRegistered, NotByItsHolder, PodMismatch, PodReleased, StoreError
 from store.pod_rows import PodRow, add_pods, find_pods, keep_pod
 from store.records import Issuance, PodRecord
 from store.schema import certificates, pod_certificates
 
 _UNNAMED = frozenset({"uri", "cn"})
+_NO_POD = ""
+"""In the place of a UID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,8 @@ class PodStanding:
         uid = self._uid(issuance)
         if uid is None:
             return None
+        if uid == _NO_POD:
+            return NotByItsHolder()
         released = self.released(issuance)
         if released is not None:
             return released
@@ -69,6 +75,8 @@ class PodStanding:
             if pod is not None:
                 shown = pod.pod.uid, pod.pod.node_name, pod.credential_id, pod.key_fingerprint, pod.expires_at
                 yield bytes.fromhex(record.id), *shown
+            elif issuance.is_registrars_word:
+                yield bytes.fromhex(record.id), _NO_POD, "", None, record.key_fingerprint, record.not_after
             elif holder := self._holder(issuance):
                 kept = holder.pod_uid, holder.node_name, None, record.key_fingerprint, record.not_after
                 yield bytes.fromhex(record.id), *kept

@@ -125,6 +125,8 @@ class Issuance:
     sealed_key: SealedKey | None
     pod: PodCertificate | None = None
     asked_with: HeldCertificate | None = None
+    is_registrars_word: bool = False
+    """A registrar vouched for it, and not for a pod: its holder can have no other by means of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

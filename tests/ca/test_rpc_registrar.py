@@ -433,6 +433,27 @@ def test_certificate_that_a_registrar_signed_is_not_renewed_with_names_that_are_
     assert holder.renew_certificate(request_for()).names.dns == ("web.shop.svc",)
 
 
+def test_certificate_that_was_signed_for_no_pod_gets_no_successor_from_its_holder(
+    registrar: RegistrarClient, server: RunningServer, pod: Pod
+) -> None:
+    """Nobody would say when it ends: whoever had a namespace once would be its Services for ever."""
+    key = generate_private_key(KeyType.EC_P256)
+    first = sign(registrar, pod, csr=request_for(key=key), pod=None, request_id="cr-1")
+    again = sign(registrar, pod, csr=request_for(key=key), pod=None, request_id="cr-1")
+    holder = CertificateClient(_holding(server, first, key))
+
+    for attempt in (
+        lambda: holder.renew_certificate(request_for()),
+        lambda: holder.sign_csr(request_for(uris=first.names.uris), profile="workload"),
+    ):
+        with pytest.raises(CallOutOfTurn) as refused:
+            attempt()
+        assert refused.value.reason == "RENEWAL_REFUSED"
+        assert "make another request" in str(refused.value)
+    assert again.id == first.id
+    assert sign(registrar, pod, pod=None, request_id="cr-2").id != first.id
+
+
 def _holding(server: RunningServer, certificate: IssuedCertificate, key: Any) -> Connection:
     identity = AdministratorIdentity(
         private_key=encode_private_key(key),

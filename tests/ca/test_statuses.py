@@ -49,6 +49,7 @@ TRANSLATED = frozenset(
         store_errors.CredentialReused,
         store_errors.PodReleased,
         store_errors.PodMismatch,
+        store_errors.NotByItsHolder,
         store_errors.NamesNotRegistered,
     }
 )
