@@ -60,7 +60,7 @@ def inject(document: JsonObject, *, namespace: str, injection: Injection, featur
         if label == "true":
             raise InjectionRefused([unsuitable])
         return Injected(warnings=(f"{unsuitable.message}; it is left without an identity",))
-    wishes, faults = Wishes.from_annotations(pod.annotations, namespace=namespace)
+    wishes, faults = Wishes.from_annotations(pod.annotations, namespace=namespace, forms=injection.name_forms)
     if faults:
         raise InjectionRefused(faults)
     mode = present_mode(pod) or choose_mode(pod, wishes, injection, features)

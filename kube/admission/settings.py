@@ -7,8 +7,10 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from certs.errors import MalformedName
 from kube.admission.names import Mode
 from kube.errors import KubeSettingsInvalid
+from kube.service_names import NameForms
 from kube.settings import SERVICE_ACCOUNT_NAMESPACE
 from serving.settings import build, setting
 
@@ -97,6 +99,18 @@ class Injection:
         False,
         "Inject pods of the host's network too. Otherwise they are refused, or left alone where only the namespace asks.",
     )
+    cluster_domain: str = setting(
+        "cluster.local",
+        "DNS domain of the cluster; the controller's. Pods that ask for names of other forms are refused.",
+    )
+    short_names: bool = setting(
+        True, "Let pods ask for names of Services without `.svc`, as in `web.shop`; as the controller registers them."
+    )
+
+    @property
+    def name_forms(self) -> NameForms:
+        """Raises MalformedName."""
+        return NameForms.of(self.cluster_domain, short_names=self.short_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +182,10 @@ def _injection_faults(injection: Injection) -> list[str]:
         faults.append("image_pull_policy: choose from Always, IfNotPresent, Never")
     if injection.mode not in {"auto", *Mode}:
         faults.append(f"mode: choose from auto, {', '.join(Mode)}")
+    try:
+        NameForms.of(injection.cluster_domain, short_names=True)
+    except MalformedName:
+        faults.append(f"cluster_domain: {injection.cluster_domain!r} cannot be one")
     for name in ("agent_cpu_request", "agent_memory_request", "agent_memory_limit", "agent_cpu_limit"):
         quantity = getattr(injection, name)
         if not _QUANTITY.fullmatch(quantity) and (quantity or name != "agent_cpu_limit"):

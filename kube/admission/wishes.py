@@ -19,6 +19,7 @@ from certs.names import parse_dns_name
 from kube.admission.errors import Fault
 from kube.admission.names import BOOTSTRAP_DIRECTORY, DOMAIN, IDENTITY_DIRECTORY, STATUS_ANNOTATION, Mode, annotation
 from kube.pods.names import MAX_DNS_NAMES, asked_names
+from kube.service_names import NameForms
 
 SHORTEST_DURATION = timedelta(minutes=5)
 LONGEST_DURATION = timedelta(days=90)
@@ -61,13 +62,15 @@ class Wishes:
     containers: frozenset[str] | None = None
 
     @classmethod
-    def from_annotations(cls, annotations: Mapping[str, object], *, namespace: str) -> "tuple[Wishes, list[Fault]]":
+    def from_annotations(
+        cls, annotations: Mapping[str, object], *, namespace: str, forms: NameForms
+    ) -> "tuple[Wishes, list[Fault]]":
         """With faults, what they are about is as if it had not been asked for."""
         reading = _Reading(annotations)
         wishes = cls(
             mode=reading.value("mode", _parse_mode, None),
             duration=reading.value("duration", _parse_duration, None),
-            dns=reading.value("dns", lambda value: _parse_dns(value, namespace), ()),
+            dns=reading.value("dns", lambda value: _parse_dns(value, namespace, forms), ()),
             directory=reading.value("dir", _parse_directory, IDENTITY_DIRECTORY),
             key_mode=reading.value("key-mode", _parse_key_mode, None),
             formats=reading.value("formats", _parse_formats, DEFAULT_FORMATS),
@@ -134,22 +137,16 @@ def _parse_duration(text: str) -> timedelta:
     return duration
 
 
-def _parse_dns(text: str, namespace: str) -> tuple[str, ...]:
+def _parse_dns(text: str, namespace: str, forms: NameForms) -> tuple[str, ...]:
     """What the registrar can register for a pod of the namespace; an agent waits for anything else in vain."""
     names = tuple(dict.fromkeys(parse_dns_name(name) for name in asked_names(text)))
     if len(names) > MAX_DNS_NAMES:
         raise ValueError(f"at most {MAX_DNS_NAMES} names")
     for name in names:
-        if "*" in name or not _is_of_namespace(name, namespace):
+        found = forms.read(name)
+        if found is None or found.namespace != namespace:
             raise ValueError(f"{name} is no name of a Service in the pod's namespace; write SERVICE.{namespace}.svc")
     return names
-
-
-def _is_of_namespace(name: str, namespace: str) -> bool:
-    """`service.namespace`, followed by nothing or `.svc`; or with a host name before it, and `.svc` (see `kube.pods.names`)."""
-    labels = name.split(".")
-    by_service = labels[1:2] == [namespace] and labels[2:3] in ([], ["svc"])
-    return by_service or labels[2:4] == [namespace, "svc"]
 
 
 def _parse_directory(text: str) -> str:

@@ -207,6 +207,17 @@ def test_policy_knows_no_short_names_where_none_are_registered(helm, chart):
     assert not policy(helm.render(chart, values=values)).decide(request).allowed
 
 
+@pytest.mark.parametrize("short_names", [True, False])
+def test_injector_lets_pods_ask_for_the_names_that_the_registrar_registers(helm, chart, short_names):
+    values = {"clusterDomain": "cluster.example", "controller": {"settings": {"short_names": short_names}}}
+
+    rendered = helm.render(chart, values=values)
+
+    forms = settings(rendered, "injector").injection.name_forms
+    assert forms == settings(rendered, "controller").cluster.name_forms
+    assert forms.short_names is short_names
+
+
 def test_pods_get_their_own_identity_alone(helm, chart):
     decides = policy(helm.render(chart)).decide
     own, other = (SpiffeId.parse(f"spiffe://cluster.local/ns/shop/sa/{name}") for name in ("cart", "till"))

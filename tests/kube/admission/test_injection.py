@@ -236,7 +236,10 @@ def test_wishes_become_flags_of_the_agent():
 def test_names_are_those_by_which_services_of_the_namespace_are_reached():
     names = "Web.shop web.shop.svc,web.shop.svc.example.com\nweb-0.web.shop.svc"
 
-    asked = [one.removeprefix("--dns=") for one in arguments(patched(pod_of(annotations={"dns": names})))[4:]]
+    injection = dataclasses.replace(INJECTION, cluster_domain="example.com")
+    stored = patched(pod_of(annotations={"dns": names}), injection=injection)
+
+    asked = [one.removeprefix("--dns=") for one in arguments(stored)[4:]]
     assert asked == ["web.shop", "web.shop.svc", "web.shop.svc.example.com", "web-0.web.shop.svc"]
 
 

@@ -1,9 +1,12 @@
 """What is refused, with which reason, where and in which words."""
 
+from dataclasses import replace
+
 import pytest
 
 from kube.admission.errors import InjectionRefused
-from tests.kube.admission.pods_for_tests import injected, patched, pod_of
+from kube.admission.injection import inject
+from tests.kube.admission.pods_for_tests import INJECTION, USUAL, injected, patched, pod_of
 
 
 def refusal(pod, **options):
@@ -28,6 +31,7 @@ def refusal(pod, **options):
         ("dns", "web.other.svc.cluster.local", "no name of a Service"),
         ("dns", "web.shop.com", "no name of a Service"),
         ("dns", "web-0.web.shop", "no name of a Service"),
+        ("dns", "web.shop.svc.example", "no name of a Service"),
         ("dns", "-web", "."),
         ("dns", " ".join(f"s{number}.shop.svc" for number in range(100)), "at most 99"),
         ("dir", "tls", "absolute directory"),
@@ -66,6 +70,21 @@ def test_annotation_is_refused(name, value, why):
     assert fault.message.startswith(f"chancery.dev/{name}: ")
     with pytest.raises(InjectionRefused, match=why):
         injected(pod_of(annotations={name: value}))
+
+
+def test_names_that_the_registrar_does_not_register_are_refused_here_too():
+    without = replace(INJECTION, short_names=False)
+
+    assert injected(pod_of(annotations={"dns": "web.shop.svc"}), injection=without).patch
+    with pytest.raises(InjectionRefused, match="no name of a Service"):
+        injected(pod_of(annotations={"dns": "web.shop"}), injection=without)
+    with pytest.raises(InjectionRefused, match="no name of a Service"):
+        inject(
+            pod_of(annotations={"dns": "kubernetes.default.svc"}),
+            namespace="default",
+            injection=INJECTION,
+            features=USUAL,
+        )
 
 
 def test_every_fault_is_told_at_once():

@@ -27,6 +27,7 @@ def test_every_fault_is_told():
         "service": "Injector",
         "namespace": "a.b",
         "webhook_port": 70000,
+        "cluster_domain": "svc",
         "log_format": "xml",
         "log_level": "trace",
         "trust_source": "hope",
