@@ -1,4 +1,4 @@
-"""The authorities from which docs/migrate.md leads away: themselves where they can be had, else in the form in which they keep keys."""
+"""The authorities from which docs/migrate.md leads away: themselves where they can be had, else as they keep their keys."""
 
 import base64
 import contextlib
