@@ -63,6 +63,7 @@ class _Session:
         self._path = path
         self._container = container
         self._sinks = {Channel.OUTPUT: output, Channel.ERRORS: errors}
+        self._transport: asyncio.BaseTransport | None = None
 
     async def run(self) -> int:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
@@ -79,6 +80,8 @@ class _Session:
                 raise
             said = str(err) or type(err).__name__
             raise ClusterUnreachable(f"the cluster does not run a command in pod {self._container}: {said}") from err
+        finally:
+            await self._hang_up()
 
     async def _connect(self, session: aiohttp.ClientSession) -> aiohttp.ClientWebSocketResponse:
         socket = await session.ws_connect(
@@ -112,8 +115,17 @@ class _Session:
 
     async def _verify_upgraded(self, response: aiohttp.ClientResponse) -> None:
         """A refusal, in the API server's own words, or in the kubelet's, which are plain text."""
+        if response.connection is not None:
+            self._transport = response.connection.transport
         if response.status >= 400:
             body = await response.content.read(_LARGEST_REFUSAL)
+            response.close()
             if response.content_type == "text/plain":
                 body = orjson.dumps({"message": " ".join(body.decode("utf-8", "replace").split())})
             raise error_of("GET", self._path, response.status, response.headers, body)
+
+    async def _hang_up(self) -> None:
+        """All was said by the WebSocket's own end: nobody waits for that of TLS."""
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
+            await asyncio.sleep(0)  # the loop ends after this, and the transport before it
