@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from kube.documents import JsonObject, JsonValue, metadata, objects, text
 
 _LONGEST_MESSAGE = 1000
-_LONGEST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(minutes=5)
+"""Until somebody looks again at a request that waits, or at an issuer, whatever was told of it."""
 
 
 def holds(document: JsonObject, type: str) -> bool:  # noqa: A002 - the field's name
@@ -56,7 +57,7 @@ def later(again: timedelta | None, document: JsonObject, now: datetime) -> timed
     created = created_at(document)
     if again is None or created is None:
         return again
-    return max(again, min((now - created) / 8, _LONGEST_WAIT))
+    return max(again, min((now - created) / 8, LONGEST_WAIT))
 
 
 def seconds_of(value: JsonValue) -> timedelta | None:

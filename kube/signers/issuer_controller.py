@@ -11,7 +11,7 @@ from kube.controllers import Key, Watch, key_of
 from kube.documents import JsonObject, name_of, namespace_of
 from kube.errors import NotThere
 from kube.signers.authority import Authority
-from kube.signers.conditions import is_going
+from kube.signers.conditions import LONGEST_WAIT, is_going
 from kube.signers.errors import AnswerUnfit
 from kube.signers.issuers import CLUSTER_ISSUERS, ISSUERS, KINDS, readiness, with_readiness
 from kube.signers.lookups import Lookups
@@ -30,11 +30,17 @@ class IssuerController:
 
     def watches(self) -> Sequence[Watch]:
         return [
-            Watch(resource=ISSUERS, projection=_projected, keys=lambda one: (replace(key_of(one), kind="Issuer"),)),
+            Watch(
+                resource=ISSUERS,
+                projection=_projected,
+                keys=lambda one: (replace(key_of(one), kind="Issuer"),),
+                full_pass=LONGEST_WAIT,
+            ),
             Watch(
                 resource=CLUSTER_ISSUERS,
                 projection=_projected,
                 keys=lambda one: (replace(key_of(one), kind="ClusterIssuer"),),
+                full_pass=LONGEST_WAIT,
             ),
         ]
 

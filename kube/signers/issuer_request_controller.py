@@ -13,7 +13,7 @@ from kube.controllers import Key, Watch, itself
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
 from kube.errors import NotThere
 from kube.signers.authority import Authority, issuing_root
-from kube.signers.conditions import later
+from kube.signers.conditions import LONGEST_WAIT, later
 from kube.signers.decisions import Deny, Fail, Sign, Wait
 from kube.signers.errors import AnswerUnfit
 from kube.signers.issuer_judgement import IssuerSurroundings, service_names
@@ -41,7 +41,7 @@ class IssuerRequestController:
         self._clock = clock
 
     def watches(self) -> Sequence[Watch]:
-        return [Watch(resource=ISSUER_REQUESTS, projection=_projected, keys=_pending)]
+        return [Watch(resource=ISSUER_REQUESTS, projection=_projected, keys=_pending, full_pass=LONGEST_WAIT)]
 
     def reconcile(self, key: Key) -> timedelta | None:
         document = self._lookups.find(ISSUER_REQUESTS, key.namespace, key.name)

@@ -13,7 +13,7 @@ from kube.controllers import Key, Watch, itself
 from kube.documents import JsonObject, mapping, name_of
 from kube.errors import NotThere
 from kube.signers.authority import Authority
-from kube.signers.conditions import later
+from kube.signers.conditions import LONGEST_WAIT, later
 from kube.signers.decisions import Approve, Deny, Fail, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, service_names
 from kube.signers.lookups import PODS, Lookups
@@ -44,6 +44,7 @@ class SigningController:
                 query={"fieldSelector": f"spec.signerName={signer}"},
                 projection=_projected,
                 keys=_pending,
+                full_pass=LONGEST_WAIT,
             )
             for signer in Signer
         ]

@@ -498,6 +498,12 @@ def test_request_for_a_service_that_is_never_made_is_looked_at_ever_more_seldom(
     assert rig.signing.reconcile(SIGNING) == timedelta(seconds=300)
 
 
+def test_full_passes_over_requests_of_anybody_come_no_sooner(rig: Rig):
+    watches = [*rig.signing.watches(), *rig.requests.watches(), *rig.issuers.watches()]
+
+    assert {watch.full_pass for watch in watches} == {timedelta(minutes=5)}
+
+
 def test_identity_by_cert_manager_is_its_pods(rig: Rig):
     rig.put(ISSUER, issuer())
     usages = ["client auth", "server auth"]
