@@ -95,13 +95,14 @@ class Renewal:
         from certs.holders import alternative_names
         from certs.names import SubjectName
         from certs.requests import build_request
+        from cli.replacement import sign_instead
 
         if list(usages) != [ExtendedKeyUsageOID.SERVER_AUTH]:
             raise InputInvalid("this certificate is neither for clients nor for servers; sign a new one instead")
         request = build_request(key, SubjectName.from_x509(leaf.subject), alternative_names(leaf))
         with self._of_who_asks().client() as client:
-            signed = client.certificates.sign_csr(
-                request, profile=_SERVER_PROFILE, lifetime=self._lifetime, request_id=ambient.entropy(16).hex()
+            signed = sign_instead(
+                client, request, replaces=f"{leaf.serial_number:032x}", profile=_SERVER_PROFILE, lifetime=self._lifetime
             )
             return signed, client.trust.get_trust_bundle().roots_pem
 

@@ -45,6 +45,7 @@ class ServingCertificateKeeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._held: Credentials | None = None
+        self._replaced = ""
         self._is_hurried = False
         self._follower: TrustFollower | None = None
 
@@ -54,12 +55,14 @@ class ServingCertificateKeeper:
         from certs.keys import encode_private_key
         from certs.requests import build_request
         from certs.subject import SubjectName
+        from cli.replacement import sign_instead
 
         key = ambient.make_key(KeyType.EC_P256)  # every client can verify it, and TLS libraries are slow with others
         request = build_request(key, SubjectName(common_name=self._common_name), self._names)
         with self._endpoint.client() as client:
-            signed = client.certificates.sign_csr(request, profile=_PROFILE, request_id=ambient.entropy(16).hex())
+            signed = sign_instead(client, request, replaces=self._replaced, profile=_PROFILE)
             roots = client.trust.get_trust_bundle().roots_pem
+        self._replaced = signed.id
         self._held = Credentials.from_pem(
             certificate_chain=signed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
         )

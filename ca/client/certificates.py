@@ -46,11 +46,18 @@ class CertificateClient:
         )
 
     def sign_csr(
-        self, csr: bytes, *, profile: str = "", lifetime: timedelta | None = None, request_id: str = ""
+        self,
+        csr: bytes,
+        *,
+        profile: str = "",
+        lifetime: timedelta | None = None,
+        request_id: str = "",
+        replaces: str = "",
     ) -> IssuedCertificate:
-        """Has one PKCS#10 request, PEM or DER, signed; what is not given is the server's to choose."""
+        """Has one PKCS#10 request, PEM or DER, signed; what is not given is the server's to choose. `replaces` is the id or
+        serial number of a certificate that this caller asked for, and that is used no more."""
         request = messages.SignCsrRequest(
-            csr=csr, profile=profile, lifetime=conversion.duration(lifetime), request_id=request_id
+            csr=csr, profile=profile, lifetime=conversion.duration(lifetime), request_id=request_id, replaces=replaces
         )
         return conversion.issued_certificate(self._connection.call(self._stub.SignCsr, request).certificate)
 

@@ -186,8 +186,15 @@ class CertificateHandlers:
             request=request.csr,
             lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
             request_id=parse_request_id(request.request_id),
+            renewed_from=await self._replaced(request.replaces, call),
         )
         return self._message(await self._issue(order))
+
+    async def _replaced(self, certificate_id: str, call: Call) -> str | None:
+        """Only who asked for a certificate says that it is used no more. Raises CertificateNotFound."""
+        if not certificate_id:
+            return None
+        return (await asyncio.to_thread(self.registry.find_own, call, certificate_id)).id
 
     async def _sign_in_stream(self, request: service.SignCsrRequest, call: Call) -> service.SignCsrsResponse:
         try:

@@ -170,6 +170,34 @@ def test_renewal_keeps_names_profile_and_lifetime_with_a_new_key(server: Running
     assert certificate.not_valid_after_utc - certificate.not_valid_before_utc == timedelta(hours=5, minutes=1)
 
 
+@pytest.mark.parametrize("by", ["id", "serial_number"])
+def test_certificate_takes_the_place_of_another_of_its_caller(
+    server: RunningServer, stub: CertificateServiceStub, by: str
+) -> None:
+    first = sign(stub, request_for("served.example"))
+
+    second = sign(stub, request_for("served.example"), replaces=getattr(first, by))
+
+    assert second.renewed_from_id == first.id
+    in_use = server.office.inventory.in_use([first.issuer_id], now=first.not_after_time.seconds, limit=1000)
+    assert first.id not in {one.id for one in in_use}
+
+
+@pytest.mark.parametrize("replaces", ["other's", "0" * 32, "nonsense"])
+def test_nobody_takes_the_place_of_what_others_asked_for(
+    server: RunningServer, stub: CertificateServiceStub, replaces: str
+) -> None:
+    held = workload_identity(server.office)
+    others = sign(stub_of(server, held), request_for(uris=(SPIFFE + "web",)), profile="workload")
+    before = total_of(server.office)
+
+    with failing() as failure:
+        sign(stub, request_for("served.example"), replaces=others.id if replaces == "other's" else replaces)
+
+    assert failure.reason == "CERTIFICATE_NOT_FOUND"
+    assert total_of(server.office) == before
+
+
 def test_renewal_without_a_request_keeps_the_key(server: RunningServer) -> None:
     held = identity_of(server.office, common_name="bob")
 

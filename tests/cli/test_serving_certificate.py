@@ -56,6 +56,23 @@ def test_certificate_is_renewed_when_two_thirds_of_its_life_are_over(keeper, ser
     assert fresh.not_after > held.not_after
 
 
+def test_renewed_certificate_takes_the_place_of_the_one_before(keeper, server):
+    def record(credentials):
+        return server.office.inventory.find(f"{credentials.leaf.serial_number:032x}")
+
+    first, second = keeper.ask(), keeper.ask()
+
+    assert record(first).renewed_from is None
+    assert record(second).renewed_from == record(first).id
+
+
+def test_certificate_that_the_authority_has_forgotten_is_followed_all_the_same(keeper):
+    keeper.ask()
+    keeper._replaced = "0" * 32
+
+    assert keeper.ask().leaf
+
+
 def test_authority_that_is_away_costs_nothing_that_is_held(keeper, server, tmp_path):
     published = []
     held = keeper.ask()

@@ -87,12 +87,17 @@ class SignCsrRequest(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     LIFETIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     csr: _builtins.bytes
     """The request, PEM or DER. At most 64 KiB."""
     profile: _builtins.str
     """One of the leaf profiles; "server" where empty."""
     request_id: _builtins.str
     """Makes a retry safe: the same caller and request_id return the same certificate. At most 64 characters of [A-Za-z0-9._-]."""
+    replaces: _builtins.str
+    """Id or serial number of a certificate that the same caller asked for, and uses no more once it has this one. A rotation then does
+    not wait for it, as for one that was renewed.
+    """
     @_builtins.property
     def lifetime(self) -> _duration_pb2.Duration:
         """How long the certificate shall be valid from now, in whole seconds; the profile's default where unset."""
@@ -104,10 +109,11 @@ class SignCsrRequest(_message.Message):
         profile: _builtins.str = ...,
         lifetime: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "lifetime", b"lifetime", "profile", b"profile", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "lifetime", b"lifetime", "profile", b"profile", "replaces", b"replaces", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
