@@ -19,7 +19,6 @@ from cli.text import printable
 
 if TYPE_CHECKING:
     from kube.documents import JsonObject
-    from kube.exec_session import Container
 
 _PROGRAM = "ca-cli"
 _PREFIX = "kubectl:"
@@ -85,6 +84,7 @@ class Errand:
 
     def _words(self, command: Sequence[str], options: Sequence[str], arguments: Sequence[str]) -> list[str]:
         """Every value stands behind the name of its option, and arguments behind `--`: none can become an option."""
+        ready_container(self.pods)
         if not self._administrator:
             self._administrator = administrator_name(self._user())
         local = f"--local-administrator={self._administrator}"
@@ -93,10 +93,7 @@ class Errand:
     def _execute(self, words: Sequence[str], output: Callable[[bytes], None], errors: Callable[[bytes], None]) -> int:
         from kube.exec_session import execute
 
-        return execute(self.reach.access, self._container(), words, output=output, errors=errors)
-
-    def _container(self) -> "Container":
-        return ready_container(self.pods)
+        return execute(self.reach.access, ready_container(self.pods), words, output=output, errors=errors)
 
     def _user(self) -> str:
         """As the API server knows who asks; empty where it does not say."""
