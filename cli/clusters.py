@@ -107,7 +107,10 @@ def _usual_kubeconfig() -> Path | None:
     named = ambient.environment("KUBECONFIG")
     if named:
         return Path(named)
-    usual = Path.home() / ".kube" / "config"
+    try:
+        usual = Path.home() / ".kube" / "config"
+    except RuntimeError:  # a user without a home, as in a pod
+        return None
     return usual if usual.exists() else None
 
 

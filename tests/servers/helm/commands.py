@@ -57,11 +57,12 @@ class Helm:
         values: Mapping[str, Any] | None = None,
         api_versions: Iterable[str] = (),
         anew: bool = False,
+        tests: bool = False,
     ) -> str:
-        """What `helm template` writes; `anew`, although the same was rendered before."""
-        key = repr((chart, release, namespace, tuple(files), values, tuple(api_versions)))
+        """What `helm template` writes, of `tests` too if asked; `anew`, although the same was rendered before."""
+        key = repr((chart, release, namespace, tuple(files), values, tuple(api_versions), tests))
         if anew or key not in self._rendered:
-            done = self._template(chart, release, namespace, files, values, api_versions, check=True)
+            done = self._template(chart, release, namespace, files, values, api_versions, check=True, tests=tests)
             self._rendered[key] = done.stdout
         return self._rendered[key]
 
@@ -81,9 +82,11 @@ class Helm:
         api_versions: Iterable[str],
         *,
         check: bool,
+        tests: bool = False,
     ) -> "subprocess.CompletedProcess[str]":
         options = [f"--namespace={namespace}", *(f"--values={file}" for file in files)]
         options += [f"--api-versions={version}" for version in api_versions]
+        options += [] if tests else ["--skip-tests"]
         return self.run("template", release, str(chart), *options, values=values, check=check)
 
 
