@@ -4,7 +4,7 @@
   directory of the volume; the name of a Service to where the network of the node serves it.
 - The program itself, its arguments and its environment are those of the pod. What is not reached in this way (a file that a
   C library opens by itself) is not there, and fails visibly.
-- One constant of ours may be made shorter: how often whoever holds an identity looks at the trust bundle.
+- One time of ours may be made shorter: whoever holds an identity looks at the trust bundle each minute.
 - Not played: the user, the group and the modes of volumes, read-only mounts, and limits.
 """
 
@@ -126,14 +126,22 @@ class Names:
         grpc.secure_channel = dialling
 
 
+def look_sooner(seconds: float, arguments: list[str]) -> None:
+    """Also the authority then waits, where it was away, for shorter looks."""
+    importlib.import_module("agent.schedule").LONGEST_SLEEP = timedelta(seconds=seconds)
+    if arguments[:1] == ["serve"]:
+        importlib.import_module("ca.rotation.keeper")._AWAY_SECONDS = int(3 * seconds)
+
+
 def main() -> None:
     """container.py SPECIFICATION COMMAND ARGUMENT…; COMMAND is `ca-cli` or `python`, which takes a file."""
     _, specification, command, *arguments = sys.argv
     said = json.loads(Path(specification).read_text())
     names = Names(Path(said["names"]))
     names.install()
+    socket.gethostname = lambda: os.environ["HOSTNAME"]
     if said["look_seconds"]:
-        importlib.import_module("agent.schedule").LONGEST_SLEEP = timedelta(seconds=said["look_seconds"])
+        look_sooner(said["look_seconds"], arguments)
     if command == "ca-cli":
         if arguments[:1] != ["agent"]:  # which must not import it
             names.install_in_grpc()

@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Network:
     _routes: dict[Endpoint, list[Endpoint]] = field(default_factory=dict)
     _listeners: dict[Endpoint, asyncio.Server] = field(default_factory=dict)
     _informers: list[Informer] = field(default_factory=list)
+    _connections: set["asyncio.Task[None] | None"] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
@@ -71,10 +73,10 @@ class Network:
     async def _close(self) -> None:
         for server in (self._egress, *self._listeners.values()):
             server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
             task.cancel()
-        while len(asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _listen(self) -> None:
         self._egress = await asyncio.start_unix_server(self._tunnel, self.egress_socket)
@@ -124,21 +126,29 @@ class Network:
 
     def _forwarder(self, place: Endpoint) -> Any:
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(asyncio.CancelledError):
+            with self._held():
                 await self._connect(reader, writer, place, b"")
 
         return forward
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One CONNECT of the API server."""
-        with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError):
-            await self._serve_tunnel(reader, writer)
+        with self._held():
+            head = await reader.readuntil(b"\r\n\r\n")
+            host, _, port = head.split(b" ", 2)[1].decode().rpartition(":")
+            place = self.addresses.of_service(host, int(port))
+            await self._connect(reader, writer, place, b"HTTP/1.1 200 Connection established\r\n\r\n")
 
-    async def _serve_tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        host, _, port = head.split(b" ", 2)[1].decode().rpartition(":")
-        place = self.addresses.of_service(host, int(port))
-        await self._connect(reader, writer, place, b"HTTP/1.1 200 Connection established\r\n\r\n")
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """The loop has weak references to tasks only."""
+        task = asyncio.current_task()
+        self._connections.add(task)
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, asyncio.CancelledError):
+                yield
+        finally:
+            self._connections.discard(task)
 
     async def _connect(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Endpoint, greeting: bytes

@@ -1,0 +1,52 @@
+"""One cluster with one release of the chart in it, whose life the tests of test_life follow from install to uninstall."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.charts.conftest import make_helm
+from tests.end_to_end.installation import IMAGE, PROGRAMS, Installation
+from tests.servers.helm.programs import MAJORS
+from tests.servers.kubernetes.binaries import VARIABLE, find_binaries
+from tests.servers.kubernetes.control_plane import ControlPlane
+from tests.servers.kubernetes.node.environment import Image
+from tests.servers.kubernetes.node.node import Node
+
+_LOOK_SECONDS = 3.0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A release is installed first and uninstalled last, whatever shuffles tests."""
+    places = [place for place, item in enumerate(items) if "end_to_end/test_life" in item.nodeid]
+    in_order = sorted((items[place] for place in places), key=lambda item: item.reportinfo()[1] or 0)
+    for place, item in zip(places, in_order, strict=True):
+        items[place] = item
+
+
+@pytest.fixture(scope="module")
+def life() -> Iterator[Installation]:
+    binaries = find_binaries(os.environ)
+    if not (binaries.are_complete and binaries.has_controller_manager):
+        pytest.skip(f"no control plane in {VARIABLE} or the cache: run scripts/build_kubernetes.sh")
+    with tempfile.TemporaryDirectory(prefix="e2e-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        parts = {part: directory / part for part in ("node", "control-plane", "helm")}
+        for part in parts.values():
+            part.mkdir()
+        helm = make_helm(MAJORS[0], parts["helm"])
+        images = {IMAGE: Image.of_dockerfile()}
+        images |= {path.stem: Image.of_program(path) for path in PROGRAMS.glob("*.py")}
+        node = Node(directory=parts["node"], images=images, look_seconds=_LOOK_SECONDS)
+        cluster = ControlPlane.make(binaries, parts["control-plane"], node_proxy=node.egress_socket)
+        try:
+            cluster.start()
+            cluster.start_controller_manager()
+            node.start(cluster)
+            yield Installation(cluster=cluster, node=node, helm=helm)
+        finally:
+            node.end()
+            cluster.end()
