@@ -1,9 +1,11 @@
 """What the chart gives to Prometheus and Grafana: its files, filled in, and nothing about components that do not run."""
 
+import json
+
 import pytest
 
 from tests.charts.test_rendering import MONITORING
-from tests.observability.queries import RUNBOOKS, rules
+from tests.observability.queries import DASHBOARD, RUNBOOKS, rules
 from tests.servers.helm.commands import documents
 
 RULES = {"prometheusRule": {"enabled": True, "runbooks": RUNBOOKS}}
@@ -38,3 +40,23 @@ def test_namespace_stays_text(helm, chart, namespace):
 
 def test_link_to_the_runbook_needs_a_place(helm, chart):
     assert "runbooks" in helm.refusal(chart, {"prometheusRule": {"runbooks": ""}})
+
+
+def rendered_dashboards(helm, chart, values):
+    objects = documents(helm.render(chart, values={"grafanaDashboard": values}))
+    return [each for each in objects if each["metadata"]["name"].endswith("-dashboard")]
+
+
+def test_dashboard_is_the_file_as_it_is_under_the_label_of_the_sidecar(helm, chart):
+    (dashboard,) = rendered_dashboards(
+        helm, chart, {"enabled": True, "labels": {"boards": "yes"}, "annotations": {"grafana_folder": "PKI"}}
+    )
+
+    assert dashboard["kind"] == "ConfigMap"
+    assert dashboard["metadata"]["labels"].items() >= {"grafana_dashboard": "1", "boards": "yes"}.items()
+    assert dashboard["metadata"]["annotations"]["grafana_folder"] == "PKI"
+    assert json.loads(dashboard["data"]["chancery.json"]) == json.loads(DASHBOARD.read_text())
+
+
+def test_dashboard_is_not_made_unasked(helm, chart):
+    assert rendered_dashboards(helm, chart, {}) == []

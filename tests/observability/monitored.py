@@ -16,7 +16,7 @@ _SECONDS = 30
 _KINDS = {
     "coordination.k8s.io/v1/leases": "Lease",
     "v1/events": "Event",
-    "v1/configmaps": "ConfigMap",
+    "v1/namespaces": "Namespace",
     "events.k8s.io/v1/events": "Event",
 }
 
@@ -47,6 +47,7 @@ class Target:
 class Monitored:
     program: Program
     cluster: FakeCluster
+    webhook: str
     targets: Mapping[str, Target]
 
 
@@ -59,6 +60,7 @@ def monitored(directory: Path) -> Iterator[Monitored]:
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(fake_cluster(directory))
         cluster.kinds.update(_KINDS)
+        cluster.put("/api/v1/namespaces/shop", metadata={"labels": {"chancery.dev/inject": "true"}})
         endpoints = stack.enter_context(serving(lone))
         program = Program(home=home, directory=directory / "work", variables=client_variables(endpoints))
         identity = home / "identity"
@@ -81,11 +83,20 @@ def monitored(directory: Path) -> Iterator[Monitored]:
         )
         targets = (
             Target(process="ca-cli serve", url=endpoints["http"].replace("127.0.0.1", "localhost"), identity=identity),
-            Target(process="ca-cli apiserver", url=apiserver.replace("127.0.0.1", "localhost"), identity=member),
-            Target(process="ca-cli controller", url=controller),
-            Target(process="ca-cli injector", url=injector),
+            Target(
+                process="ca-cli apiserver",
+                url=apiserver["apiserver"].replace("127.0.0.1", "localhost"),
+                identity=member,
+            ),
+            Target(process="ca-cli controller", url=controller["controller"]),
+            Target(process="ca-cli injector", url=injector["health"]),
         )
-        yield Monitored(program=program, cluster=cluster, targets={one.process: one for one in targets})
+        yield Monitored(
+            program=program,
+            cluster=cluster,
+            webhook=injector["injector"],
+            targets={one.process: one for one in targets},
+        )
 
 
 def _identity(directory: Path, roots: Path) -> Path:
@@ -95,18 +106,20 @@ def _identity(directory: Path, roots: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _started(program: Program, announced: str, *arguments: str) -> Iterator[str]:
-    """The URL that the process announces under that name."""
+def _started(program: Program, announced: str, *arguments: str) -> Iterator[Mapping[str, str]]:
+    """What the process announces, up to that name."""
     process = program.start(*arguments)
     try:
         assert process.stdout is not None
+        urls = {}
         for line in process.stdout:
             name, url, *_ = line.split()
+            urls[name] = url
             if name == announced:
                 break
         else:
             raise AssertionError(f"{arguments} did not start: {process.communicate(timeout=_SECONDS)}")
-        yield url
+        yield urls
     finally:
         process.terminate()
         try:
