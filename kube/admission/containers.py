@@ -15,8 +15,8 @@ from kube.admission.names import (
 from kube.admission.settings import Injection, TrustSource
 from kube.admission.wishes import DEFAULT_KEY_MODE, SignalReload, Wishes
 from kube.documents import JsonObject
+from kube.vocabulary import LIVE_LABEL
 
-ROOTS_LABEL = "chancery.dev/live"
 READABLE_BY_ALL = 0o644
 """Projected files are the agent's alone where all containers have one user; elsewhere this lets it read its own token."""
 
@@ -70,7 +70,7 @@ def certificate_volume(injection: Injection, wishes: Wishes) -> JsonObject:
 
 def roots_source(injection: Injection) -> JsonObject:
     if injection.trust_source is TrustSource.CLUSTER_TRUST_BUNDLE:
-        selector: JsonObject = {"matchLabels": {ROOTS_LABEL: "true"}}
+        selector: JsonObject = {"matchLabels": {LIVE_LABEL: "true"}}
         bundle: JsonObject = {"signerName": injection.signer, "labelSelector": selector, "path": "ca.crt"}
         return {"clusterTrustBundle": bundle}
     return {"configMap": {"name": injection.trust_config_map, "items": [{"key": "ca.crt", "path": "ca.crt"}]}}

@@ -19,12 +19,9 @@ from kube.admission.names import (
     AGENT_CONTAINER,
     FIRST_CONTAINER,
     IDENTITY_VOLUME,
-    INJECT_LABEL,
     MIRROR_ANNOTATION,
-    STATUS_ANNOTATION,
     STATUS_PREFIX,
     Mode,
-    annotation,
 )
 from kube.admission.ownership import verify_names
 from kube.admission.patches import JsonPatch
@@ -33,6 +30,7 @@ from kube.admission.readers import key_readers
 from kube.admission.settings import Injection
 from kube.admission.wishes import SignalReload, Wishes, field_of, unknown_annotations
 from kube.documents import JsonObject, text
+from kube.vocabulary import INJECT_LABEL, INJECTED_ANNOTATION, annotation
 
 _LONGEST_WARNING = 250
 _MOST_UNKNOWN_SHOWN = 3
@@ -237,8 +235,8 @@ class _Injecting:
 
     def _set_status(self) -> None:
         status = f"{STATUS_PREFIX}{self._mode}"
-        if self._pod.annotations.get(STATUS_ANNOTATION) != status:
-            self._patch.put(("metadata", "annotations"), STATUS_ANNOTATION, status)
+        if self._pod.annotations.get(INJECTED_ANNOTATION) != status:
+            self._patch.put(("metadata", "annotations"), INJECTED_ANNOTATION, status)
 
     def _fault(self, reason: str, field: str, message: str) -> None:
         self._faults.append(Fault(reason=reason, field=field, message=message))

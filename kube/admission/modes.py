@@ -2,11 +2,12 @@
 
 from kube.admission.errors import Fault, FeaturesUnknown, InjectionRefused
 from kube.admission.features import ClusterFeatures
-from kube.admission.names import IDENTITY_VOLUME, STATUS_ANNOTATION, STATUS_PREFIX, Mode, annotation
+from kube.admission.names import IDENTITY_VOLUME, STATUS_PREFIX, Mode
 from kube.admission.ownership import is_memory
 from kube.admission.pods import Pod
 from kube.admission.settings import Injection, fixed_mode
 from kube.admission.wishes import Wishes, field_of
+from kube.vocabulary import INJECTED_ANNOTATION, annotation
 
 _WITHOUT: dict[Mode, str] = {
     Mode.POD_CERTIFICATE: "the cluster drops podCertificate volumes, or has kubelets that cannot fill them",
@@ -16,7 +17,7 @@ _WITHOUT: dict[Mode, str] = {
 
 def present_mode(pod: Pod) -> Mode | None:
     """The mode in which it was injected before. Annotations are copied from pod to pod: the volume must be there, too."""
-    status = pod.annotations.get(STATUS_ANNOTATION)
+    status = pod.annotations.get(INJECTED_ANNOTATION)
     if not isinstance(status, str) or pod.volume(IDENTITY_VOLUME) is None:
         return None
     try:

@@ -2,12 +2,8 @@
 
 from enum import StrEnum
 
-DOMAIN = "chancery.dev"
+from kube.vocabulary import DOMAIN
 
-INJECT_LABEL = f"{DOMAIN}/inject"
-"""`true` on a pod or a namespace asks for an identity; `false` on a pod does without its namespace's."""
-
-STATUS_ANNOTATION = f"{DOMAIN}/injected"
 STATUS_PREFIX = "v1-"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
@@ -27,7 +23,3 @@ class Mode(StrEnum):
     POD_CERTIFICATE = "podCertificate"
     SIDECAR = "sidecar"
     INIT = "init"
-
-
-def annotation(name: str) -> str:
-    return f"{DOMAIN}/{name}"

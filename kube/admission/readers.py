@@ -8,11 +8,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kube.admission.names import annotation
 from kube.admission.pods import Container, Pod
 from kube.admission.settings import Injection
 from kube.admission.wishes import DEFAULT_KEY_MODE, Wishes
 from kube.documents import JsonObject
+from kube.vocabulary import annotation
 
 _BY_GROUP, _BY_ALL = 0o040, 0o004
 _FS_GROUP = 65532

@@ -12,6 +12,7 @@ from kube.admission.names import Mode
 from kube.errors import KubeSettingsInvalid
 from kube.service_names import NameForms
 from kube.settings import SERVICE_ACCOUNT_NAMESPACE
+from kube.vocabulary import Signer
 from serving.settings import build, setting
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -80,7 +81,7 @@ class Injection:
         "Mode of pods that ask for none: `podCertificate`, `sidecar`, `init`, or `auto`: the first that the cluster can do.",
     )
     audience: str = setting("chancery.dev", "Audience of the tokens that pods enroll with; the authority's.")
-    signer: str = setting("chancery.dev/workload", "Signer that the kubelet asks, in the mode podCertificate.")
+    signer: str = setting(Signer.WORKLOAD.value, "Signer that the kubelet asks, in the mode podCertificate.")
     trust_source: TrustSource = setting(
         TrustSource.CONFIG_MAP,
         "Where pods have their first roots from: `configMap`, in their namespace, or `clusterTrustBundle`, those of the signer.",

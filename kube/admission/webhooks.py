@@ -8,15 +8,16 @@
 
 from dataclasses import dataclass
 
-from kube.admission.names import DOMAIN, IDENTITY_VOLUME, INJECT_LABEL, MIRROR_ANNOTATION, STATUS_ANNOTATION
+from kube.admission.names import IDENTITY_VOLUME, MIRROR_ANNOTATION
 from kube.documents import JsonObject
+from kube.vocabulary import DOMAIN, INJECT_LABEL, INJECTED_ANNOTATION
 
 PATH = "/mutate"
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _HAS_ANNOTATION = "has(object.metadata.annotations) && '{0}' in object.metadata.annotations"
 _NOT_INJECTED = (
-    f"!({_HAS_ANNOTATION.format(STATUS_ANNOTATION)} && has(object.spec.volumes)"
+    f"!({_HAS_ANNOTATION.format(INJECTED_ANNOTATION)} && has(object.spec.volumes)"
     f" && object.spec.volumes.exists(volume, volume.name == '{IDENTITY_VOLUME}'))"
 )
 _NOT_MIRROR = f"!({_HAS_ANNOTATION.format(MIRROR_ANNOTATION)})"

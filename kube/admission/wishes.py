@@ -17,9 +17,10 @@ from certs.errors import CertsError
 from certs.lifetimes import parse_lifetime
 from certs.names import parse_dns_name
 from kube.admission.errors import Fault
-from kube.admission.names import BOOTSTRAP_DIRECTORY, DOMAIN, IDENTITY_DIRECTORY, STATUS_ANNOTATION, Mode, annotation
+from kube.admission.names import BOOTSTRAP_DIRECTORY, IDENTITY_DIRECTORY, Mode
 from kube.pods.names import MAX_DNS_NAMES, asked_names
 from kube.service_names import NameForms
+from kube.vocabulary import DOMAIN, INJECTED_ANNOTATION, annotation
 
 SHORTEST_DURATION = timedelta(minutes=5)
 LONGEST_DURATION = timedelta(days=90)
@@ -32,8 +33,10 @@ NAMES = ("mode", "duration", "dns", "dir", "key-mode", "formats", "reload", "con
 _LONGEST_DIRECTORY = 255
 _LONGEST_SHOWN = 80
 _DIRECTORY = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
-_FORBIDDEN_DIRECTORIES = ("/proc", "/sys", "/dev", "/etc", "/run", "/var/run", "/var/run/secrets")
-_FORBIDDEN_TREES = (BOOTSTRAP_DIRECTORY, "/var/run/secrets/kubernetes.io", "/proc", "/sys", "/dev")
+_FORBIDDEN_DIRECTORIES = ("/proc", "/sys", "/dev", "/etc", "/run", "/run/secrets", "/var/run", "/var/run/secrets")
+_KUBELETS_OWN = ("/var/run/secrets/kubernetes.io", "/run/secrets/kubernetes.io")
+"""The same directory in most images."""
+_FORBIDDEN_TREES = (BOOTSTRAP_DIRECTORY, *_KUBELETS_OWN, "/proc", "/sys", "/dev")
 _NEVER_SENT = frozenset({signal.SIGKILL, signal.SIGSTOP})
 _KEY_MODES_TEXT = ", ".join(f"{mode:04o}" for mode in KEY_MODES)
 
@@ -94,7 +97,7 @@ class Wishes:
 
 def unknown_annotations(annotations: Mapping[str, object]) -> Iterator[str]:
     """Of our domain, and not ours: written wrong, in all likelihood."""
-    known = {STATUS_ANNOTATION, *map(annotation, NAMES)}
+    known = {INJECTED_ANNOTATION, *map(annotation, NAMES)}
     return (name for name in annotations if name.startswith(f"{DOMAIN}/") and name not in known)
 
 

@@ -13,7 +13,7 @@ from kube.diagnosis.product import unseen
 from kube.diagnosis.targets import ServicePort, Target, targets_of
 from kube.documents import JsonObject, name_of, objects, text, texts
 from kube.injection.kinds import KINDS
-from kube.trust.labels import OPTED_IN
+from kube.vocabulary import OPTED_IN
 
 _PORTS = ("https", "grpc", "enrollment")
 HTTPS = "https"

@@ -14,8 +14,8 @@ from kube.documents import name_of, namespace_of
 from kube.errors import KubeError
 from kube.trust.cluster_trust_bundles import SIGNER, VERSIONS
 from kube.trust.config_maps import CONFIG_MAPS, NAME
-from kube.trust.labels import OPTED_IN
 from kube.trust.opting_in import OptingIn
+from kube.vocabulary import OPTED_IN
 
 _OFF = {"false", "no", "0", "off"}
 

@@ -13,8 +13,8 @@ from kube.injection.decisions import Injection, decide, held, is_opted_in
 from kube.injection.kinds import KINDS, LeftAlone, TargetKind
 from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed, Target
-from kube.trust.labels import OPTED_IN
 from kube.trust.publishing import Reporter, Tell
+from kube.vocabulary import OPTED_IN
 
 
 class InjectionController:

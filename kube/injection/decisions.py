@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from kube.cluster import PatchKind
 from kube.documents import JsonObject, metadata, texts
 from kube.injection.kinds import Field, LeftAlone, TargetKind
-from kube.trust.labels import INJECT
 from kube.trust.roots import Roots
+from kube.vocabulary import INJECT_LABEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def decide(kind: TargetKind, document: JsonObject, roots: Roots) -> Decision:
 
 def is_opted_in(document: JsonObject) -> bool:
     """What is being deleted is not."""
-    return texts(document, "metadata", "labels").get(INJECT) == "true" and not metadata(document).get(
+    return texts(document, "metadata", "labels").get(INJECT_LABEL) == "true" and not metadata(document).get(
         "deletionTimestamp"
     )
 

@@ -12,7 +12,7 @@ from kube.cluster import PatchKind
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, objects, resource_version_of, text, texts
 from kube.trust.contents import Contents
-from kube.trust.labels import INJECT
+from kube.vocabulary import INJECT_LABEL
 
 _ADMISSION = "admissionregistration.k8s.io"
 
@@ -163,6 +163,6 @@ def _condition(document: JsonObject) -> JsonObject:
 
 def _kept_metadata(document: JsonObject) -> JsonObject:
     labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {INJECT: labels[INJECT]} if INJECT in labels else {}}
+    kept: JsonObject = {"labels": {INJECT_LABEL: labels[INJECT_LABEL]} if INJECT_LABEL in labels else {}}
     deletion = mapping(document, "metadata").get("deletionTimestamp")
     return kept if deletion is None else {**kept, "deletionTimestamp": deletion}

@@ -1,7 +1,7 @@
 """What the owner of a pod is told about the DNS names that it does not get."""
 
 from kube.pods.names import MAX_DNS_NAMES, PodNames
-from kube.pods.projections import DNS_ANNOTATION
+from kube.vocabulary import DNS_ANNOTATION
 
 _SHOWN = 5
 

@@ -7,10 +7,7 @@
 import sys
 
 from kube.documents import JsonObject, JsonValue, mapping
-
-INJECT_LABEL = "chancery.dev/inject"
-INJECTED_ANNOTATION = "chancery.dev/injected"
-DNS_ANNOTATION = "chancery.dev/dns"
+from kube.vocabulary import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
 
 _TIMES = ("creationTimestamp", "deletionTimestamp")
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from ca.client.values import Pod
 from kube.documents import JsonObject, mapping, metadata, name_of, namespace_of, text, texts, uid_of
-from kube.pods.projections import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
+from kube.vocabulary import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 

@@ -19,8 +19,9 @@ from kube.signers.issuers import IssuerTerms
 from kube.signers.pods import pod_of_token
 from kube.signers.requesters import Node, ServiceAccount, own_id, requester_of
 from kube.signers.requests import beyond_common_name
-from kube.signers.settings import PROFILES, Signer, SignerSettings
+from kube.signers.settings import PROFILES, SignerSettings
 from kube.signers.usages import profile_of_usages
+from kube.vocabulary import Signer
 
 LOOK_AGAIN = timedelta(seconds=30)
 

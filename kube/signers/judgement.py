@@ -18,7 +18,8 @@ from kube.signers.decisions import Deny, Granted
 from kube.signers.pods import pod_of_token, stands_for
 from kube.signers.requesters import Node, Requester, ServiceAccount, own_id
 from kube.signers.requests import beyond_common_name, reserved_name
-from kube.signers.settings import PROFILES, Signer, SignerSettings
+from kube.signers.settings import PROFILES, SignerSettings
+from kube.vocabulary import Signer
 
 LOOK_AGAIN = timedelta(seconds=15)
 _NAME_REFUSED = "NameNotPermitted"

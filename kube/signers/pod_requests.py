@@ -18,20 +18,19 @@ from certs.profiles import BACKDATE
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, namespace_of, text, uid_of
 from kube.pods.names import asked_names
-from kube.pods.projections import DNS_ANNOTATION
 from kube.pods.records import PodRecord
 from kube.service_names import Place, ServiceName
 from kube.signers.conditions import created_at, holds, is_going, seconds_of
 from kube.signers.decisions import Decision, Deny, Settled, Sign, Wait
 from kube.signers.pods import living_pod, stands_for
 from kube.signers.requests import read_request
-from kube.signers.settings import PROFILES, Signer, SignerSettings
+from kube.signers.settings import PROFILES, SignerSettings
+from kube.vocabulary import DNS_ANNOTATION, DOMAIN, DURATION_ANNOTATION, Signer
 
 POD_REQUESTS = Resource(group="certificates.k8s.io", version="v1", plural="podcertificaterequests")
 POD_REQUESTS_BETA = Resource(group="certificates.k8s.io", version="v1beta1", plural="podcertificaterequests")
 OUTCOMES = ("Issued", "Denied", "Failed")
 
-DURATION = "chancery.dev/duration"
 SHORTEST = timedelta(hours=1)
 PATIENCE = timedelta(minutes=2)
 """How long a Service that an annotation names may take to be there: a denied request ends the pod's start."""
@@ -61,7 +60,7 @@ class Asked:
 
 
 def is_ours(document: JsonObject) -> bool:
-    return text(document, "spec", "signerName").startswith("chancery.dev/")
+    return text(document, "spec", "signerName").startswith(f"{DOMAIN}/")
 
 
 def is_settled(document: JsonObject) -> bool:
@@ -85,16 +84,18 @@ def decide(document: JsonObject, surroundings: PodSurroundings, settings: Signer
 def read_annotations(document: JsonObject, settings: SignerSettings) -> Asked | Deny:
     """Of `unverifiedUserAnnotations`. A key that means nothing here is refused, as its author thinks that it does something."""
     annotations = mapping(document, "spec", "unverifiedUserAnnotations")
-    if unknown := sorted(annotations.keys() - {DNS_ANNOTATION, DURATION}):
-        return _annotation(f"{unknown[0][:100]} means nothing to this signer; it knows {DNS_ANNOTATION} and {DURATION}")
+    if unknown := sorted(annotations.keys() - {DNS_ANNOTATION, DURATION_ANNOTATION}):
+        return _annotation(
+            f"{unknown[0][:100]} means nothing to this signer; it knows {DNS_ANNOTATION} and {DURATION_ANNOTATION}"
+        )
     try:
-        duration = annotations.get(DURATION)
+        duration = annotations.get(DURATION_ANNOTATION)
         lifetime = None if duration is None else parse_lifetime(_text(duration))
         dns = SubjectAlternativeNames.parse(dns=asked_names(_text(annotations.get(DNS_ANNOTATION, "")))).dns
     except CertsError as err:
         return _annotation(str(err))
     if lifetime is not None and lifetime < SHORTEST:
-        return _annotation(f"{DURATION} is below an hour, the shortest life of a pod's certificate")
+        return _annotation(f"{DURATION_ANNOTATION} is below an hour, the shortest life of a pod's certificate")
     services: list[ServiceName] = []
     for name in dns:
         parsed = settings.forms.read(name, namespace=namespace_of(document))

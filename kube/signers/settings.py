@@ -3,19 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from certs.names import TrustDomain
 from kube.service_names import NameForms
-
-
-class Signer(StrEnum):
-    """Names of signers (certificates.k8s.io `spec.signerName`). docs/signers.md says what each stands for."""
-
-    WORKLOAD = "chancery.dev/workload"
-    SERVING = "chancery.dev/serving"
-    CLIENT = "chancery.dev/client"
-
+from kube.vocabulary import Signer
 
 PROFILES: Mapping[Signer, str] = {Signer.WORKLOAD: "workload", Signer.SERVING: "server", Signer.CLIENT: "client"}
 

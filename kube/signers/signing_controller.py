@@ -20,8 +20,9 @@ from kube.signers.lookups import PODS, Lookups
 from kube.signers.outcomes import Outcomes
 from kube.signers.requesters import ServiceAccount, requester_of
 from kube.signers.requests import SentRequest, read_request
-from kube.signers.settings import Signer, SignerSettings
+from kube.signers.settings import SignerSettings
 from kube.signers.signing_requests import SIGNING_REQUESTS, decide, is_settled, signed, signer_of, with_verdict
+from kube.vocabulary import Signer
 
 
 class SigningController:

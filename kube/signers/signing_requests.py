@@ -18,8 +18,9 @@ from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settl
 from kube.signers.judgement import Surroundings, judge
 from kube.signers.requesters import requester_of
 from kube.signers.requests import SentRequest, read_request
-from kube.signers.settings import PROFILES, Signer, SignerSettings
+from kube.signers.settings import PROFILES, SignerSettings
 from kube.signers.usages import fault_of_usages
+from kube.vocabulary import Signer
 
 SIGNING_REQUESTS = Resource(
     group="certificates.k8s.io", version="v1", plural="certificatesigningrequests", namespaced=False

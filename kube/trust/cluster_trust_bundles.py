@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from kube.collections import Resource
 from kube.documents import JsonObject, metadata, name_of, resource_version_of, text, texts, uid_of
 from kube.trust.contents import Contents
-from kube.trust.labels import LIVE, PUBLISHED_BY, REGISTRAR, is_ours
+from kube.trust.labels import PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
+from kube.vocabulary import LIVE_LABEL, Signer
 
-SIGNER = "chancery.dev/workload"
+SIGNER = Signer.WORKLOAD.value
 VERSIONS: Sequence[Resource] = tuple(
     Resource(group="certificates.k8s.io", version=version, plural="clustertrustbundles", namespaced=False)
     for version in ("v1", "v1beta1")
@@ -89,7 +90,7 @@ class Succession:
     def _steps_of_old(self, others: Sequence[JsonObject], now: float) -> Iterator[Step]:
         for one in others:
             if is_live(one):
-                condition: JsonObject = {"resourceVersion": resource_version_of(one), "labels": {LIVE: None}}
+                condition: JsonObject = {"resourceVersion": resource_version_of(one), "labels": {LIVE_LABEL: None}}
                 yield Update(name=name_of(one), patch={"metadata": condition})
             elif now - self._old_since[uid_of(one)] >= self.overlap:
                 yield Delete(name=name_of(one), uid=uid_of(one), resource_version=resource_version_of(one))
@@ -102,7 +103,9 @@ def name_for(roots: Roots) -> str:
 
 
 def is_live(document: JsonObject) -> bool:
-    return texts(document, "metadata", "labels").get(LIVE) == "true" and not metadata(document).get("deletionTimestamp")
+    return texts(document, "metadata", "labels").get(LIVE_LABEL) == "true" and not metadata(document).get(
+        "deletionTimestamp"
+    )
 
 
 def contents_of(document: JsonObject) -> Contents:
@@ -111,7 +114,7 @@ def contents_of(document: JsonObject) -> Contents:
 
 def project(document: JsonObject) -> JsonObject:
     labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {name: labels[name] for name in (PUBLISHED_BY, LIVE) if name in labels}}
+    kept: JsonObject = {"labels": {name: labels[name] for name in (PUBLISHED_BY, LIVE_LABEL) if name in labels}}
     if (deletion := metadata(document).get("deletionTimestamp")) is not None:
         kept["deletionTimestamp"] = deletion
     return {"metadata": kept, "spec": {"trustBundle": text(document, "spec", "trustBundle")}}
@@ -121,14 +124,14 @@ def _document(name: str, roots: Roots, api_version: str) -> JsonObject:
     return {
         "apiVersion": api_version,
         "kind": "ClusterTrustBundle",
-        "metadata": {"name": name, "labels": {PUBLISHED_BY: REGISTRAR, LIVE: "true"}},
+        "metadata": {"name": name, "labels": {PUBLISHED_BY: REGISTRAR, LIVE_LABEL: "true"}},
         "spec": {"signerName": SIGNER, "trustBundle": roots.pem.decode()},
     }
 
 
 def _update(current: JsonObject, roots: Roots) -> Update | None:
     contents = contents_of(current)
-    patch: JsonObject = {"metadata": {"resourceVersion": resource_version_of(current), "labels": {LIVE: "true"}}}
+    patch: JsonObject = {"metadata": {"resourceVersion": resource_version_of(current), "labels": {LIVE_LABEL: "true"}}}
     if contents.fingerprints != roots.fingerprints:
         patch["spec"] = {"trustBundle": roots.pem.decode()}
     elif is_live(current):

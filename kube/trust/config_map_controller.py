@@ -16,10 +16,10 @@ from kube.trust.config_maps import CONFIG_MAPS, NAME, Create, Delete, Foreign, S
 from kube.trust.contents import Contents
 from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed, Target
-from kube.trust.labels import OPTED_IN
 from kube.trust.opting_in import OptingIn, project_namespace, project_pod
 from kube.trust.publishing import Reporter, Tell
 from kube.trust.roots import Roots
+from kube.vocabulary import OPTED_IN
 
 NAMESPACES = Resource(version="v1", plural="namespaces", namespaced=False)
 PODS = Resource(version="v1", plural="pods")

@@ -1,21 +1,14 @@
-"""Names that users and the registrar write into the cluster."""
+"""How the registrar marks what it publishes."""
 
 from kube.documents import JsonObject, texts
+from kube.vocabulary import DOMAIN
 
-INJECT = "chancery.dev/inject"
-"""`"true"` on what is to have the trust bundle: namespaces, pods, webhook configurations, APIServices, CRDs."""
-
-PUBLISHED_BY = "chancery.dev/published-by"
+PUBLISHED_BY = f"{DOMAIN}/published-by"
 REGISTRAR = "registrar"
 """The label on what was published; without it nothing is ours to change."""
 
-LIVE = "chancery.dev/live"
-"""`"true"` on the ClusterTrustBundles that pods are to trust."""
-
-FIRST_GENERATION = "chancery.dev/first-generation"
+FIRST_GENERATION = f"{DOMAIN}/first-generation"
 """The annotation that tells which generation an object was made with."""
-
-OPTED_IN = {"labelSelector": f"{INJECT}=true"}
 
 
 def is_ours(document: JsonObject) -> bool:

@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from kube.documents import JsonObject, mapping, metadata, texts
-from kube.trust.labels import INJECT
+from kube.vocabulary import INJECT_LABEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class OptingIn:
         if namespace is None or metadata(namespace).get("deletionTimestamp"):
             return False
         labels = texts(namespace, "metadata", "labels")
-        return name in self.listed or (self.by_label and (labels.get(INJECT) == "true" or has_pod))
+        return name in self.listed or (self.by_label and (labels.get(INJECT_LABEL) == "true" or has_pod))
 
 
 def project_namespace(document: JsonObject) -> JsonObject:
     labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {INJECT: labels[INJECT]} if INJECT in labels else {}}
+    kept: JsonObject = {"labels": {INJECT_LABEL: labels[INJECT_LABEL]} if INJECT_LABEL in labels else {}}
     deletion = mapping(document, "metadata").get("deletionTimestamp")
     return {"metadata": kept if deletion is None else {**kept, "deletionTimestamp": deletion}}
 

@@ -9,7 +9,7 @@ from kube.signers.admission_policy import fault_of_policy, policy_and_binding
 from kube.signers.issuers import CLUSTER_ISSUERS, ISSUERS
 from kube.signers.manifests import ISSUERS as ISSUERS_FILE
 from kube.signers.manifests import RBAC, read_manifests
-from kube.signers.settings import Signer
+from kube.vocabulary import Signer
 
 
 def as_stored() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from ca.client.values import IssuedCertificate
 from certs.keys import KeyType
 from certs.names import SubjectAlternativeNames, SubjectName
-from kube.pods.projections import DNS_ANNOTATION
 from kube.signers.decisions import Deny, Settled, Sign, Wait
-from kube.signers.pod_requests import DURATION, PodSurroundings, decide
+from kube.signers.pod_requests import PodSurroundings, decide
 from kube.signers.pod_statuses import (
     MARGIN,
     begin_refresh_at,
@@ -24,6 +23,7 @@ from kube.signers.pod_statuses import (
     what_speaks_against_issuing,
 )
 from kube.signers.settings import SignerSettings
+from kube.vocabulary import DNS_ANNOTATION, DURATION_ANNOTATION
 from tests.kube.signers.authority import certify
 from tests.kube.signers.documents import (
     NOW,
@@ -191,9 +191,9 @@ def test_names_of_services_that_select_the_pod_are_added():
         {DNS_ANNOTATION: "-.shop.svc"},
         {DNS_ANNOTATION: 7},
         {DNS_ANNOTATION: ",".join(f"a{number}.shop.svc" for number in range(101))},
-        {DURATION: "soon"},
-        {DURATION: "30m"},
-        {DURATION: 7},
+        {DURATION_ANNOTATION: "soon"},
+        {DURATION_ANNOTATION: "30m"},
+        {DURATION_ANNOTATION: 7},
         {"chancery.dev/mode": "sidecar"},
         {"example.com/anything": ""},
     ],
@@ -240,9 +240,15 @@ def test_request_without_an_age_is_not_waited_for(created: Any):
         ({"maxExpirationSeconds": None}, timedelta(hours=24)),
         ({"maxExpirationSeconds": "3600"}, timedelta(hours=24)),
         ({"maxExpirationSeconds": 7_862_400}, timedelta(hours=24)),
-        ({"maxExpirationSeconds": 7_862_400, "unverifiedUserAnnotations": {DURATION: "3d"}}, timedelta(days=3)),
-        ({"maxExpirationSeconds": 7_862_400, "unverifiedUserAnnotations": {DURATION: "30d"}}, timedelta(days=7)),
-        ({"maxExpirationSeconds": 7200, "unverifiedUserAnnotations": {DURATION: "1d"}}, timedelta(hours=2)),
+        (
+            {"maxExpirationSeconds": 7_862_400, "unverifiedUserAnnotations": {DURATION_ANNOTATION: "3d"}},
+            timedelta(days=3),
+        ),
+        (
+            {"maxExpirationSeconds": 7_862_400, "unverifiedUserAnnotations": {DURATION_ANNOTATION: "30d"}},
+            timedelta(days=7),
+        ),
+        ({"maxExpirationSeconds": 7200, "unverifiedUserAnnotations": {DURATION_ANNOTATION: "1d"}}, timedelta(hours=2)),
     ],
     ids=str,
 )
