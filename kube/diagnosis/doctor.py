@@ -93,7 +93,7 @@ class ClusterDoctor:
         observer = Observer(looker, self.dial, tries=self.tries)
         own = observer.observe(gather_authority(looker, installation, roots))
         yield from (_judged(one, roots, at) for one in own)
-        yield Examined(findings=list(self._authority(own, at)))
+        yield Examined(findings=list(self._authority(own, observer, at)))
         asked, unseen = gather_targets(looker, every=self.every)
         yield from (_judged(one, roots, at) for one in observer.observe(asked))
         yield Examined(findings=unseen)
@@ -101,7 +101,7 @@ class ClusterDoctor:
             yield Examined(findings=list(examine_config_maps(looker, installation, roots)))
             yield Examined(findings=list(examine_cluster_trust_bundles(looker, roots)))
 
-    def _authority(self, own: Sequence[Observation], at: datetime) -> Iterator[Finding]:
+    def _authority(self, own: Sequence[Observation], observer: Observer, at: datetime) -> Iterator[Finding]:
         """By its own word where there is an administrator, else by its metrics."""
         if self.authoritys_word is not None:
             yield from self._administered(self.authoritys_word)
@@ -110,7 +110,7 @@ class ClusterDoctor:
         if https is None:
             return
         before = self.clock()
-        answer = self._metrics(https)
+        answer = self._metrics(https, observer)
         if answer is None:
             yield skipped("authority", "its metrics were not seen, neither from here nor through the API server")
             return
@@ -133,17 +133,17 @@ class ClusterDoctor:
         yield from judge_issuers(status.issuers, at=status.current_time)
         yield judge_rotation(rotation, at=status.current_time)
 
-    def _metrics(self, observation: Observation) -> Answer | None:
-        service = observation.target.service
+    def _metrics(self, observation: Observation, observer: Observer) -> Answer | None:
+        service, place = observation.target.service, observer.place_of(observation.target)
         if service is None:
             return None
         try:
             return self.cluster.fetch(proxy_path(service, "/metrics"), accept="text/plain")
         except (KubeError, ValueError):
             pass
-        if not isinstance(observation.dialled, Served):
+        if place is None or not isinstance(observation.dialled, Served):
             return None
-        return self.ask(service.server_name, service.port, service.server_name, "/metrics")
+        return self.ask(place.host, place.port, place.server_name, "/metrics")
 
 
 def _judged(observation: Observation, roots: Bundle | None, at: datetime) -> Examined:

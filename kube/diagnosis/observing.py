@@ -1,12 +1,14 @@
 """Observations of targets: Service and endpoints, a dial, and the API server's own word, by what of these may be had."""
 
 import http.client
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from kube.answers import Answer
+from kube.cluster import Cluster
 from kube.collections import Resource
 from kube.diagnosis.api_services import word_of
 from kube.diagnosis.chains import Served
@@ -23,7 +25,12 @@ ENDPOINT_SLICES = Resource(group="discovery.k8s.io", version="v1", plural="endpo
 NAMESPACES = Resource(version="v1", plural="namespaces", namespaced=False)
 _DIALLERS = 8
 _LONGEST_ANSWER = 1 << 20
-_NOT_REACHED = ("error trying to reach service", "no endpoints available", "no service port")
+_PROXY_SECONDS = 6.0
+_WEBHOOK_SECONDS, _GRACE_SECONDS = 10, 5
+_NOT_REACHED = re.compile(
+    r"no endpoints available|trying to reach service: .*(dial tcp|timeout|deadline exceeded|connection refused|no route)"
+)
+"""What is not this was said by the server behind the proxy, or of its protocol: it was reached."""
 
 Ask = Callable[[str, int, str, str], Answer | None]
 """Host, port, name and path: what a server of ours answers by https to anybody; None where it does not."""
@@ -94,17 +101,22 @@ class Observer:
         if trial is None:
             return None
         try:
-            created = self._looker.cluster.create(trial.resource.path(trial.namespace), trial.document, DRY_RUN)
+            created = self._patient(webhook).create(trial.resource.path(trial.namespace), trial.document, DRY_RUN)
         except KubeError as err:
             return word_of_refusal(str(err), text(webhook, "name"))
         return word_of_creation(created, webhook)
 
+    def _patient(self, webhook: JsonObject) -> Cluster:
+        """With time for the API server to wait for the webhook in vain."""
+        said = webhook.get("timeoutSeconds")
+        return self._looker.cluster.hurried((said if isinstance(said, int) else _WEBHOOK_SECONDS) + _GRACE_SECONDS)
+
     def _word_of_proxy(self, service: ServicePort) -> Word | None:
         """Whatever comes from behind the proxy shows that the API server gets there; it verifies nothing on that way."""
         try:
-            self._looker.cluster.fetch(proxy_path(service, "/livez"))
+            self._looker.cluster.hurried(_PROXY_SECONDS).fetch(proxy_path(service, "/livez"))
         except ClusterUnreachable as err:
-            holds = not any(words in str(err) for words in _NOT_REACHED)
+            holds = _NOT_REACHED.search(str(err)) is None
             return Word(holds=holds, message="" if holds else str(err))
         except (Forbidden, ValueError):
             return None

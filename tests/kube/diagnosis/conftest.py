@@ -1,9 +1,12 @@
 """A real kube-apiserver with broken products in it, each in a namespace of its own."""
 
 import base64
+import contextlib
+import http.server
 import itertools
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +98,13 @@ class Product:
     def service(self, name: str = "hook", *, external: bool = True) -> None:
         spec = {"type": "ExternalName", "externalName": "localhost"} if external else {"ports": [{"port": 443}]}
         self.here("services", {"metadata": {"name": name}, "spec": spec})
+
+    def service_of_authority(self, port: int) -> None:
+        """Of one that listens on loopback, by https."""
+        labels = {"app.kubernetes.io/component": "ca", "app.kubernetes.io/part-of": "chancery"}
+        ports = [{"name": "https", "port": port}, {"name": "other", "port": 1}]
+        spec = {"type": "ExternalName", "externalName": "localhost", "ports": ports}
+        self.here("services", {"metadata": {"name": "hook", "labels": labels}, "spec": spec})
 
     def webhook(self, *, port: int = 443, ca_bundle: str | None = None, service: str = "hook") -> str:
         """Of ConfigMaps in this namespace; its name. `ca_bundle` is the right one where none is given."""
@@ -189,3 +199,32 @@ def silent_port() -> Iterator[int]:
 
 def encoded(octets: bytes) -> str:
     return base64.b64encode(octets).decode()
+
+
+@contextlib.contextmanager
+def https_server(context: ssl.SSLContext, answer: str) -> Iterator[int]:
+    """Says the same to everybody; its port."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            return
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_arguments: object) -> None:
+            """Who only wants to see the certificate."""
+
+    server = Server(("127.0.0.1", 0), Answers)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

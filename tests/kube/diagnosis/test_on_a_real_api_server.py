@@ -4,7 +4,7 @@ import pytest
 
 from kube.diagnosis.findings import Cause, Severity
 from tests.kube.ambient import real_clock
-from tests.kube.diagnosis.conftest import encoded
+from tests.kube.diagnosis.conftest import ADMISSION, encoded, https_server
 from tests.kube.diagnosis.made import DAY
 from tests.kube.injection.webhook_server import webhook_server
 from tests.servers.kubernetes.fixtures import KUBERNETES
@@ -201,3 +201,41 @@ def test_lease_is_found_by_what_the_controller_was_told(product):
     assert causes(before["Lease/mine"]) == {Cause.LEADER_MISSING}
     assert causes(after["Lease/mine"]) == set()
     assert "ConfigMap/chancery-roots" not in before
+
+
+def test_authority_is_dialled_and_its_metrics_read(product):
+    product.install()
+    context = product.serving_context(**good_life())
+    soon = real_clock() + 20 * DAY
+    exposition = (
+        f'chancery_ca_expiry_timestamp_seconds{{id="1",kind="root"}} {soon.timestamp()}\n'
+        'chancery_ca_rotation_phase{kind="root",phase="stable"} 1.0\n'
+    )
+    with https_server(context, exposition) as port:
+        product.service_of_authority(port)
+        found = product.examine()
+
+    assert [one.severity for one in found["Service/hook https"]] == [Severity.OK]
+    assert causes(found["authority root"]) == {Cause.CERTIFICATE_EXPIRES}
+    assert [one.severity for one in found["clock of the authority"]] == [Severity.OK]
+    assert found["rotation"][0].summary == "none under way"
+
+
+def test_targets_of_others_are_looked_at_where_asked_for(product):
+    product.install()
+    product.service()
+    name = f"{product.namespace}-theirs"
+    client = {"service": {"namespace": product.namespace, "name": "hook"}, "caBundle": encoded(b"garbage")}
+    rule = {"apiGroups": ["no.example"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["things"]}
+    entry = {
+        "name": "theirs.example.com",
+        "clientConfig": client,
+        "rules": [rule],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    product.create(ADMISSION, {"metadata": {"name": name}, "webhooks": [entry]})
+    target = f"ValidatingWebhookConfiguration/{name}"
+
+    assert target not in product.examine()
+    assert Cause.CA_BUNDLE_GARBAGE in causes(product.examine(every=True)[target])
