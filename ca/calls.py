@@ -11,10 +11,12 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request as it came in. `id` is ours, for logs; a client's `request_id` (which makes a retry safe) is another thing."""
+    """One request as it came in. `id` is ours, for logs; a client's `request_id` (which makes a retry safe) is another thing.
+    `source` is the address that it came from, empty where there is none: it proves nothing, and shares nothing out but time."""
 
     caller: Caller
     id: str
+    source: str = ""
 
 
 def parse_request_id(text: str) -> str | None:

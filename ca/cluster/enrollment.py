@@ -128,10 +128,12 @@ class ServiceAccountEnrollment:
         try:
             verify_form(token)  # 1
             document = review_document(token, self.audience)
-            review = await self.questions.ask(lambda: read_review(self.connection.post(_TOKEN_REVIEWS, document)))  # 2
+            review = await self.questions.ask(  # 2
+                lambda: read_review(self.connection.post(_TOKEN_REVIEWS, document)), source=call.source
+            )
             pod = pod_credential(review, token, audience=self.audience, now=epoch_seconds(self.clock()))  # 3 to 5
             if self.looks_at_pods:
-                verify_pod(await self._pod(pod), pod)  # 6
+                verify_pod(await self._pod(pod, call.source), pod)  # 6
         except Refusal as err:
             self._count(err.reason)
             _refuse(call, str(err))
@@ -143,9 +145,9 @@ class ServiceAccountEnrollment:
             ) from err
         return pod
 
-    async def _pod(self, pod: PodCredential) -> Pod:
+    async def _pod(self, pod: PodCredential, source: str) -> Pod:
         try:
-            return await self.questions.ask(lambda: read_pod(self.connection.get(pod_path(pod))))
+            return await self.questions.ask(lambda: read_pod(self.connection.get(pod_path(pod))), source=source)
         except NotThere as err:
             raise Refusal(RefusalReason.POD_GONE, f"there is no pod {pod.namespace}/{pod.pod_name}") from err
 

@@ -77,7 +77,8 @@ class Passage:
 
     async def admit(self, context: _Context) -> Call:
         """Raises Unauthenticated leaves."""
-        self._call = Call(caller=await self._gate.identify(context), id=self._id)
+        source = context.peer().rpartition(":")[0]
+        self._call = Call(caller=await self._gate.identify(context), id=self._id, source=source)
         return self._call
 
     def verify(self) -> None:

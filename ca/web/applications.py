@@ -54,7 +54,7 @@ class Edge:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             if route.public:
-                call = Call(caller=Caller.anonymous(), id=request[_CALL_ID])
+                call = Call(caller=Caller.anonymous(), id=request[_CALL_ID], source=request.remote or "")
             else:
                 call = await (self._welcome(request) if route.welcoming else self._admit(request))
             return write_message(await route.handler(await read_message(request, route), call))
