@@ -43,6 +43,8 @@ def refusal(pod, **options):
         ("dir", "/etc", "another use"),
         ("dir", "/proc/self", "another use"),
         ("dir", "/var/run/secrets/kubernetes.io/serviceaccount", "another use"),
+        ("dir", "/run/secrets/kubernetes.io/serviceaccount", "another use"),
+        ("dir", "/run/secrets", "another use"),
         ("dir", "/var/run/secrets/chancery.dev/bootstrap", "another use"),
         ("key-mode", "0777", "choose from 0400, 0440, 0444, 0600, 0640"),
         ("key-mode", "-0400", "choose from"),
