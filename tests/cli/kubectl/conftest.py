@@ -1,5 +1,6 @@
 """An authority that runs as a process, as the one container of a pod in a real cluster, and kubectl with our plugin on its PATH."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -34,8 +35,8 @@ class Cluster:
     """Directory that holds the plugin under its console script's name."""
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def new_namespace(self) -> str:
-        name = f"plugin-{os.getpid()}-{next(self._numbers)}"
+    def new_namespace(self, name: str = "") -> str:
+        name = name or f"plugin-{os.getpid()}-{next(self._numbers)}"
         self._create("/api/v1/namespaces", {"metadata": {"name": name}})
         self._create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
         return name
@@ -133,16 +134,22 @@ def cluster(control_plane: ControlPlane, plugin_path: Path) -> Iterator[Cluster]
         yield Cluster(plane=control_plane, kubelet=kubelet, path=plugin_path)
 
 
-@pytest.fixture(scope="session")
-def served(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeContainer]:
+@contextlib.contextmanager
+def running_authority(initialised_home: Path, directory: Path) -> Iterator[FakeContainer]:
     """A container in which the authority serves; nobody's identity lies in it."""
-    directory = tmp_path_factory.mktemp("container")
     shutil.copytree(initialised_home, directory / "home", ignore=shutil.ignore_patterns("identity"))
     with serving(Program(home=directory / "home", directory=directory, variables={})) as endpoints:
         environment = environment_of(
             CHANCERY_HOME=str(directory / "home"), CHANCERY_GRPC_PORT=endpoints["grpc"].rpartition(":")[2]
         )
         yield FakeContainer(programs={"ca-cli": COMMAND}, environment=environment, directory=directory)
+
+
+@pytest.fixture(scope="session")
+def served(initialised_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeContainer]:
+    """The one that tests share."""
+    with running_authority(initialised_home, tmp_path_factory.mktemp("container")) as container:
+        yield container
 
 
 @pytest.fixture
