@@ -51,11 +51,12 @@ format: $(INSTALLED) ## write the format that check asks for
 protos: $(INSTALLED) ## generate the Python code of protos/
 	$(BIN)/python -m protos.generate
 
-docs: $(INSTALLED) ## generate docs/cli.md, docs/configuration.md, docs/metrics.md, and the chart's schema and README
+docs: $(INSTALLED) ## generate docs/cli.md, docs/configuration.md, docs/metrics.md, docs/examples/chancery.yaml, and the chart's schema and README
 	$(BIN)/python -m cli.reference > docs/cli.md
 	$(BIN)/python scripts/document_settings.py
 	$(BIN)/python scripts/document_chart.py
 	$(BIN)/python scripts/document_metrics.py
+	$(BIN)/python scripts/render_examples.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(UPGRADE)
