@@ -5,7 +5,10 @@
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeAlias
+
+from kube.instants import instant_of
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 JsonObject: TypeAlias = dict[str, "JsonValue"]
@@ -59,6 +62,15 @@ def uid_of(document: JsonObject) -> str:
 def resource_version_of(document: JsonObject) -> str:
     """Of an object or of a list."""
     return text(document, "metadata", "resourceVersion")
+
+
+def created_at(document: JsonObject) -> datetime | None:
+    """None where the API server does not say."""
+    return instant_of(text(document, "metadata", "creationTimestamp"))
+
+
+def is_being_deleted(document: JsonObject) -> bool:
+    return metadata(document).get("deletionTimestamp") is not None
 
 
 def _at(document: JsonValue, path: Sequence[str]) -> JsonValue:

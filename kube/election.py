@@ -10,9 +10,10 @@
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from kube.documents import JsonObject, JsonValue, mapping, metadata, resource_version_of, text
+from kube.instants import micro_timestamp
 
 _LONGEST_WRITE = 10.0
 _MARGIN = 1.0
@@ -113,7 +114,7 @@ class Election:
             self._observed, self._observed_at = seen, monotonic
 
     def _document(self, lease: JsonObject | None, clock: datetime) -> JsonObject:
-        now = clock.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = micro_timestamp(clock)
         before = {} if lease is None else mapping(lease, "spec")
         is_ours = before.get("holderIdentity") == self._identity
         transitions = before.get("leaseTransitions")

@@ -9,7 +9,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC
 from enum import StrEnum
 
 import structlog
@@ -19,6 +18,7 @@ from kube.cluster import Cluster, PatchKind
 from kube.collections import Resource
 from kube.documents import JsonObject, name_of, namespace_of, resource_version_of, text, uid_of
 from kube.errors import KubeError, NotThere
+from kube.instants import timestamp
 
 EVENTS = Resource(version="v1", plural="events")
 _REMEMBERED = 1000
@@ -178,4 +178,4 @@ class Events:
         }
 
     def _now(self) -> str:
-        return self._clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return timestamp(self._clock())

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kube.cluster import PatchKind
-from kube.documents import JsonObject, metadata, texts
+from kube.documents import JsonObject, is_being_deleted, texts
 from kube.injection.kinds import Field, LeftAlone, TargetKind
 from kube.trust.roots import Roots
 from kube.vocabulary import INJECT_LABEL
@@ -48,9 +48,7 @@ def decide(kind: TargetKind, document: JsonObject, roots: Roots) -> Decision:
 
 def is_opted_in(document: JsonObject) -> bool:
     """What is being deleted is not."""
-    return texts(document, "metadata", "labels").get(INJECT_LABEL) == "true" and not metadata(document).get(
-        "deletionTimestamp"
-    )
+    return texts(document, "metadata", "labels").get(INJECT_LABEL) == "true" and not is_being_deleted(document)
 
 
 def held(fields: Sequence[Field]) -> frozenset[str]:

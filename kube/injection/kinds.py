@@ -10,7 +10,8 @@ from typing import Protocol
 
 from kube.cluster import PatchKind
 from kube.collections import Resource
-from kube.documents import JsonObject, JsonValue, mapping, objects, resource_version_of, text, texts
+from kube.documents import JsonObject, JsonValue, mapping, objects, resource_version_of, text
+from kube.projections import kept_metadata
 from kube.trust.contents import Contents
 from kube.vocabulary import INJECT_LABEL
 
@@ -162,7 +163,4 @@ def _condition(document: JsonObject) -> JsonObject:
 
 
 def _kept_metadata(document: JsonObject) -> JsonObject:
-    labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {INJECT_LABEL: labels[INJECT_LABEL]} if INJECT_LABEL in labels else {}}
-    deletion = mapping(document, "metadata").get("deletionTimestamp")
-    return kept if deletion is None else {**kept, "deletionTimestamp": deletion}
+    return kept_metadata(document, labels=(INJECT_LABEL,))

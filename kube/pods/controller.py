@@ -18,10 +18,11 @@ from kube.events import Events
 from kube.pods.authority import PodAuthority
 from kube.pods.full_pass import for_each, make_full_pass
 from kube.pods.ledger import Ledger
-from kube.pods.projections import project_namespace, project_pod, project_service, project_service_account
+from kube.pods.projections import project_pod, project_service, project_service_account
 from kube.pods.service_index import ServiceIndex
 from kube.pods.settlement import LOOK_AGAIN, Settlement, Surrounded
 from kube.pods.sightings import NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES
+from kube.projections import project_namespace
 from kube.service_names import NameForms
 
 FULL_PASS = timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""What is kept of pods, Services, service accounts and namespaces: a few fields of each document, in their places.
+"""What is kept of pods, Services and service accounts: a few fields of each document, in their places.
 
 - A cluster has ten thousand pods: what many of them say in the same words is held once.
 - What is left, with what `kube.collections` keeps of any object, is read by `kube.pods.records` as the whole would be.
@@ -6,52 +6,30 @@
 
 import sys
 
-from kube.documents import JsonObject, JsonValue, mapping
-from kube.vocabulary import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
-
-_TIMES = ("creationTimestamp", "deletionTimestamp")
+from kube.documents import JsonObject, mapping
+from kube.projections import kept_fields, kept_metadata, once
+from kube.vocabulary import DNS_ANNOTATION, INJECTED_ANNOTATION
 
 
 def project_pod(document: JsonObject) -> JsonObject:
-    metadata = _metadata(document)
+    metadata = kept_metadata(document, annotations=(DNS_ANNOTATION, INJECTED_ANNOTATION))
     if labels := _shared(mapping(document, "metadata", "labels")):
         metadata["labels"] = labels
-    if annotations := _some(mapping(document, "metadata", "annotations"), DNS_ANNOTATION, INJECTED_ANNOTATION):
-        metadata["annotations"] = annotations
-    spec = _some(mapping(document, "spec"), "serviceAccountName", "nodeName", "hostname", "subdomain")
-    return {"metadata": metadata, "spec": spec, "status": _some(mapping(document, "status"), "phase")}
+    spec = kept_fields(mapping(document, "spec"), "serviceAccountName", "nodeName", "hostname", "subdomain")
+    return {"metadata": metadata, "spec": spec, "status": kept_fields(mapping(document, "status"), "phase")}
 
 
 def project_service(document: JsonObject) -> JsonObject:
     spec = mapping(document, "spec")
-    kept = _some(spec, "type", "clusterIP")
+    kept = kept_fields(spec, "type", "clusterIP")
     if selector := _shared(mapping(spec, "selector")):
         kept["selector"] = selector
-    return {"metadata": _metadata(document), "spec": kept}
+    return {"metadata": kept_metadata(document), "spec": kept}
 
 
 def project_service_account(document: JsonObject) -> JsonObject:
-    return {"metadata": _metadata(document)}
-
-
-def project_namespace(document: JsonObject) -> JsonObject:
-    metadata = _metadata(document)
-    if labels := _some(mapping(document, "metadata", "labels"), INJECT_LABEL):
-        metadata["labels"] = labels
-    return {"metadata": metadata}
-
-
-def _metadata(document: JsonObject) -> JsonObject:
-    return {key: value for key, value in mapping(document, "metadata").items() if key in _TIMES}
-
-
-def _some(fields: JsonObject, *keys: str) -> JsonObject:
-    return {key: _once(fields[key]) for key in keys if key in fields}
+    return {"metadata": kept_metadata(document)}
 
 
 def _shared(fields: JsonObject) -> JsonObject:
-    return {sys.intern(key): _once(value) for key, value in fields.items()}
-
-
-def _once(value: JsonValue) -> JsonValue:
-    return sys.intern(value) if type(value) is str else value
+    return {sys.intern(key): once(value) for key, value in fields.items()}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Self
 
 from ca.client.values import Pod
-from kube.documents import JsonObject, mapping, metadata, name_of, namespace_of, text, texts, uid_of
+from kube.documents import JsonObject, created_at, is_being_deleted, mapping, name_of, namespace_of, text, texts, uid_of
 from kube.vocabulary import DNS_ANNOTATION, INJECT_LABEL, INJECTED_ANNOTATION
 
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -45,10 +45,10 @@ class PodRecord:
             hostname=text(document, "spec", "hostname"),
             subdomain=text(document, "spec", "subdomain"),
             labels=texts(document, "metadata", "labels"),
-            created_at=_created_at(document),
+            created_at=created_at(document),
             dns=text(annotations, DNS_ANNOTATION) if DNS_ANNOTATION in annotations else None,
             is_injected=INJECTED_ANNOTATION in annotations,
-            is_deleting=_is_deleting(document),
+            is_deleting=is_being_deleted(document),
             has_ended=text(document, "status", "phase") in _ENDED,
         )
 
@@ -113,7 +113,7 @@ class AccountRecord:
 
     @classmethod
     def from_document(cls, document: JsonObject) -> Self:
-        return cls(uid=uid_of(document), created_at=_created_at(document))
+        return cls(uid=uid_of(document), created_at=created_at(document))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,17 +127,5 @@ class NamespaceRecord:
         return cls(
             name=name_of(document),
             is_opted_in=text(document, "metadata", "labels", INJECT_LABEL) == "true",
-            is_deleting=_is_deleting(document),
+            is_deleting=is_being_deleted(document),
         )
-
-
-def _created_at(document: JsonObject) -> datetime | None:
-    try:
-        created_at = datetime.fromisoformat(text(document, "metadata", "creationTimestamp"))
-    except ValueError:
-        return None
-    return created_at if created_at.tzinfo else None
-
-
-def _is_deleting(document: JsonObject) -> bool:
-    return metadata(document).get("deletionTimestamp") is not None

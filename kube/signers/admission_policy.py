@@ -8,8 +8,8 @@
 from datetime import datetime, timedelta
 
 from kube.collections import Resource
-from kube.documents import JsonObject, JsonValue, mapping, name_of, objects, text
-from kube.signers.conditions import created_at, instant_of
+from kube.documents import JsonObject, JsonValue, created_at, mapping, name_of, objects, text
+from kube.instants import instant_of
 from kube.signers.manifests import ADMISSION_POLICY, read_manifests
 
 _GROUP = "admissionregistration.k8s.io"

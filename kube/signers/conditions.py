@@ -1,8 +1,9 @@
 """Conditions of an object's status, read and written."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from kube.documents import JsonObject, JsonValue, metadata, objects, text
+from kube.documents import JsonObject, JsonValue, created_at, objects, text
+from kube.instants import timestamp
 
 _LONGEST_MESSAGE = 1000
 LONGEST_WAIT = timedelta(minutes=5)
@@ -32,25 +33,6 @@ def condition(*, type: str, status: str, reason: str, message: str, now: datetim
     }
 
 
-def timestamp(instant: datetime) -> str:
-    """metav1.Time: RFC 3339 in UTC, whole seconds."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def created_at(document: JsonObject) -> datetime | None:
-    """metadata.creationTimestamp; None where it is no instant."""
-    return instant_of(text(document, "metadata", "creationTimestamp"))
-
-
-def instant_of(text_: str) -> datetime | None:
-    """Of metav1.Time; None for what is none."""
-    try:
-        instant = datetime.fromisoformat(text_)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
 def later(again: timedelta | None, document: JsonObject, now: datetime) -> timedelta | None:
     """When to look again at a request that waits: the older it is, the later. Whoever makes many that come to nothing must not keep
     the signers from those of others."""
@@ -64,10 +46,6 @@ def seconds_of(value: JsonValue) -> timedelta | None:
     """Of a field with a positive number of seconds (int32); None for whatever else is there."""
     given = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31
     return timedelta(seconds=value) if given and isinstance(value, int) else None
-
-
-def is_going(document: JsonObject) -> bool:
-    return bool(metadata(document).get("deletionTimestamp"))
 
 
 def with_status(document: JsonObject, **fields: JsonValue) -> JsonObject:

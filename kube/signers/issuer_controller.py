@@ -8,10 +8,10 @@ from ca.client.errors import ClientError
 from kube.ambient import Clock
 from kube.cluster import Cluster
 from kube.controllers import Key, Watch, key_of
-from kube.documents import JsonObject, name_of, namespace_of
+from kube.documents import JsonObject, is_being_deleted, name_of, namespace_of
 from kube.errors import NotThere
 from kube.signers.authority import Authority
-from kube.signers.conditions import LONGEST_WAIT, is_going
+from kube.signers.conditions import LONGEST_WAIT
 from kube.signers.errors import AnswerUnfit
 from kube.signers.issuers import CLUSTER_ISSUERS, ISSUERS, KINDS, readiness, with_readiness
 from kube.signers.lookups import Lookups
@@ -47,7 +47,7 @@ class IssuerController:
     def reconcile(self, key: Key) -> timedelta | None:
         resource = KINDS[key.kind]
         document = self._lookups.find(resource, key.namespace, key.name)
-        if document is None or is_going(document):
+        if document is None or is_being_deleted(document):
             return None
         status, reason, message = readiness(document, fault_of_authority=self._fault_of_authority())
         changed = with_readiness(document, status=status, reason=reason, message=message, now=self._clock())

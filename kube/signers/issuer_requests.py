@@ -9,8 +9,8 @@ import re
 from datetime import timedelta
 
 from kube.collections import Resource
-from kube.documents import JsonObject, JsonValue, mapping, namespace_of, text, uid_of
-from kube.signers.conditions import condition_of, holds, is_going
+from kube.documents import JsonObject, JsonValue, is_being_deleted, mapping, namespace_of, text, uid_of
+from kube.signers.conditions import condition_of, holds
 from kube.signers.decisions import Decision, Deny, Fail, Settled, Sign, Wait
 from kube.signers.issuer_judgement import LOOK_AGAIN, IssuerSurroundings, judge
 from kube.signers.issuer_statuses import DENIED
@@ -34,7 +34,7 @@ def issuer_kind(document: JsonObject) -> str | None:
 def is_settled(document: JsonObject) -> bool:
     status, ready = mapping(document, "status"), condition_of(document, "Ready") or {}
     over = ready.get("status") == "True" or text(ready, "reason") in {"Failed", "Denied", "Issued"}
-    return is_going(document) or over or bool(status.get("certificate")) or bool(status.get("failureTime"))
+    return is_being_deleted(document) or over or bool(status.get("certificate")) or bool(status.get("failureTime"))
 
 
 def decide(document: JsonObject, surroundings: IssuerSurroundings, settings: SignerSettings) -> Decision:

@@ -12,7 +12,8 @@ from cryptography import x509
 from ca.client.values import IssuedCertificate
 from certs.pem import encode_certificate
 from kube.documents import JsonObject
-from kube.signers.conditions import condition, condition_of, timestamp, with_condition, with_status
+from kube.instants import timestamp
+from kube.signers.conditions import condition, condition_of, with_condition, with_status
 
 DENIED = "RequestDenied"
 """The reason of a `Fail` that stands for somebody's Denied condition."""

@@ -16,11 +16,11 @@ from certs.lifetimes import parse_lifetime
 from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName
 from certs.profiles import BACKDATE
 from kube.collections import Resource
-from kube.documents import JsonObject, JsonValue, mapping, namespace_of, text, uid_of
+from kube.documents import JsonObject, JsonValue, created_at, is_being_deleted, mapping, namespace_of, text, uid_of
 from kube.pods.names import asked_names
 from kube.pods.records import PodRecord
 from kube.service_names import Place, ServiceName
-from kube.signers.conditions import created_at, holds, is_going, seconds_of
+from kube.signers.conditions import holds, seconds_of
 from kube.signers.decisions import Decision, Deny, Settled, Sign, Wait
 from kube.signers.pods import living_pod, stands_for
 from kube.signers.requests import read_request
@@ -64,7 +64,7 @@ def is_ours(document: JsonObject) -> bool:
 
 
 def is_settled(document: JsonObject) -> bool:
-    return is_going(document) or any(holds(document, outcome) for outcome in OUTCOMES)
+    return is_being_deleted(document) or any(holds(document, outcome) for outcome in OUTCOMES)
 
 
 def decide(document: JsonObject, surroundings: PodSurroundings, settings: SignerSettings, *, now: datetime) -> Decision:
@@ -117,7 +117,7 @@ def _living(document: JsonObject, surroundings: PodSurroundings) -> Pod | Deny:
         ("ServiceAccount", surroundings.service_account, text(spec, "serviceAccountUID")),
         ("Node", surroundings.node, text(spec, "nodeUID")),
     ):
-        if found is None or not uid or uid_of(found) != uid or is_going(found):
+        if found is None or not uid or uid_of(found) != uid or is_being_deleted(found):
             problem = "is not there" if found is None else "is being deleted, or another one: its UID differs"
             return Deny(reason=f"{kind}Mismatch", message=f"the {kind} that the request names {problem}")
     return pod

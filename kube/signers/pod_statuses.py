@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from ca.client.values import IssuedCertificate
 from kube.documents import JsonObject
-from kube.signers.conditions import condition, timestamp
+from kube.instants import timestamp
+from kube.signers.conditions import condition
 from kube.signers.pod_requests import SHORTEST, longest_life
 
 FRESH = timedelta(minutes=4)

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from ca.client.values import IssuedCertificate
 from kube.collections import Resource
-from kube.documents import JsonObject, mapping, sequence, text, uid_of
+from kube.documents import JsonObject, is_being_deleted, mapping, sequence, text, uid_of
+from kube.instants import timestamp
 from kube.signers.conditions import condition as made_condition
-from kube.signers.conditions import condition_of, holds, is_going, seconds_of, timestamp, with_condition, with_status
+from kube.signers.conditions import condition_of, holds, seconds_of, with_condition, with_status
 from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, judge
 from kube.signers.requesters import requester_of
@@ -31,7 +32,7 @@ _SIGNERS = {signer.value: signer for signer in Signer}
 def is_settled(document: JsonObject) -> bool:
     """Whether there is nothing more to do about it."""
     answered = bool(mapping(document, "status").get("certificate"))
-    return answered or is_going(document) or holds(document, "Denied") or holds(document, "Failed")
+    return answered or is_being_deleted(document) or holds(document, "Denied") or holds(document, "Failed")
 
 
 def signer_of(document: JsonObject) -> Signer | None:

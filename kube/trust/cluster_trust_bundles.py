@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kube.collections import Resource
-from kube.documents import JsonObject, metadata, name_of, resource_version_of, text, texts, uid_of
+from kube.documents import JsonObject, is_being_deleted, name_of, resource_version_of, text, texts, uid_of
+from kube.projections import kept_metadata
 from kube.trust.contents import Contents
 from kube.trust.labels import PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
@@ -73,7 +74,7 @@ class Succession:
             return (Create(document=_document(name, roots, api_version)),)
         if not is_ours(current):
             return (Foreign(document=current),)
-        if metadata(current).get("deletionTimestamp"):
+        if is_being_deleted(current):
             return ()  # it is made anew once it is gone
         update = _update(current, roots)
         if update is not None:
@@ -103,9 +104,7 @@ def name_for(roots: Roots) -> str:
 
 
 def is_live(document: JsonObject) -> bool:
-    return texts(document, "metadata", "labels").get(LIVE_LABEL) == "true" and not metadata(document).get(
-        "deletionTimestamp"
-    )
+    return texts(document, "metadata", "labels").get(LIVE_LABEL) == "true" and not is_being_deleted(document)
 
 
 def contents_of(document: JsonObject) -> Contents:
@@ -113,11 +112,10 @@ def contents_of(document: JsonObject) -> Contents:
 
 
 def project(document: JsonObject) -> JsonObject:
-    labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {name: labels[name] for name in (PUBLISHED_BY, LIVE_LABEL) if name in labels}}
-    if (deletion := metadata(document).get("deletionTimestamp")) is not None:
-        kept["deletionTimestamp"] = deletion
-    return {"metadata": kept, "spec": {"trustBundle": text(document, "spec", "trustBundle")}}
+    return {
+        "metadata": kept_metadata(document, labels=(PUBLISHED_BY, LIVE_LABEL)),
+        "spec": {"trustBundle": text(document, "spec", "trustBundle")},
+    }
 
 
 def _document(name: str, roots: Roots, api_version: str) -> JsonObject:

@@ -11,12 +11,13 @@ from kube.controllers import Key, Watch
 from kube.documents import JsonObject, name_of, namespace_of, resource_version_of, uid_of
 from kube.errors import NotThere
 from kube.events import EventType
+from kube.projections import project_namespace
 from kube.trust import config_maps
 from kube.trust.config_maps import CONFIG_MAPS, NAME, Create, Delete, Foreign, Step, Update
 from kube.trust.contents import Contents
 from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed, Target
-from kube.trust.opting_in import OptingIn, project_namespace, project_pod
+from kube.trust.opting_in import OptingIn, project_pod
 from kube.trust.publishing import Reporter, Tell
 from kube.trust.roots import Roots
 from kube.vocabulary import OPTED_IN

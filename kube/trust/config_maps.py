@@ -7,7 +7,8 @@
 from dataclasses import dataclass
 
 from kube.collections import Resource
-from kube.documents import JsonObject, mapping, metadata, resource_version_of, texts, uid_of
+from kube.documents import JsonObject, is_being_deleted, mapping, resource_version_of, texts, uid_of
+from kube.projections import kept_metadata
 from kube.trust.contents import Contents
 from kube.trust.labels import FIRST_GENERATION, PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
@@ -50,7 +51,7 @@ def decide(namespace: str, present: JsonObject | None, roots: Roots, *, opted_in
     """None: nothing is to be done."""
     if present is None:
         return Create(document=_document(namespace, roots)) if opted_in else None
-    if metadata(present).get("deletionTimestamp"):
+    if is_being_deleted(present):
         return None
     if not opted_in:
         return _deletion(present) if is_ours(present) else None
@@ -77,16 +78,9 @@ def first_generation_of(document: JsonObject) -> int:
 
 
 def project(document: JsonObject) -> JsonObject:
-    labels, annotations = texts(document, "metadata", "labels"), texts(document, "metadata", "annotations")
-    kept: JsonObject = {
-        "labels": {name: labels[name] for name in (PUBLISHED_BY,) if name in labels},
-        "annotations": {name: annotations[name] for name in (FIRST_GENERATION,) if name in annotations},
-    }
-    if (deletion := metadata(document).get("deletionTimestamp")) is not None:
-        kept["deletionTimestamp"] = deletion
     data, octets = mapping(document, "data"), mapping(document, "binaryData")
     return {
-        "metadata": kept,
+        "metadata": kept_metadata(document, labels=(PUBLISHED_BY,), annotations=(FIRST_GENERATION,)),
         "immutable": document.get("immutable"),
         "data": {KEY: data[KEY]} if KEY in data else {},
         "binaryData": {KEY: ""} if KEY in octets else {},

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from kube.documents import JsonObject, mapping, metadata, texts
+from kube.documents import JsonObject, is_being_deleted, texts
 from kube.vocabulary import INJECT_LABEL
 
 
@@ -18,17 +18,10 @@ class OptingIn:
 
     def includes(self, name: str, namespace: JsonObject | None, *, has_pod: bool) -> bool:
         """`namespace` is None where there is none of that name; `has_pod`: a pod in it carries the label."""
-        if namespace is None or metadata(namespace).get("deletionTimestamp"):
+        if namespace is None or is_being_deleted(namespace):
             return False
         labels = texts(namespace, "metadata", "labels")
         return name in self.listed or (self.by_label and (labels.get(INJECT_LABEL) == "true" or has_pod))
-
-
-def project_namespace(document: JsonObject) -> JsonObject:
-    labels = texts(document, "metadata", "labels")
-    kept: JsonObject = {"labels": {INJECT_LABEL: labels[INJECT_LABEL]} if INJECT_LABEL in labels else {}}
-    deletion = mapping(document, "metadata").get("deletionTimestamp")
-    return {"metadata": kept if deletion is None else {**kept, "deletionTimestamp": deletion}}
 
 
 def project_pod(document: JsonObject) -> JsonObject:  # noqa: ARG001 - that it is there says all

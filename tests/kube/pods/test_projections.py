@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube.listing import reduced
-from kube.pods.projections import project_namespace, project_pod, project_service, project_service_account
+from kube.pods.projections import project_pod, project_service, project_service_account
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
+from kube.projections import project_namespace
 from tests.kube.pods import documents
 
 WORDY = {"chancery.dev/dns": "a", "chancery.dev/injected": "v1-init", "big": "x" * 9999}
