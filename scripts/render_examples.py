@@ -1,8 +1,8 @@
 """Renders docs/examples/chancery.yaml from the chart: python scripts/render_examples.py.
 
 - With the `helm` that `scripts/build_helm.sh` has built, or else the one in the path. Without any it says so and changes nothing.
-- What the chart makes of its defaults is written, after the namespace that `helm install --create-namespace` would make, and without
-  what `helm test` runs.
+- What the chart makes of its defaults is written, after the namespace that `helm install --create-namespace` would make; what
+  `helm test` runs is left out.
 """
 
 import os
