@@ -9,10 +9,11 @@ import orjson
 import urllib3
 
 from kube.documents import JsonObject
-from kube.errors import ClusterUnreachable
+from kube.errors import AnswerTooLong, ClusterUnreachable
 
-_LONGEST_ANSWER = 64 << 20
-_LONGEST_EVENT = 4 << 20
+LONGEST_ANSWER = 64 << 20
+LONGEST_OBJECT = 16 << 20
+"""Octets. etcd takes 1.5 MiB, of which the API server may make six times as much: it writes `<` as `\\u003c`."""
 _PIECE = 1 << 16
 
 
@@ -56,7 +57,7 @@ class WatchStream(Iterator[JsonObject]):
                         yield read_document(bytes(pending))
                     pending.clear()
                 pending += rest
-                if len(pending) > _LONGEST_EVENT:
+                if len(pending) > LONGEST_OBJECT:
                     raise ClusterUnreachable("the cluster sends a watch event that does not end")
         except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as err:
             if not self._interrupted:
@@ -65,13 +66,13 @@ class WatchStream(Iterator[JsonObject]):
             self._response.close()
 
 
-def read_body(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+def read_body(response: urllib3.BaseHTTPResponse, deadline: float, *, longest: int = LONGEST_ANSWER) -> bytes:
     octets = bytearray()
     try:
         while chunk := response.read1(_PIECE, decode_content=True):
             octets += chunk
-            if len(octets) > _LONGEST_ANSWER or time.monotonic() > deadline:
-                raise ClusterUnreachable("the cluster's answer does not end")
+            if len(octets) > longest or time.monotonic() > deadline:
+                raise AnswerTooLong("the cluster's answer does not end")
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
         response.close()
         raise ClusterUnreachable(f"the cluster's answer broke off: {type(err).__name__}: {err}") from err

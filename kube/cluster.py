@@ -13,7 +13,7 @@ from pathlib import Path
 import orjson
 import urllib3
 
-from kube.answers import Answer, WatchStream, read_body, read_document
+from kube.answers import LONGEST_ANSWER, Answer, WatchStream, read_body, read_document
 from kube.credentials import Credentials
 from kube.documents import JsonObject, JsonValue
 from kube.errors import ClusterUnreachable, NotAuthenticated
@@ -62,9 +62,9 @@ class Cluster:
         if self._permit is not None:
             self._permit()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
-        """Raises NotThere, TooOld, Forbidden, ClusterUnreachable, NotAuthenticated."""
-        return self._call("GET", path, query=query, seconds=self._call_seconds)
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, longest: int = LONGEST_ANSWER) -> JsonObject:
+        """Raises NotThere, TooOld, Forbidden, ClusterUnreachable, NotAuthenticated; AnswerTooLong beyond `longest` octets."""
+        return self._call("GET", path, query=query, seconds=self._call_seconds, longest=longest)
 
     def fetch(self, path: str, query: Mapping[str, str] | None = None, *, accept: str = "application/json") -> Answer:
         """GET of what need be no document: a server behind the API server's proxy, or another form of a list. Raises as `get`."""
@@ -122,12 +122,13 @@ class Cluster:
         body: JsonValue = None,
         content_type: str = "application/json",
         seconds: float,
+        longest: int = LONGEST_ANSWER,
     ) -> JsonObject:
         deadline = time.monotonic() + seconds
         response = self._send(
             method, path, query=query, body=body, content_type=content_type, seconds=seconds, deadline=deadline
         )
-        return read_document(read_body(response, deadline))
+        return read_document(read_body(response, deadline, longest=longest))
 
     def _send(
         self,

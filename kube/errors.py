@@ -3,6 +3,7 @@
 KubeError
 ├── Retryable                  the same may succeed later, with backoff
 │   ├── ClusterUnreachable     nobody answers, or says that it cannot now (429, 5xx)
+│   │   └── AnswerTooLong      an answer does not end, in octets or in time: ask for less
 │   ├── NotAuthenticated       the credentials are not taken; they are read anew before the next try
 │   └── Conflict               somebody was faster: read again, then decide again
 ├── CallerFault                the same again comes to the same
@@ -36,6 +37,10 @@ class Retryable(KubeError):
 
 class ClusterUnreachable(Retryable):
     reason = "CLUSTER_UNREACHABLE"
+
+
+class AnswerTooLong(ClusterUnreachable):
+    reason = "ANSWER_TOO_LONG"
 
 
 class NotAuthenticated(Retryable):

@@ -1,14 +1,18 @@
-"""A list of objects, page by page, each cut down as it comes: what is not kept is in memory for the length of a page."""
+"""A list of objects, page by page, each cut down as it comes: what is not kept is in memory for the length of a page.
+
+- Whoever may make objects can make them huge. A page that becomes too long by them is asked for anew with fewer objects in it.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
 
+from kube.answers import LONGEST_OBJECT
 from kube.cluster import Cluster
 from kube.collections import Projection
 from kube.documents import JsonObject, JsonValue, metadata, name_of, namespace_of, objects, resource_version_of, text
-from kube.errors import ClusterUnreachable, TooOld
+from kube.errors import AnswerTooLong, ClusterUnreachable, TooOld
 
 PAGE = 100
 """Objects. A page is in memory as a whole, at twenty times the size of what is kept of it: with 500 pods in each, ten thousand take
@@ -31,9 +35,9 @@ def list_objects(
 ) -> Listed:
     """Starts over, without pages, where the version behind them is gone. Raises as `Cluster.get`."""
     try:
-        return _gather(_pages(cluster, path, {**query, "limit": str(page)}), projection)
+        return _gather(_pages(cluster, path, query, page), projection)
     except TooOld:
-        return _gather(_pages(cluster, path, query), projection)
+        return _gather(iter([_verified(cluster.get(path, query))]), projection)
 
 
 def reduced(one: JsonObject, projection: Projection | None) -> JsonObject:
@@ -70,20 +74,32 @@ def _gather(pages: Iterator[JsonObject], projection: Projection | None) -> Liste
     return Listed(objects=tuple(found), resource_version=version)
 
 
-def _pages(cluster: Cluster, path: str, query: Mapping[str, str]) -> Iterator[JsonObject]:
+def _pages(cluster: Cluster, path: str, query: Mapping[str, str], page: int) -> Iterator[JsonObject]:
     following: dict[str, str] = {}
     seen: set[str] = set()
+    limit = page
     while True:
-        page = cluster.get(path, {**query, **following})
-        _verify(page.get("items"), resource_version_of(page))
-        yield page
-        token = text(page, "metadata", "continue")
+        try:
+            found = _verified(cluster.get(path, {**query, "limit": str(limit), **following}, longest=LONGEST_OBJECT))
+        except AnswerTooLong:
+            if limit == 1:
+                raise
+            limit = max(1, limit // 10)
+            continue
+        yield found
+        token = text(found, "metadata", "continue")
         if not token:
             return
         if token in seen:
             raise ClusterUnreachable("the cluster's list goes round in circles")
         seen.add(token)
         following = {"continue": token}
+        limit = min(page, limit * 2)
+
+
+def _verified(page: JsonObject) -> JsonObject:
+    _verify(page.get("items"), resource_version_of(page))
+    return page
 
 
 def _verify(items: JsonValue, version: str) -> None:

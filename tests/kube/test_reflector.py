@@ -94,6 +94,21 @@ def test_page_that_is_too_old_has_everything_listed_at_once(fake: FakeCluster, s
     assert len(collection.all()) == 7
 
 
+def test_objects_that_somebody_made_huge_keep_no_other_from_being_seen(fake: FakeCluster, start: Start):
+    """etcd takes 1.5 MiB; the API server writes six octets for each `<` of it."""
+    fake.put(place("a"))
+    for number in range(3):
+        fake.put(place(f"huge-{number}"), data={"x": "x" * (9 << 20)})
+    fake.put(place("z"))
+    _, collection = start(projection=lambda _: {})
+    await_until(collection.synced.is_set, "the list", seconds=30)
+    fake.put(place("huge-0"), data={"x": "y" * (9 << 20)})
+    fake.put(place("after"))
+    await_until(lambda: collection.get("shop", "after"), "what comes after a huge event", seconds=30)
+
+    assert names(collection) == {"a", "z", "after", *(f"huge-{number}" for number in range(3))}
+
+
 def test_pages_that_go_round_in_circles_end(fake: FakeCluster, start: Start):
     def loop(handler: Handler) -> None:
         handler.answer(200, {"metadata": {"resourceVersion": "1", "continue": "again"}, "items": []})
