@@ -25,6 +25,7 @@ class ChosenCluster:
     namespace: str
     every: bool
     tries: bool
+    is_inside: bool
 
     @contextmanager
     def doctor(self, endpoint: "Endpoint") -> "Iterator[ClusterDoctor]":
@@ -46,6 +47,7 @@ class ChosenCluster:
                 namespace=self.namespace,
                 every=self.every,
                 tries=self.tries,
+                is_inside=self.is_inside,
                 authoritys_word=(lambda: _word_of(endpoint)) if is_told else None,
             )
         finally:
@@ -59,12 +61,16 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_cluster(*arguments: Any, **parameters: Any) -> Any:
         wanted, kubeconfig = parameters.pop("cluster"), parameters.pop("kubeconfig")
         namespace, every, tries = (parameters.pop(name) for name in ("namespace", "every", "dry_run"))
+        dials = parameters.pop("dial")
         chosen = None
         if wanted or kubeconfig:
             kubeconfig = kubeconfig or _usual_kubeconfig()
-            chosen = ChosenCluster(kubeconfig=kubeconfig, namespace=namespace, every=every, tries=tries)
-        elif every or not tries:
-            raise click.UsageError("--all and --no-dry-run are for a cluster: give --cluster or --kubeconfig")
+            is_inside = ambient.environment("KUBERNETES_SERVICE_HOST") is not None if dials is None else dials
+            chosen = ChosenCluster(
+                kubeconfig=kubeconfig, namespace=namespace, every=every, tries=tries, is_inside=is_inside
+            )
+        elif every or not tries or dials is not None:
+            raise click.UsageError("--all, --no-dry-run and --dial are for a cluster: give --cluster or --kubeconfig")
         return command(*arguments, chosen=chosen, **parameters)
 
     for option in reversed(_OPTIONS):
@@ -98,6 +104,11 @@ _OPTIONS = (
         default=True,
         show_default=True,
         help="Have the API server ask webhooks about the dry run of a pod, to see whether it reaches them.",
+    ),
+    click.option(
+        "--dial/--no-dial",
+        default=None,
+        help="Whether addresses of Services are reached from here, and dialled; in a pod they are by default.",
     ),
 )
 

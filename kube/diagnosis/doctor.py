@@ -49,13 +49,14 @@ class Examined:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterDoctor:
     """`namespace` is where the product is, empty for wherever that may be; `every` looks at targets of others too; `tries` lets
-    webhooks be asked by dry runs."""
+    webhooks be asked by dry runs; `is_inside`: addresses of Services lead to them from here."""
 
     cluster: Cluster
     clock: Clock
     namespace: str = ""
     every: bool = False
     tries: bool = True
+    is_inside: bool = True
     dial: Dial = field(default=dial)
     ask: Ask = field(default=ask)
     authoritys_word: AuthoritysWord | None = None
@@ -90,7 +91,7 @@ class ClusterDoctor:
             roots, findings = examine_roots(looker, installation, at)
             yield Examined(findings=findings)
             yield Examined(findings=list(examine_lease(looker, installation, at)))
-        observer = Observer(looker, self.dial, tries=self.tries)
+        observer = Observer(looker, self.dial, tries=self.tries, is_inside=self.is_inside)
         own = observer.observe(gather_authority(looker, installation, roots))
         yield from (_judged(one, roots, at) for one in own)
         yield Examined(findings=list(self._authority(own, observer, at)))

@@ -14,7 +14,7 @@ from kube.diagnosis.api_services import word_of
 from kube.diagnosis.chains import Served
 from kube.diagnosis.dialling import DIAL_SECONDS, Dial
 from kube.diagnosis.looking import Looker, Unseen, seen
-from kube.diagnosis.reaching import Backing, Missed, Observation, Word
+from kube.diagnosis.reaching import Backing, Miss, Missed, Observation, Word
 from kube.diagnosis.targets import ServicePort, Target
 from kube.diagnosis.trials import DRY_RUN, trial_of, word_of_creation, word_of_refusal
 from kube.documents import JsonObject, mapping, objects, text
@@ -52,12 +52,14 @@ class Asked:
 
 
 class Observer:
-    """`tries`: whether webhooks may be tried by dry runs."""
+    """`tries`: whether webhooks may be tried by dry runs. `is_inside`: whether addresses of Services lead to them from here;
+    elsewhere there may be anybody."""
 
-    def __init__(self, looker: Looker, dial: Dial, *, tries: bool) -> None:
+    def __init__(self, looker: Looker, dial: Dial, *, tries: bool, is_inside: bool) -> None:
         self._looker = looker
         self._dial = dial
         self._tries = tries
+        self._is_inside = is_inside
         self._backings: dict[ServicePort, tuple[Backing | None, Place | None]] = {}
 
     def observe(self, asked: Sequence[Asked]) -> Sequence[Observation]:
@@ -69,17 +71,17 @@ class Observer:
                 zip(distinct, pool.map(lambda at: self._dial(at.host, at.port, at.server_name), distinct), strict=True)
             )
         return [
-            self._observe(one, shown[place] if place is not None else None)
+            self._observe(one, shown[place] if place is not None else _NOT_TRIED)
             for one, place in zip(asked, places, strict=True)
         ]
 
     def place_of(self, target: Target) -> Place | None:
-        """Where it is dialled; None where its Service has no address."""
+        """Where it is dialled; None where its Service has no address, or none that leads there."""
         if target.service is None:
             return Place(host=target.host, port=target.port, server_name=target.host) if target.host else None
         return self._back(target.service)[1]
 
-    def _observe(self, asked: Asked, dialled: Served | Missed | None) -> Observation:
+    def _observe(self, asked: Asked, dialled: Served | Missed) -> Observation:
         target = asked.target
         backing = self._back(target.service)[0] if target.service else None
         observed = Observation(target=target, backing=backing, dialled=dialled)
@@ -126,6 +128,11 @@ class Observer:
             return None
         return Word(holds=True)
 
+    def _by_name(self, service: ServicePort) -> Place | None:
+        if not self._is_inside:
+            return None
+        return Place(host=service.server_name, port=service.port, server_name=service.server_name)
+
     def _back(self, service: ServicePort) -> tuple[Backing | None, Place | None]:
         if service not in self._backings:
             self._backings[service] = self._look_behind(service)
@@ -134,7 +141,7 @@ class Observer:
     def _look_behind(self, service: ServicePort) -> tuple[Backing | None, Place | None]:
         found = self._looker.get(SERVICES, service.namespace, service.name) if service.namespace else None
         if isinstance(found, Unseen):
-            return None, Place(host=service.server_name, port=service.port, server_name=service.server_name)
+            return None, self._by_name(service)
         if found is None:
             return Backing(is_there=False), None
         query = {"labelSelector": f"kubernetes.io/service-name={service.name}"}
@@ -147,9 +154,12 @@ class Observer:
             if isinstance(slices, Unseen) and not is_external
             else backing_of(seen(slices), is_external=is_external)
         )
-        if host in {"", "None"}:
+        if host in {"", "None"} or not (self._is_inside or is_external):
             return backing, None
         return backing, Place(host=host, port=service.port, server_name=service.server_name)
+
+
+_NOT_TRIED = Missed(miss=Miss.NOT_TRIED, detail="addresses of Services are dialled from within the cluster")
 
 
 def backing_of(slices: Sequence[JsonObject], *, is_external: bool = False) -> Backing:

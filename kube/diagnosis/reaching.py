@@ -19,6 +19,7 @@ from kube.diagnosis.text import instant
 class Miss(Enum):
     """What came of a dial that got no certificate."""
 
+    NOT_TRIED = auto()
     UNRESOLVED = auto()
     REFUSED = auto()
     SILENT = auto()
@@ -90,7 +91,8 @@ def _faults(observation: Observation, roots: Bundle | None, at: datetime) -> Ite
         )
     backing = tuple(_judge_backing(observation))
     yield from backing
-    if isinstance(observation.dialled, Served) and bundle.certificates and not target.skips_verification:
+    believes = bundle.certificates and not target.skips_verification
+    if isinstance(observation.dialled, Served) and believes and not backing:
         yield from judge_chain(
             label, observation.dialled, bundle, roots, server_name=target.server_name, at=at, is_ours=target.is_ours
         )

@@ -17,6 +17,7 @@ import pytest
 from kube.cluster import Cluster
 from kube.diagnosis.doctor import ClusterDoctor
 from kube.diagnosis.findings import Finding
+from tests.cli.conftest import endpoints, initialised_home  # noqa: F401 - fixtures
 from tests.kube.ambient import real_clock
 from tests.kube.diagnosis.made import DAY, Root
 from tests.servers.kubernetes.control_plane import ControlPlane

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.program import Program
+from tests.cli.program import Program, client_variables
 from tests.kube.ambient import real_clock
 from tests.kube.diagnosis.conftest import encoded
 from tests.kube.diagnosis.made import DAY
@@ -59,6 +59,26 @@ def test_status_has_a_line_for_each_target_with_both_ends(product, cli):
     assert table.startswith("TARGET ")
 
 
+def test_authority_is_asked_by_an_administrator_who_says_so(product, cli, endpoints, initialised_home):
+    product.install()
+    asking = {**client_variables(endpoints), "CHANCERY_IDENTITY": str(initialised_home / "identity")}
+    found = {one["check"]: one for one in json.loads(cli("doctor", "--no-dry-run", **asking).output)}
+    lines = {one["target"]: one for one in json.loads(cli.succeed("status", "--cluster", "--no-dry-run", **asking))}
+
+    assert [found[name]["severity"] for name in ("authority root", "clock of the authority", "rotation")] == ["ok"] * 3
+    assert found["rotation"]["found"].startswith("none under way; generation 1")
+    assert lines["authority intermediate"]["not_after_time"] < lines["authority root"]["not_after_time"]
+
+
+def test_authority_that_is_not_reached_is_skipped_with_the_reason(product, cli, initialised_home):
+    product.install()
+    asking = {"CHANCERY_SERVER": "localhost:1", "CHANCERY_IDENTITY": str(initialised_home / "identity")}
+    found = {one["check"]: one for one in json.loads(cli("doctor", "--timeout", "2s", **asking).output)}
+
+    assert found["authority"]["severity"] == "skipped"
+    assert "it was not asked" in found["authority"]["found"]
+
+
 def test_cluster_that_does_not_answer_is_told_by_both(product, cli, tmp_path):
     away = tmp_path / "away.kubeconfig"
     away.write_text(
@@ -81,7 +101,8 @@ def test_kubeconfig_that_is_none_is_refused_with_its_reason(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("doctor", "--all"), ("status", "--no-dry-run"), ("status", "--quiet", "--kubeconfig", "x")]
+    "arguments",
+    [("doctor", "--all"), ("status", "--no-dry-run"), ("doctor", "--dial"), ("status", "--quiet", "--kubeconfig", "x")],
 )
 def test_options_that_would_do_nothing_are_refused(arguments, tmp_path):
     outcome = Program(home=tmp_path / "home", directory=tmp_path, variables={})(*arguments)

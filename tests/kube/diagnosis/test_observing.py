@@ -40,13 +40,15 @@ def shop(fake):
     return fake
 
 
-def judge(shop, code, reason, message):
+def judge(shop, code, reason, message, *, is_inside=True):
     shop.faults.append(
         Fault(fits=lambda asked: "/proxy/" in asked.path, act=lambda handler: handler.refuse(code, reason, message))
     )
     cluster: Cluster = shop.open()
     try:
-        (observed,) = Observer(Looker(cluster), away, tries=False).observe([Asked(target=TARGET, document={})])
+        (observed,) = Observer(Looker(cluster), away, tries=False, is_inside=is_inside).observe(
+            [Asked(target=TARGET, document={})]
+        )
     finally:
         cluster.close()
     return observed, judge_target(observed, ROOT.bundle, at=NOW)
@@ -84,6 +86,14 @@ def test_whatever_the_server_says_shows_that_it_is_reached(shop, code, reason, m
     assert observed.word.holds
     assert [one.severity for one in findings] == [Severity.OK, Severity.SKIPPED]
     assert "only by the API server" in findings[1].summary
+
+
+def test_nobody_is_dialled_from_outside_where_anybody_may_have_the_address(shop):
+    observed, findings = judge(shop, 404, "NotFound", "404", is_inside=False)
+
+    assert observed.dialled.miss is Miss.NOT_TRIED
+    assert observed.word.holds
+    assert [one.severity for one in findings] == [Severity.OK, Severity.SKIPPED]
 
 
 def test_proxy_that_we_may_not_use_has_no_word(shop):

@@ -148,6 +148,12 @@ def test_what_is_not_reached_from_here_is_no_problem_by_itself(miss):
     assert "helm test" in finding.hint
 
 
+def test_who_answers_where_no_pod_is_ready_is_not_looked_at():
+    findings = judge(backing=backing(ready=0), dialled=OTHER.served())
+
+    assert [one.cause for one in findings] == [Cause.ENDPOINTS_MISSING]
+
+
 def test_refusal_from_here_counts_less_than_the_api_servers_word():
     refused = Missed(miss=Miss.REFUSED, detail="connection refused")
     found = judge(dialled=refused, word=Word(holds=True))
