@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kube.cluster import Cluster
 from kube.collections import Resource
-from kube.documents import JsonObject, objects
+from kube.documents import JsonObject
 from kube.errors import NotThere
+from kube.listing import list_objects
+from kube.pods.projections import project_pod
 from kube.service_names import Place, ServiceName
 
 PODS = Resource(version="v1", plural="pods")
 SERVICES = Resource(version="v1", plural="services")
 SERVICE_ACCOUNTS = Resource(version="v1", plural="serviceaccounts")
 NODES = Resource(version="v1", plural="nodes", namespaced=False)
-_PAGE = "500"
 
 
 class Lookups:
@@ -39,18 +40,10 @@ class Lookups:
         return {place: service for place, service in found if service is not None}
 
     def pods_of(self, namespace: str, service_account: str) -> Sequence[JsonObject]:
-        """All pods of an account; none for a namespace that no object can be in."""
-        query = {"fieldSelector": f"spec.serviceAccountName={service_account}", "limit": _PAGE}
-        pods: list[JsonObject] = []
+        """All pods of an account, of each what tells who is behind a Service; none for a namespace that no object can be in."""
         try:
             path = PODS.path(namespace)
         except ValueError:
-            return pods
-        while True:
-            page = self._cluster.get(path, query)
-            pods += objects(page, "items")
-            token = page.get("metadata")
-            following = token.get("continue") if isinstance(token, dict) else None
-            if not isinstance(following, str) or not following:
-                return pods
-            query = {**query, "continue": following}
+            return ()
+        query = {"fieldSelector": f"spec.serviceAccountName={service_account}"}
+        return list_objects(self._cluster, path, query, project_pod).objects

@@ -15,6 +15,7 @@ from kube.signers.admission_policy import policy_and_binding
 from kube.signers.errors import AnswerUnfit, OrderRefused
 from kube.signers.issuer_controller import IssuerController
 from kube.signers.issuer_request_controller import IssuerRequestController
+from kube.signers.lookups import Lookups
 from kube.signers.outcomes import Outcomes
 from kube.signers.pod_controller import ATTEMPTS, PodRequestController
 from kube.signers.pod_requests import POD_REQUESTS
@@ -496,6 +497,18 @@ def test_request_for_a_service_that_is_never_made_is_looked_at_ever_more_seldom(
 
     assert soon == timedelta(seconds=15)
     assert rig.signing.reconcile(SIGNING) == timedelta(seconds=300)
+
+
+def test_of_the_pods_of_an_account_no_more_is_kept_than_is_needed(rig: Rig):
+    """Whoever makes pods can make them huge, and the signers read those of many at once."""
+    for number in range(150):
+        huge = {**pod(f"cart-{number}"), "spec": {"serviceAccountName": "cart", "containers": [{"image": "x" * 1000}]}}
+        rig.fake.put(f"{SHOP}/pods/cart-{number}", **_body(huge))
+
+    found = Lookups(rig.cluster).pods_of("shop", "cart")
+
+    assert len(found) == 150
+    assert not any("containers" in one["spec"] for one in found)
 
 
 def test_full_passes_over_requests_of_anybody_come_no_sooner(rig: Rig):
