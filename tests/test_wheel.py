@@ -114,6 +114,14 @@ def test_command_says_its_version(environment):
     assert re.search(r"\d+\.\d+\.\d+", result.stdout)
 
 
+@pytest.mark.parametrize("command", [("kubectl-chancery", "--help"), ("kubectl_complete-chancery", "re")], ids=" ".join)
+def test_plugin_of_kubectl_is_there(environment, command):
+    result = run(environment, *command)
+
+    assert result.returncode == 0, result.stderr
+    assert "revoke" in result.stdout
+
+
 def test_command_makes_an_authority(environment, tmp_path):
     result = run(environment, "ca-cli", "init", CHANCERY_HOME=str(tmp_path / "home"))
 
