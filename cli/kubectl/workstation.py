@@ -15,6 +15,7 @@ from cli.options import FILE
 if TYPE_CHECKING:
     from kube.cluster import Cluster
     from kube.collections import Resource
+    from kube.credentials import Credentials
     from serving.kubeconfig import ApiServerAccess
 
 ResultT = TypeVar("ResultT")
@@ -47,7 +48,7 @@ class Workstation:
             message = f"kubeconfig {file} names no current context" if unchosen else str(err)
             raise InputInvalid(message, hint=_CONTEXT_HINT if unchosen or self.context else "") from err
         return Reach(
-            access=credentials.access,
+            credentials=credentials,
             cluster=Cluster(credentials, call_seconds=_CALL_SECONDS),
             own_namespace=namespace,
             namespace=self.namespace,
@@ -72,10 +73,15 @@ class Workstation:
 class Reach:
     """An API server, and who we are to it. `namespace` is the one that was asked for, `own_namespace` that of the context."""
 
-    access: "ApiServerAccess"
+    credentials: "Credentials"
     cluster: "Cluster"
     own_namespace: str
     namespace: str | None
+
+    @property
+    def access(self) -> "ApiServerAccess":
+        """With the credentials that were taken last: a token may have been replaced since we began."""
+        return self.credentials.access
 
 
 def path_of(resource: "Resource", namespace: str | None) -> str:
