@@ -16,6 +16,9 @@ from kube.diagnosis.targets import Target
 from kube.diagnosis.text import instant
 
 
+_LONGEST_WORD = 600
+
+
 class Miss(Enum):
     """What came of a dial that got no certificate."""
 
@@ -138,7 +141,7 @@ def _judge_way(observation: Observation) -> Iterator[Finding]:
             values=API_SERVER_VALUES if is_api_service else INJECTOR_VALUES,
             otherwise=Cause.API_SERVICE_UNAVAILABLE if is_api_service else Cause.WEBHOOK_FAILS,
         )
-        said = f"{word.reason}: {word.message}" if word.reason else word.message
+        said = (f"{word.reason}: {word.message}" if word.reason else word.message)[:_LONGEST_WORD]
         here = ", though it answers from here" if isinstance(dialled, Served) else ""
         yield problem(target.label, fault.cause, f"the API server does not get through{here}: {said}", fault.hint)
     elif isinstance(dialled, Missed):

@@ -1,7 +1,8 @@
 """A dry run that a webhook is asked about, and what its outcome says of the API server's way to it.
 
 - Nothing is stored and nothing starts. Only creations of pods and ConfigMaps are tried.
-- Where the failure policy is Ignore a call that failed is not told; then only what the webhook changed shows that it was asked.
+- Where the failure policy is Ignore a call that failed is not told, and conditions may leave the webhook out; then only what it
+  changed shows that it was asked.
 """
 
 import re
@@ -65,7 +66,8 @@ def word_of_refusal(message: str, webhook: str) -> Word | None:
 def word_of_creation(created: JsonObject, webhook: JsonObject) -> Word | None:
     """None where it was taken, but nothing shows that the webhook was asked."""
     is_injected = INJECTED in texts(created, "metadata", "annotations")
-    return Word(holds=True) if is_injected or text(webhook, "failurePolicy") != "Ignore" else None
+    has_to_be_asked = text(webhook, "failurePolicy") != "Ignore" and not webhook.get("matchConditions")
+    return Word(holds=True) if is_injected or has_to_be_asked else None
 
 
 def _is_for(rule: JsonObject, plural: str) -> bool:

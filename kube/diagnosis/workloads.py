@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
 from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
 
+_MOST_REPLICAS = 100
 _NO_TROUBLE = {"ContainerCreating", "PodInitializing", ""}
 
 
@@ -115,7 +116,7 @@ def _claim_names(workload: JsonObject) -> Iterator[str]:
         if name := text(volume, "persistentVolumeClaim", "claimName"):
             yield name
     for template in objects(workload, "spec", "volumeClaimTemplates"):
-        for index in range(_wanted(workload)):
+        for index in range(min(_wanted(workload), _MOST_REPLICAS)):
             yield f"{name_of(template)}-{name_of(workload)}-{index}"
 
 

@@ -82,6 +82,7 @@ def test_creation_proves_nothing_where_failures_are_ignored_but_for_what_was_inj
 
     assert word_of_creation({}, webhook()).holds
     assert word_of_creation({}, webhook(failurePolicy="Ignore")) is None
+    assert word_of_creation({}, webhook(matchConditions=[{"name": "n", "expression": "false"}])) is None
     assert word_of_creation(injected, webhook(failurePolicy="Ignore")).holds
 
 
