@@ -15,7 +15,6 @@ from kube.diagnosis.findings import Cause, Finding, Severity, fine, problem, ski
 from kube.diagnosis.targets import Target
 from kube.diagnosis.text import instant
 
-
 _LONGEST_WORD = 600
 
 
