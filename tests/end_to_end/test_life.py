@@ -133,6 +133,12 @@ def test_reports_are_written_by_a_pod_which_calls_others_by_mtls(life: Installat
     assert life.read("policyreports", "of-a-pod", "--namespace=shop")
 
 
+def test_doctor_finds_nothing_wrong(life: Installation) -> None:
+    done = life.helm.run("test", "chancery", "--timeout=60s", *life.access, seconds=70, check=False)
+
+    assert done.returncode == 0, f"{done.stderr}\n{life.node.logs()}"
+
+
 def said_by_cart(life: Installation) -> str:
     pods = life.node.pods_of(SHOP, "cart")
     logs = [container.log for pod in pods for name, container in pod.containers.items() if name == "cart"]

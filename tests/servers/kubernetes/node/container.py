@@ -32,16 +32,16 @@ _OF_TWO_PATHS = ("link", "rename", "replace")
 
 
 class Mounts:
-    """`within` holds what is ours on the machine, and is never taken for a path of the container."""
+    """What lies below `kept` is the machine's, and never taken for a path of the container."""
 
-    def __init__(self, mounts: Mapping[str, str], within: str) -> None:
+    def __init__(self, mounts: Mapping[str, str], kept: tuple[str, ...]) -> None:
         self._mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
-        self._within = within
+        self._kept = kept
 
     def outside(self, path: Any) -> Any:
         """Where a path of the container is on the machine; what is no path comes back as it is."""
         text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
-        if not isinstance(text, str) or text.startswith(self._within):
+        if not isinstance(text, str) or text.startswith(self._kept):
             return path
         for inner, outer in self._mounts:
             if text == inner or text.startswith(f"{inner}/"):
@@ -133,10 +133,15 @@ def look_sooner(seconds: float, arguments: list[str]) -> None:
         importlib.import_module("ca.rotation.keeper")._AWAY_SECONDS = int(3 * seconds)
 
 
+_TREE = Path(__file__).parents[4]
+
+
 def main() -> None:
     """container.py SPECIFICATION COMMAND ARGUMENT…; COMMAND is `ca-cli` or `python`, which takes a file."""
     _, specification, command, *arguments = sys.argv
+    sys.path.insert(0, str(_TREE))
     said = json.loads(Path(specification).read_text())
+    mounts = Mounts(said["mounts"], (said["kept"], str(_TREE), sys.prefix, sys.base_prefix))
     names = Names(Path(said["names"]))
     names.install()
     socket.gethostname = lambda: os.environ["HOSTNAME"]
@@ -146,12 +151,12 @@ def main() -> None:
         if arguments[:1] != ["agent"]:  # which must not import it
             names.install_in_grpc()
         sys.argv = [command, *arguments]
-        Mounts(said["mounts"], said["within"]).install()
+        mounts.install()
         importlib.import_module("cli.main").main()
     else:
         sys.argv = arguments
         program = Path(arguments[0]).resolve()
-        Mounts(said["mounts"], said["within"]).install()
+        mounts.install()
         runpy.run_path(str(program), run_name="__main__")
 
 

@@ -3,11 +3,13 @@
 - As kube-proxy: each port of a Service with ready endpoints (or, where none is ready, terminating ones that serve) is listened on;
   without any, connections are refused. Which endpoint, is random for each connection.
 - The API server reaches Services as in a cluster whose control plane is elsewhere: by an egress proxy, HTTP CONNECT on a socket.
-- Names are those that cluster DNS has for Services, in a file that processes of the node read.
+- Names are those that cluster DNS has for Services, beside addresses of the cluster, in a file that processes of
+  the node read.
 """
 
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import threading
@@ -96,8 +98,12 @@ class Network:
                 for port in service["spec"].get("ports", []) if address not in {"", "None"} else ():
                     place = self.addresses.of_service(address, port["port"])
                     routes[place] = self._endpoints(slices.values(), namespace, name, port.get("name", ""))
-                    for host in (f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{_CLUSTER_DOMAIN}"):
+                    for host in (address, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{_CLUSTER_DOMAIN}"):
                         names[f"{host} {port['port']}"] = place
+            for each in slices.values():
+                for endpoint in each.get("endpoints") or ():
+                    for address, number in itertools.product(endpoint["addresses"], each.get("ports") or ()):
+                        names[f"{address} {number['port']}"] = self.addresses.of_pod(address), number["port"]
             self._routes = routes
             beside = self.names.with_suffix(".new")
             beside.write_text(json.dumps(names))

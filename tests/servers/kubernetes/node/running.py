@@ -128,7 +128,7 @@ class RunningContainer:
         self, command: list[str], environment: dict[str, str], mounts: dict[str, str]
     ) -> "subprocess.Popen[bytes]":
         specification = self.directory / f"{self.name}.json"
-        said = {"mounts": mounts, "within": str(self.root), "names": str(self.names), "look_seconds": self.look_seconds}
+        said = {"mounts": mounts, "kept": str(self.root), "names": str(self.names), "look_seconds": self.look_seconds}
         specification.write_text(json.dumps(said))
         with self.log.open("ab") as log:
             return subprocess.Popen(
