@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube.listing import reduced
-from kube.pods.projections import project_pod, project_service, project_service_account
+from kube.pods.names import asked_names
+from kube.pods.projections import MOST_LABELS, project_pod, project_service, project_service_account
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord, ServiceRecord
 from kube.projections import project_namespace
 from tests.kube.pods import documents
@@ -37,6 +38,28 @@ def test_what_is_kept_is_small(projection, _record, document):
 
     assert len(kept) < 600
     assert "managedFields" not in kept
+
+
+def test_pod_that_somebody_made_huge_is_kept_small_and_has_no_name_more():
+    labels = {f"a{number}": "x" * 63 for number in range(5000)} | {"app": "web", "chancery.dev/inject": "true"}
+    annotations = {"chancery.dev/dns": "web.shop.svc," * 20_000, "chancery.dev/injected": "x" * 200_000}
+    huge = documents.pod(labels=labels, annotations=annotations)
+    kept = reduced(huge, project_pod)
+    record = PodRecord.from_document(kept)
+
+    assert len(json.dumps(kept)) < 80_000
+    assert set(record.labels.items()) < set(labels.items())
+    assert record.labels["chancery.dev/inject"] == "true"
+    assert set(asked_names(record.dns)) <= {"web.shop.svc", *("web.shop.svc"[:end] for end in range(12))}
+    assert record.is_injected
+
+
+def test_service_with_more_labels_in_its_selector_than_are_kept_of_a_pod_selects_nothing():
+    selector = {f"a{number}": "x" for number in range(MOST_LABELS + 1)}
+    pod = documents.pod(labels=dict(list(selector.items())[:MOST_LABELS]))
+    service = ServiceRecord.from_document(reduced(documents.service(selector=selector), project_service))
+
+    assert not service.selects(PodRecord.from_document(reduced(pod, project_pod)))
 
 
 _TEXTS = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
