@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kube.collections import Resource
 from kube.documents import JsonObject, is_being_deleted, mapping, resource_version_of, texts, uid_of
 from kube.projections import kept_metadata
-from kube.trust.contents import Contents
+from kube.trust.contents import Contents, kept
 from kube.trust.labels import FIRST_GENERATION, PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
 
@@ -82,7 +82,7 @@ def project(document: JsonObject) -> JsonObject:
     return {
         "metadata": kept_metadata(document, labels=(PUBLISHED_BY,), annotations=(FIRST_GENERATION,)),
         "immutable": document.get("immutable"),
-        "data": {KEY: data[KEY]} if KEY in data else {},
+        "data": {KEY: kept(data[KEY])} if KEY in data else {},
         "binaryData": {KEY: ""} if KEY in octets else {},
     }
 

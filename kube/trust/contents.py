@@ -1,19 +1,24 @@
 """What somebody who reads a published bundle trusts by it.
 
 - The same few bundles are read again and again, from many objects: what was read is remembered by its text.
+- What is too long to be a bundle is garbage without a look, and is not kept: anybody may write a mebibyte, and another one.
 """
 
 import base64
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeGuard
 
 from certs.errors import CertsError
 from certs.fingerprints import certificate_fingerprint
 from certs.pem import split_certificates
 from kube.documents import JsonValue
 
-_REMEMBERED = 128
+LONGEST = 1 << 18
+"""Characters; three dozen roots of ML-DSA have as many."""
+
+_REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +32,21 @@ class Contents:
     @staticmethod
     def from_text(pem: JsonValue) -> "Contents":
         """A ConfigMap's value, or a ClusterTrustBundle's."""
-        return _read(pem) if isinstance(pem, str) else Contents(is_garbage=pem is not None)
+        return _read(pem) if _may_be_read(pem) else Contents(is_garbage=pem is not None)
 
     @staticmethod
     def from_base64(octets: JsonValue) -> "Contents":
         """A `caBundle`: octets in JSON."""
-        return _decode(octets) if isinstance(octets, str) else Contents(is_garbage=octets is not None)
+        return _decode(octets) if _may_be_read(octets) else Contents(is_garbage=octets is not None)
+
+
+def kept(value: JsonValue) -> JsonValue:
+    """What is to be kept of it, to be read later."""
+    return value if value is None or _may_be_read(value) else "too long, or no text"
+
+
+def _may_be_read(value: JsonValue) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= LONGEST
 
 
 @lru_cache(_REMEMBERED)

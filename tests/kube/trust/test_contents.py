@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube.trust.contents import Contents
+from kube.trust.contents import LONGEST, Contents, kept
 from tests.kube.trust.made_roots import pem_of, roots_of
 
 _TWO = pem_of("a") + pem_of("b")
@@ -32,6 +32,17 @@ def test_nothing_is_not_garbage(nothing):
 @pytest.mark.parametrize("octets", ["====", "Z2FyYmFnZQ==", "/////w==", "é", 7, ["x"], {"pem": "x"}, True])
 def test_garbage_is_told_from_nothing(octets):
     assert Contents.from_base64(octets) == Contents(is_garbage=True)
+
+
+def test_what_is_too_long_is_garbage_and_is_not_kept():
+    long = pem_of("a").decode() + "#" * LONGEST
+
+    assert Contents.from_text(long) == Contents.from_base64(long) == Contents(is_garbage=True)
+    assert Contents.from_text(kept(long)) == Contents(is_garbage=True)
+    assert len(kept(long)) < 100
+    assert kept(pem_of("a").decode()) == pem_of("a").decode()
+    assert (kept(None), Contents.from_text(kept(None))) == (None, Contents())
+    assert Contents.from_text(kept({"pem": "x"})).is_garbage
 
 
 def test_thousands_of_certificates_are_garbage():
