@@ -20,8 +20,12 @@ from urllib3.exceptions import InsecureRequestWarning
 from certs.keys import KeyType, generate_private_key
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import build_request
+from kube.cluster import Cluster
+from kube.diagnosis.doctor import ClusterDoctor
+from kube.diagnosis.findings import Cause, Severity
 from tests.charts.conftest import CHART
 from tests.charts.played_kubelet import PlayedPod
+from tests.kube.ambient import real_clock
 from tests.servers.helm.commands import Helm, documents
 from tests.servers.kubernetes.control_plane import ControlPlane, NotInTime
 from tests.servers.kubernetes.fixtures import KUBERNETES
@@ -267,6 +271,30 @@ def test_nobody_lacks_a_right(installed):
     bundles = installed.kubectl("get", "clustertrustbundles", "--output=name")
     assert "clustertrustbundle.certificates.k8s.io/chancery.dev:workload:" in bundles
     installed.cluster.wait_until(lambda: "CaBundleInjected" in reasons(installed), "the controller's Events are there")
+
+
+def test_doctor_finds_wrong_what_nobody_plays_and_nothing_else(installed):
+    """There is no kube-controller-manager, and no Service of the authority leads to it."""
+    installed.kubectl("wait", "apiservice", REPORTS, "--for=condition=Available", "--timeout=60s")
+    cluster = Cluster.open(installed.cluster.admin_kubeconfig)
+    doctor = ClusterDoctor(cluster=cluster, clock=real_clock, namespace=NAMESPACE, is_inside=False)
+    others = re.compile(r"(Validating|Mutating)WebhookConfiguration/(?!whole)|APIService/(?!v1alpha2)|CustomResource")
+    findings = [one for examined in doctor.examine() for one in examined.findings if not others.match(one.target)]
+    cluster.close()
+    fine = {one.target for one in findings if one.severity is Severity.OK}
+    wrong = {one.target: one.cause for one in findings if one.severity in {Severity.PROBLEM, Severity.WARNING}}
+
+    assert set(wrong.values()) <= {Cause.ROLLOUT_UNFINISHED, Cause.VOLUME_MISSING, Cause.ENDPOINTS_MISSING}, wrong
+    assert {one.split("/")[0] for one in wrong} <= {"StatefulSet", "Deployment", "Service"}
+    assert {
+        "release whole",
+        "Secret/whole-ca-roots",
+        "Lease/whole-controller",
+        f"ServiceAccount/{NAMESPACE}/whole-controller",
+        "MutatingWebhookConfiguration/whole-injector-pods",
+        f"APIService/{REPORTS}",
+        "ConfigMap/chancery-roots",
+    } <= fine
 
 
 def reasons(installed: Installation) -> set[str]:
