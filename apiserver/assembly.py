@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -46,6 +47,9 @@ from apiserver.web.rendering import Renderings
 from apiserver.web.resources import ResourceHandlers
 from apiserver.web.watching import WatchEdge
 
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
+
 BUILTIN_KINDS = Path(__file__).with_name("kinds")
 
 
@@ -58,6 +62,7 @@ class Ambient:
     entropy: Entropy
     program_version: str
     command_line: str = ""
+    tracing: "Tracing | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,7 @@ def assemble(parts: Parts) -> Assembly:
         request_timeout=settings.limits.request_timeout,
         entropy=ambient.entropy,
         monotonic=ambient.monotonic,
+        tracing=ambient.tracing,
     )
     return Assembly(pipeline=pipeline, health=health)
 

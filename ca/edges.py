@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -47,6 +48,9 @@ from protos.chancery.ca.v1 import (
 )
 from protos.myca import service_pb2 as myca_service_pb2
 from serving.http import AddressUnavailable, HttpListener
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 Services = Sequence[tuple[ServiceDescriptor, object]]
 _Stop = Callable[[float], Awaitable[None]]
@@ -102,6 +106,7 @@ class Edges:
     pipeline: SigningPipeline
     watch: CertificateWatch
     stopping: asyncio.Event
+    tracing: "Tracing | None" = None
 
     async def listen(self, stack: contextlib.AsyncExitStack) -> Endpoints:
         """Starts them all; `stack` stops them, together. Raises SettingsInvalid where an address cannot be had."""
@@ -111,7 +116,13 @@ class Edges:
         authenticator = Authenticator(office.inventory, office.revocations, office.clock) if settings.mtls else None
         denials = DenialLog(audit=office.audit, clock=office.clock)
         handlers = self._handlers(denials, self._service_accounts(denials, stack))
-        edge = Edge(authenticator=authenticator, entropy=office.entropy, metrics=self.metrics, denials=denials)
+        edge = Edge(
+            authenticator=authenticator,
+            entropy=office.entropy,
+            metrics=self.metrics,
+            denials=denials,
+            tracing=self.tracing,
+        )
         http, revocation = await self._listen_http(handlers, edge, stops)
         if not settings.grpc:
             return Endpoints(http=http, grpc=None, enrollment=None, revocation=revocation)
@@ -121,6 +132,7 @@ class Edges:
             entropy=office.entropy,
             metrics=self.metrics,
             denials=denials,
+            tracing=self.tracing,
         )
         mutual = mutual_credentials(self.serving, office.issuers) if settings.mtls else None
         plain = server_credentials(self.serving, office.issuers) if settings.mtls else None

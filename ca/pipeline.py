@@ -11,12 +11,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ca.authority import Authority
 from ca.errors import Overloaded, ShuttingDown
 from ca.orders import Order, Outcome
 from store.records import CertificateRecord, Issuance
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from serving.tracing import Tracing
 
 _BATCH_LIMIT = 64
 
@@ -25,6 +32,7 @@ _BATCH_LIMIT = 64
 class _Waiting:
     order: Order
     answer: "asyncio.Future[CertificateRecord]"
+    trace: "Context | None" = None
 
 
 class SigningPipeline:
@@ -38,6 +46,7 @@ class SigningPipeline:
         parallel: int = 1,
         on_batch: Callable[[int], None] = lambda _size: None,
         on_recorded: Callable[[], None] = lambda: None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """`parallel` > 1 prepares with that many threads: worth it where a signature costs a millisecond or more (RSA, P-384,
         ML-DSA), a loss for P-256. `on_batch` is told the size of each batch, in the signing thread; `on_recorded` is called in the
@@ -46,6 +55,7 @@ class SigningPipeline:
         self._capacity = capacity
         self._on_batch = on_batch
         self._on_recorded = on_recorded
+        self._tracing = tracing
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
@@ -60,7 +70,12 @@ class SigningPipeline:
 
     async def issue(self, order: Order) -> CertificateRecord:
         """Returns once it is durable. Raises what `Authority.prepare` and the store raise; Overloaded, ShuttingDown."""
-        waiting = _Waiting(order, self._loop.create_future())
+        if self._tracing is None:
+            return await self._issue(_Waiting(order, self._loop.create_future()))
+        with self._tracing.part("issue", {"chancery.profile": order.profile, "chancery.request_id": order.call.id}):
+            return await self._issue(_Waiting(order, self._loop.create_future(), self._tracing.present()))
+
+    async def _issue(self, waiting: _Waiting) -> CertificateRecord:
         with self._wake:
             if self._closing:
                 raise ShuttingDown("the server is stopping; try another one, or again in a moment")
@@ -81,7 +96,7 @@ class SigningPipeline:
     def _run(self) -> None:
         while batch := self._take():
             self._on_batch(len(batch))
-            outcomes = self._work([waiting.order for waiting in batch])
+            outcomes = self._work(batch)
             self._loop.call_soon_threadsafe(self._answer, batch, outcomes)
 
     def _take(self) -> list[_Waiting]:
@@ -96,11 +111,20 @@ class SigningPipeline:
                 if live := [waiting for waiting in taken if not waiting.answer.done()]:
                     return live
 
-    def _work(self, orders: Sequence[Order]) -> list[Outcome]:
-        prepared = self._prepare(orders)
+    def _work(self, batch: Sequence[_Waiting]) -> list[Outcome]:
+        orders = [waiting.order for waiting in batch]
+        with self._traced("sign", batch):
+            prepared = self._prepare(orders)
         ready = [(order, one) for order, one in zip(orders, prepared, strict=True) if isinstance(one, Issuance)]
-        recorded = iter(self._record([order for order, _ in ready], [one for _, one in ready]))
+        with self._traced("record", batch):
+            recorded = iter(self._record([order for order, _ in ready], [one for _, one in ready]))
         return [next(recorded) if isinstance(one, Issuance) else one for one in prepared]
+
+    def _traced(self, what: str, batch: Sequence[_Waiting]) -> AbstractContextManager[None]:
+        if self._tracing is None:
+            return nullcontext()
+        parents = [waiting.trace for waiting in batch if waiting.trace is not None]
+        return self._tracing.parts(what, parents, {"chancery.batch_size": len(batch)})
 
     def _prepare(self, orders: Sequence[Order]) -> Sequence[Issuance | Exception]:
         if self._pool is None:

@@ -8,6 +8,7 @@ import contextlib
 import gc
 import hashlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -30,6 +31,9 @@ from serving.jobs import running
 from store.errors import StoreError
 from store.records import AuditEvent
 
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
+
 _HOUSEKEEPING_SECONDS = 2.0
 _ROTATION_SECONDS = 1.0
 _SPENT_TOKEN_SECONDS = 3600
@@ -41,7 +45,12 @@ _log = structlog.get_logger("chancery.process")
 
 
 async def serve(
-    office: Office, *, host_name: str, stopping: asyncio.Event, announce: Callable[[Endpoints], None]
+    office: Office,
+    *,
+    host_name: str,
+    stopping: asyncio.Event,
+    announce: Callable[[Endpoints], None],
+    tracing: "Tracing | None" = None,
 ) -> None:
     """Serves until `stopping` is set; `announce` is called once everything listens.
 
@@ -53,10 +62,16 @@ async def serve(
         watch = CertificateWatch(
             inventory=office.inventory, policy=office.policy, clock=office.clock, stopping=stopping
         )
-        pipeline = _pipeline(office, metrics, watch)
+        pipeline = _pipeline(office, metrics, watch, tracing)
         stack.push_async_callback(pipeline.close)
         edges = Edges(
-            office=office, metrics=metrics, serving=serving, pipeline=pipeline, watch=watch, stopping=stopping
+            office=office,
+            metrics=metrics,
+            serving=serving,
+            pipeline=pipeline,
+            watch=watch,
+            stopping=stopping,
+            tracing=tracing,
         )
         endpoints = await edges.listen(stack)
         await stack.enter_async_context(
@@ -110,7 +125,7 @@ async def _first_certificate(office: Office, serving: ServingCertificate, stoppi
             await asyncio.wait_for(stopping.wait(), _ROTATION_SECONDS)
 
 
-def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch) -> SigningPipeline:
+def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch, tracing: "Tracing | None") -> SigningPipeline:
     slow = office.issuers.active().issuer.key_type not in _QUICK_KEYS
     return SigningPipeline(
         office.authority,
@@ -118,6 +133,7 @@ def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch) -> Sign
         parallel=_PARALLEL_FOR_SLOW_KEYS if slow else 1,
         on_batch=metrics.batch_size.observe,
         on_recorded=watch.nudge,
+        tracing=tracing,
     )
 
 

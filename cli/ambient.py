@@ -54,6 +54,13 @@ def environment(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def wants_traces() -> bool:
+    """Whether the standard variables of OpenTelemetry name somebody who collects traces."""
+    endpoints = (environment(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT") for kind in ("", "TRACES_"))
+    is_off = (environment("OTEL_SDK_DISABLED") or "").lower() == "true" or environment("OTEL_TRACES_EXPORTER") == "none"
+    return any(endpoints) and not is_off
+
+
 def secrets() -> Secrets:
     """What the environment holds for the authority."""
     return Secrets(passphrase=_octets("CHANCERY_PASSPHRASE"), pkcs11_pin=_octets("CHANCERY_PKCS11_PIN"))

@@ -26,6 +26,9 @@ _CONNECT_SECONDS = 5.0
 Permit = Callable[[], float]
 """How many seconds a write may take that begins now. Raises NotLeading."""
 
+Outgoing = Callable[[], Mapping[str, str]]
+"""Headers of a call, by which the API server may tell what it belongs to."""
+
 
 class PatchKind(StrEnum):
     """Media types of patches that the API server takes."""
@@ -37,25 +40,31 @@ class PatchKind(StrEnum):
 
 class Cluster:
     def __init__(
-        self, credentials: Credentials, *, permit: Permit | None = None, call_seconds: float = _CALL_SECONDS
+        self,
+        credentials: Credentials,
+        *,
+        permit: Permit | None = None,
+        call_seconds: float = _CALL_SECONDS,
+        outgoing: Outgoing | None = None,
     ) -> None:
         """A call that is no watch may take `call_seconds`, a write no longer than `permit` says."""
         self._credentials = credentials
+        self._outgoing = outgoing
         self._permit = permit
         self._call_seconds = call_seconds
 
     @classmethod
-    def open(cls, kubeconfig: Path | None) -> "Cluster":
+    def open(cls, kubeconfig: Path | None, *, outgoing: Outgoing | None = None) -> "Cluster":
         """From a kubeconfig, or from the service account of the pod. Raises serving.kubeconfig.KubeconfigInvalid."""
-        return cls(Credentials(lambda: ApiServerAccess.open(kubeconfig)))
+        return cls(Credentials(lambda: ApiServerAccess.open(kubeconfig)), outgoing=outgoing)
 
     def fenced(self, permit: Permit) -> "Cluster":
         """The same cluster for somebody who may write only when `permit` says so."""
-        return Cluster(self._credentials, permit=permit, call_seconds=self._call_seconds)
+        return Cluster(self._credentials, permit=permit, call_seconds=self._call_seconds, outgoing=self._outgoing)
 
     def hurried(self, call_seconds: float) -> "Cluster":
         """The same cluster for somebody who cannot wait long."""
-        return Cluster(self._credentials, permit=self._permit, call_seconds=call_seconds)
+        return Cluster(self._credentials, permit=self._permit, call_seconds=call_seconds, outgoing=self._outgoing)
 
     def verify_leading(self) -> None:
         """Before what only a leader may do elsewhere than in the cluster. Raises NotLeading."""
@@ -158,6 +167,7 @@ class Cluster:
                     body=octets,
                     content_type=content_type,
                     accept=accept,
+                    more_headers=None if self._outgoing is None else self._outgoing(),
                     connect_seconds=_CONNECT_SECONDS if left is None else min(_CONNECT_SECONDS, left),
                     read_seconds=seconds,
                     total_seconds=left,

@@ -35,6 +35,7 @@ from serving.http import AddressUnavailable, HttpListener
 
 if TYPE_CHECKING:
     from ca.client.followed import FollowedConnection
+    from serving.tracing import Tracing
 
 COMPONENT = "chancery-controller"
 _LONGEST_SILENCE = 600.0
@@ -56,6 +57,7 @@ class Ambient:
     boottime: Monotonic
     entropy: Entropy
     instance: str
+    tracing: "Tracing | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ class ControllerProcess:
                 entropy=ambient.entropy,
                 workers=settings.cluster.workers,
                 retries=tuning.retries,
+                tracing=ambient.tracing,
             )
             for watch, (reflector, _) in watches:
                 reflector.subscribe(partial(runner.tell, watch))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,6 +21,9 @@ from kube.documents import JsonObject
 from kube.errors import CallerFault, KubeError, NotLeading, Retryable
 from kube.metrics import Metrics
 from kube.work_queue import Retries, WorkQueue
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 WORKERS = 4
 
@@ -48,11 +52,13 @@ class ControllerRunner:
         entropy: Entropy,
         workers: int = WORKERS,
         retries: Retries | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """`within` says, for the length of a block, of which term this thread's work is: 0 is none."""
         self.controller = controller
         self._metrics = metrics
         self._within = within
+        self._tracing = tracing
         self._term = 0
         self._clock = clock
         self._monotonic = monotonic
@@ -135,9 +141,16 @@ class ControllerRunner:
     def _work(self) -> None:
         while (key := self._queue.take()) is not None:
             began = self._monotonic()
-            outcome = self._reconcile(key)
+            outcome = self._reconcile(key) if self._tracing is None else self._reconcile_traced(key, self._tracing)
             self._metrics.reconciled.labels(self.controller.name, outcome).inc()
             self._metrics.reconcile_seconds.labels(self.controller.name).observe(self._monotonic() - began)
+
+    def _reconcile_traced(self, key: Key, tracing: "Tracing") -> str:
+        name = self.controller.name
+        with tracing.part(f"reconcile {name}", {"chancery.controller": name, "chancery.key": str(key)}):
+            outcome = self._reconcile(key)
+            tracing.describe({"chancery.outcome": outcome}, failed=outcome in {"failed", "fault"})
+            return outcome
 
     def _reconcile(self, key: Key) -> str:
         """What came of it, as metrics name it."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -35,6 +36,9 @@ from apiserver.web.answers import failure, not_found
 from apiserver.web.calls import Call
 from apiserver.web.resources import ResourceHandlers
 from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
 
 PathHandler = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -79,6 +83,7 @@ class Pipeline:
         request_timeout: timedelta,
         entropy: Entropy,
         monotonic: Callable[[], float],
+        tracing: "Tracing | None" = None,
     ) -> None:
         """`paths` finds the handler of what is no resource."""
         self._guards = guards
@@ -87,9 +92,23 @@ class Pipeline:
         self._request_timeout = request_timeout.total_seconds()
         self._entropy = entropy
         self._monotonic = monotonic
+        self._tracing = tracing
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(request=request, query=dict(request.query), audit_id=self._audit_id(request))
+        if self._tracing is None:
+            return await self._handled(call)
+        said = {"http.request.method": request.method, "chancery.request_id": call.audit_id}
+        with self._tracing.request(request.method, request.headers, said) as span:
+            response = await self._handled(call)
+            labels = self._labels(call)
+            span.update_name(f"{labels.verb} {labels.resource}".strip())
+            place = {"chancery.group": labels.group, "chancery.version": labels.version, "chancery.scope": labels.scope}
+            status = {"http.response.status_code": response.status}
+            self._tracing.describe({**place, **status}, failed=response.status >= 500)
+            return response
+
+    async def _handled(self, call: Call) -> web.StreamResponse:
         begun = self._monotonic()
         try:
             response = await self._answered(call)

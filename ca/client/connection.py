@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep
@@ -71,19 +71,39 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+Metadata = Callable[[], Mapping[str, str]]
+"""What a call takes along for whoever follows it over several processes."""
+
+
 class Connection:
     """A channel and the deadline of its calls, in seconds."""
 
-    def __init__(self, channel: grpc.Channel, address: Address, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        address: Address,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        metadata: Metadata | None = None,
+    ) -> None:
         self.channel = channel
+        self._metadata = metadata
         self.address = address
         self._timeout = timeout
 
     @classmethod
-    def mutual_tls(cls, address: Address, identity: Identity, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
-        """Shows `identity` to the server and trusts its roots."""
+    def mutual_tls(
+        cls,
+        address: Address,
+        identity: Identity,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        metadata: Metadata | None = None,
+    ) -> Self:
+        """Shows `identity` to the server and trusts its roots. `metadata` goes along with each unary call."""
         credentials = grpc.ssl_channel_credentials(identity.roots_pem, identity.private_key_pem, _shown_chain(identity))
-        return cls(grpc.secure_channel(str(address), credentials, options=_OPTIONS), address, timeout=timeout)
+        channel = grpc.secure_channel(str(address), credentials, options=_OPTIONS)
+        return cls(channel, address, timeout=timeout, metadata=metadata)
 
     @classmethod
     def server_tls(cls, address: Address, roots_pem: bytes, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
@@ -110,7 +130,9 @@ class Connection:
 
     def _call(self, method: Callable[..., ResponseT], request: object) -> ResponseT:
         with self.translating():
-            return method(request, timeout=self._timeout)
+            if self._metadata is None:
+                return method(request, timeout=self._timeout)
+            return method(request, timeout=self._timeout, metadata=tuple(self._metadata().items()))
 
     def stream(self, responses: Iterable[ResponseT]) -> Iterator[ResponseT]:
         """The responses of a call under way. Raises ClientError from the iteration."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ca.client.connection import DEFAULT_TIMEOUT, Address, Connection
+from ca.client.connection import DEFAULT_TIMEOUT, Address, Connection, Metadata
 from ca.client.errors import IdentityInvalid
 from ca.client.identity import Identity
 
@@ -31,8 +31,16 @@ class _Lease:
 class FollowedConnection:
     """One server, reached with whatever identity there is; may be used by many threads, and closed by its owner."""
 
-    def __init__(self, address: Address, load: LoadIdentity, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Connects at the first use; `timeout`, in seconds, is that of each call."""
+    def __init__(
+        self,
+        address: Address,
+        load: LoadIdentity,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        metadata: Metadata | None = None,
+    ) -> None:
+        """Connects at the first use; `timeout`, in seconds, is that of each call, which `metadata` goes along with."""
+        self._metadata = metadata
         self._address = address
         self._load = load
         self._timeout = timeout
@@ -40,9 +48,16 @@ class FollowedConnection:
         self._present: _Lease | None = None
 
     @classmethod
-    def of_directory(cls, address: Address, directory: Path, *, timeout: float = DEFAULT_TIMEOUT) -> Self:
+    def of_directory(
+        cls,
+        address: Address,
+        directory: Path,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        metadata: Metadata | None = None,
+    ) -> Self:
         """Follows `tls.crt`, `tls.key` and `ca.crt` of a directory."""
-        return cls(address, lambda: Identity.from_directory(directory), timeout=timeout)
+        return cls(address, lambda: Identity.from_directory(directory), timeout=timeout, metadata=metadata)
 
     @contextmanager
     def use(self) -> Iterator[Connection]:
@@ -75,7 +90,7 @@ class FollowedConnection:
         former = self._present
         if former is not None and former.identity == identity:
             return former
-        connection = Connection.mutual_tls(self._address, identity, timeout=self._timeout)
+        connection = Connection.mutual_tls(self._address, identity, timeout=self._timeout, metadata=self._metadata)
         self._present = _Lease(identity=identity, connection=connection)
         if former is not None:
             self._close_unused(former)

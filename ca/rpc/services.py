@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import structlog
@@ -31,9 +31,14 @@ from ca.errors import CertificateRequired, Unauthenticated
 from ca.metrics import Metrics
 from ca.rpc.statuses import status_code, to_status
 
+if TYPE_CHECKING:
+    from serving.tracing import Tracing
+
 _TLS_1_3 = b"TLSv1.3"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _Context = grpc.aio.ServicerContext[Any, Any]
+_Serve = Callable[[Any, _Context], Awaitable[Any]]
+_FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE"})
 
 _log = structlog.get_logger("chancery.rpc")
 
@@ -47,6 +52,7 @@ class Gate:
     entropy: Entropy
     metrics: Metrics
     denials: DenialLog
+    tracing: "Tracing | None" = None
 
     def enter(self, method: str) -> "Passage":
         return Passage(self, method)
@@ -115,6 +121,9 @@ class Passage:
     def finish(self, code: str) -> None:
         seconds = time.perf_counter() - self._started
         self._gate.metrics.observe_call(self._method, code, seconds)
+        if self._gate.tracing is not None:
+            said = {"rpc.grpc.status_code": grpc.StatusCode[code].value[0], "chancery.request_id": self._id}
+            self._gate.tracing.describe(said, failed=code in _FAULTS)
         _log.debug(
             "call", method=self._method, request=self._id, caller=self._caller, code=code, seconds=round(seconds, 6)
         )
@@ -141,12 +150,14 @@ def _method_handler(method: MethodDescriptor, run: Callable[..., Any], gate: Gat
         "response_serializer": GetMessageClass(method.output_type).SerializeToString,
     }
     if not method.server_streaming:
-        return grpc.unary_unary_rpc_method_handler(_unary(method.full_name, run, gate), **coders)
+        serve = _unary(method.full_name, run, gate)
+        traced = serve if gate.tracing is None else _traced(method, serve, gate.tracing)
+        return grpc.unary_unary_rpc_method_handler(traced, **coders)
     build = grpc.stream_stream_rpc_method_handler if method.client_streaming else grpc.unary_stream_rpc_method_handler
     return build(_streaming(method, run, gate), **coders)
 
 
-def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> Callable[[Any, _Context], Awaitable[Any]]:
+def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> _Serve:
     async def serve(request: Any, context: _Context) -> Any:
         passage = gate.enter(method)
         try:
@@ -160,6 +171,19 @@ def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> Calla
         return response
 
     return serve
+
+
+def _traced(method: MethodDescriptor, serve: _Serve, tracing: "Tracing") -> _Serve:
+    """Streams go untraced: they may last for days, and what happens on them has spans of its own."""
+    service = method.containing_service.full_name
+    said = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method.name}
+
+    async def trace(request: Any, context: _Context) -> Any:
+        sent = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        with tracing.request(f"{service}/{method.name}", sent, said):
+            return await serve(request, context)
+
+    return trace
 
 
 def _streaming(

@@ -27,6 +27,7 @@ from ca.web.twin import Route, read_message, twin_routes, write_message
 
 if TYPE_CHECKING:
     from ca.edges import Handlers
+    from serving.tracing import Tracing
 
 _INTERNAL = 500
 MAXIMUM_BODY = 256 * 1024
@@ -48,6 +49,7 @@ class Edge:
     entropy: Entropy
     metrics: Metrics
     denials: DenialLog
+    tracing: "Tracing | None" = None
 
     def twin(self, route: Route) -> _Answer:
         """A method of a service as a path."""
@@ -71,9 +73,15 @@ class Edge:
     async def middleware(self, request: web.Request, handler: _Answer) -> web.StreamResponse:
         call_id = request[_CALL_ID] = self.entropy(8).hex()
         started = time.perf_counter()
-        response = await self._answer(request, handler, call_id)
         resource = request.match_info.route.resource
         method = f"{request.method} {resource.canonical if resource else 'unknown'}"
+        if self.tracing is None:
+            response = await self._answer(request, handler, call_id)
+        else:
+            said = {"http.request.method": request.method, "chancery.request_id": call_id}
+            with self.tracing.request(method, request.headers, said):
+                response = await self._answer(request, handler, call_id)
+                self.tracing.describe({"http.response.status_code": response.status}, failed=response.status >= 500)
         self.metrics.observe_call(method, str(response.status), time.perf_counter() - started)
         return response
 

@@ -125,6 +125,7 @@ def _run(
 
     from apiserver.assembly import Ambient
     from apiserver.process import serve
+    from cli.tracing import traces
 
     def announce(url: str, tls: "ReloadingContext") -> None:
         """One line on standard output, once it answers."""
@@ -148,12 +149,13 @@ def _run(
                 entropy=ambient.entropy,
                 program_version=program_version(),
                 command_line="\0".join(sys.argv),
+                tracing=tracing,
             ),
             stopping=stopping,
             announce=announce,
         )
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with traces("chancery-apiserver") as tracing, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told())
 
 

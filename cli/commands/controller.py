@@ -16,6 +16,7 @@ from kube.settings import ControllerSettings
 if TYPE_CHECKING:
     from ca.client.followed import FollowedConnection
     from kube.process import ControllerProcess
+    from serving.tracing import Tracing
 
 GROUPS = ("cluster", "authority", "features", "distribution", "signers", "observability")
 VARIABLE_PREFIX = "CHANCERY_CONTROLLER"
@@ -40,6 +41,7 @@ def command(**given: object) -> None:
     registrar, by the certificate in --identity. With --token-file this process gets that certificate itself and keeps it fresh.
     """
     from cli.logs import configure_logs
+    from cli.tracing import traces
 
     settings = ControllerSettings.from_mapping(gather(given))
     configure_logs(log_format=settings.observability.log_format, log_level=settings.observability.log_level)
@@ -47,19 +49,23 @@ def command(**given: object) -> None:
     ambient.require_tls_1_3()
     with contextlib.ExitStack() as stack:
         _keep_identity(settings, stack)
-        authority = _connect(settings)
+        tracing = stack.enter_context(traces("chancery-controller"))
+        authority = _connect(settings, tracing)
         stack.callback(authority.close)
-        _run(settings, _make_process(settings, authority, stack))
+        _run(settings, _make_process(settings, authority, tracing, stack))
 
 
-def _connect(settings: ControllerSettings) -> "FollowedConnection":
+def _connect(settings: ControllerSettings, tracing: "Tracing | None") -> "FollowedConnection":
     """Of whatever identity there is when it is used: there need be none yet. Raises AddressInvalid."""
     from ca.client.connection import GRPC_PORT, Address
     from ca.client.followed import FollowedConnection
 
     to = settings.authority
     address = Address.from_text(to.server, default_port=GRPC_PORT)
-    return FollowedConnection.of_directory(address, to.identity, timeout=to.call_timeout.total_seconds())
+    metadata = None if tracing is None else tracing.outgoing
+    return FollowedConnection.of_directory(
+        address, to.identity, timeout=to.call_timeout.total_seconds(), metadata=metadata
+    )
 
 
 def _keep_identity(settings: ControllerSettings, stack: contextlib.ExitStack) -> None:
@@ -91,7 +97,10 @@ def _keep_identity(settings: ControllerSettings, stack: contextlib.ExitStack) ->
 
 
 def _make_process(
-    settings: ControllerSettings, authority: "FollowedConnection", stack: contextlib.ExitStack
+    settings: ControllerSettings,
+    authority: "FollowedConnection",
+    tracing: "Tracing | None",
+    stack: contextlib.ExitStack,
 ) -> "ControllerProcess":
     from kube.cluster import Cluster
     from kube.errors import KubeSettingsInvalid
@@ -100,7 +109,8 @@ def _make_process(
     from serving.kubeconfig import KubeconfigInvalid
 
     try:
-        cluster = Cluster.open(settings.cluster.kubeconfig)
+        outgoing = None if tracing is None else tracing.outgoing
+        cluster = Cluster.open(settings.cluster.kubeconfig, outgoing=outgoing)
     except KubeconfigInvalid as err:
         raise KubeSettingsInvalid([f"kubeconfig: {err}; give --kubeconfig"]) from err
     stack.callback(cluster.close)
@@ -115,6 +125,7 @@ def _make_process(
             boottime=ambient.boottime,
             entropy=ambient.entropy,
             instance=f"{ambient.host_name()}_{ambient.entropy(8).hex()}",
+            tracing=tracing,
         ),
     )
 

@@ -68,6 +68,7 @@ def _run(office: "Office", settings: ServeSettings) -> None:
     import uvloop
 
     from ca.process import serve
+    from cli.tracing import traces
 
     async def until_told() -> None:
         stopping = asyncio.Event()
@@ -79,9 +80,10 @@ def _run(office: "Office", settings: ServeSettings) -> None:
             host_name=ambient.host_name(),
             stopping=stopping,
             announce=lambda endpoints: _announce(endpoints, mtls=settings.listeners.mtls),
+            tracing=tracing,
         )
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with traces("chancery-ca") as tracing, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_told())
 
 

@@ -52,17 +52,19 @@ class Monitored:
 
 
 @contextlib.contextmanager
-def monitored(directory: Path) -> Iterator[Monitored]:
+def monitored(directory: Path, variables: Mapping[str, str] | None = None) -> Iterator[Monitored]:
+    """`variables` are of the servers' environment, beside what finds them."""
     (directory / "work").mkdir()
     home = directory / "home"
-    lone = Program(home=home, directory=directory / "work", variables={})
+    given = dict(variables or {})
+    lone = Program(home=home, directory=directory / "work", variables=given)
     lone.succeed("init")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(fake_cluster(directory))
         cluster.kinds.update(_KINDS)
         cluster.put("/api/v1/namespaces/shop", metadata={"labels": {"chancery.dev/inject": "true"}})
         endpoints = stack.enter_context(serving(lone))
-        program = Program(home=home, directory=directory / "work", variables=client_variables(endpoints))
+        program = Program(home=home, directory=directory / "work", variables={**given, **client_variables(endpoints)})
         identity = home / "identity"
         program.succeed("sign", "--cn", "development", "--org", "system:masters", "--out", "development")
         member = _identity(directory / "work" / "development", identity / "ca.crt")
