@@ -14,7 +14,7 @@ import trustme
 from kubernetes import client
 
 from apiserver.cluster.connection import ClusterConnection
-from serving.kubeconfig import ApiServerAccess
+from serving.kubeconfig import ApiServerAccess, KubeconfigClient
 
 Answer = Callable[["Asked"], tuple[int, Any]]
 
@@ -40,7 +40,7 @@ class Backend:
         configuration = client.Configuration(host=self.url)
         configuration.ca_cert_data = self.ca.decode()
         configuration.retries = False
-        return ClusterConnection(ApiServerAccess(client.ApiClient(configuration)))
+        return ClusterConnection(ApiServerAccess(KubeconfigClient(client.ApiClient(configuration))))
 
     @property
     def cluster(self) -> dict[str, str]:

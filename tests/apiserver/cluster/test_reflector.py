@@ -118,8 +118,8 @@ def test_credentials_that_are_missing_for_a_while_end_nothing():
     with backend(listing("5", "a")) as served:
         served.answers.append(served.silent)
         connection = served.connection()
-        connection._access._client.configuration.api_key = {"authorization": "Bearer x"}
-        connection._access._client.configuration.refresh_api_key_hook = refresh
+        connection._access._client.package.configuration.api_key = {"authorization": "Bearer x"}
+        connection._access._client.package.configuration.refresh_api_key_hook = refresh
         reflector = Reflector(connection, "/api/v1/namespaces", entropy=bytes)
         reflector.start()
         eventually(lambda: reflector.get("", "a") is not None)

@@ -388,8 +388,8 @@ async def test_no_credentials_for_the_cluster_are_an_outage_as_well(workers):
 
     with backend(allowed) as served:
         connection = served.connection()
-        connection._access._client.configuration.api_key = {"authorization": "Bearer x"}
-        connection._access._client.configuration.refresh_api_key_hook = no_token_file
+        connection._access._client.package.configuration.api_key = {"authorization": "Bearer x"}
+        connection._access._client.package.configuration.refresh_api_key_hook = no_token_file
         reviews = ClusterAccessReviews(
             connection,
             allowed_seconds=10,
