@@ -53,8 +53,8 @@ class Installation:
 
     def install(self) -> None:
         done = self.helm.run(
-            "install", "chancery", str(CHART), "--create-namespace", "--wait", "--timeout=90s", *self.access,
-            values=VALUES, seconds=100, check=False,
+            "install", "chancery", str(CHART), "--create-namespace", "--wait", "--timeout=150s", *self.access,
+            values=VALUES, seconds=160, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stderr}\n{self.node.logs()}"
 

@@ -21,6 +21,7 @@ from tests.end_to_end import objects
 from tests.end_to_end.installation import NAMESPACE, Installation, seconds_since
 from tests.end_to_end.load import Calls, kept_calling
 from tests.end_to_end.objects import SHOP, THINGS
+from tests.servers.kubernetes.node.pod import Pod
 
 pytestmark = [
     pytest.mark.kubernetes,
@@ -268,7 +269,17 @@ def test_no_process_was_refused_by_the_cluster_or_ended_by_itself(life: Installa
         if container.restart_count
     }
 
+    logs = [each.log for pod in servers(life) for each in pod.containers.values() if each.log.exists()]
+    refused = [line for log in logs for line in log.read_text().splitlines() if "forbidden" in line.lower()]
+
     assert sorted(restarts.values()) == [1, 1], (restarts, life.node.logs())  # those that were killed
+    assert refused == []
+
+
+def servers(life: Installation) -> list[Pod]:
+    """Pods of the release, but for the doctor, who tries what it may not."""
+    here = life.node.pods_of(NAMESPACE, "chancery")
+    return [pod for pod in here if pod.document["metadata"]["name"] != "chancery-doctor"]
 
 
 def everything(life: Installation) -> set[str]:

@@ -1,4 +1,4 @@
-"""A node in one process, for a control plane that has none: scheduler, kubelet and kube-proxy, for pods of Python programs.
+"""A node in one process for a control plane that has none: scheduler, kubelet, kube-proxy, volumes; for pods of Python programs.
 
 - Pods run as processes without any right (`container`), on addresses of loopback of their own (`addresses`, `network`). So it works
   for every user, in any container; what it does not play is said there.
@@ -55,14 +55,15 @@ class Node:
         pods = "/api/v1/pods"
         self._unbound = Informer(self._scheduler, pods, self._bind, fieldSelector="spec.nodeName=")
         self._bound = Informer(self._access.client, pods, self._sync, fieldSelector=f"spec.nodeName={NAME}")
-        self._unbound.start()
-        self._bound.start()
+        self._claims = Informer(cluster.admin, "/api/v1/persistentvolumeclaims", self._provide)
+        for informer in (self._unbound, self._bound, self._claims):
+            informer.start()
 
     def end(self) -> None:
         """Kills what runs."""
         if hasattr(self, "network"):
-            self._unbound.end()
-            self._bound.end()
+            for informer in (self._unbound, self._bound, self._claims):
+                informer.end()
             self.network.end()
         for pod in self.pods.values():
             for container in pod.containers.values():
@@ -101,6 +102,14 @@ class Node:
             target = {"apiVersion": "v1", "kind": "Node", "name": NAME}
             binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
             self._scheduler.create(f"/api/v1/namespaces/{namespace}/pods/{name}/binding", binding)
+
+    def _provide(self) -> None:
+        """Claims are directories of the node: there is a volume for each, without an object that says so."""
+        for (namespace, name), claim in self._claims.objects().items():
+            if claim["status"].get("phase") == "Pending":
+                status = {"phase": "Bound", "capacity": claim["spec"]["resources"]["requests"]}
+                path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}/status"
+                self._cluster.admin.patch(path, {"status": {**status, "accessModes": claim["spec"]["accessModes"]}})
 
     def _sync(self) -> None:
         with self._lock:
