@@ -14,7 +14,20 @@ from pathlib import Path
 
 import structlog
 
-from bench import admission, agent, crypto, endtoend, registrar, replicas, rotation, scaling, storage_api, store, storm
+from bench import (
+    admission,
+    agent,
+    crypto,
+    endtoend,
+    registrar,
+    replicas,
+    rotation,
+    scaling,
+    storage_api,
+    store,
+    storm,
+    traces,
+)
 from bench.figures import Finding, render, write_json
 from bench.shares import shares
 
@@ -33,6 +46,7 @@ SECTIONS: Mapping[str, Section] = {
     "registrar": registrar.measure,
     "storm": storm.measure,
     "admission": admission.measure,
+    "traces": traces.measure,
 }
 
 
