@@ -14,13 +14,12 @@ import aiohttp
 import orjson
 import yarl
 
-from kube.collections import Resource
+from kube.core_resources import PODS
 from kube.errors import ClusterUnreachable
 from kube.exec_channels import PROTOCOL, Channel, Frame, exit_status
 from kube.statuses import error_of
 from serving.kubeconfig import ApiServerAccess, CredentialsUnavailable, Dial, KubeconfigInvalid
 
-PODS = Resource(version="v1", plural="pods")
 _LARGEST_FRAME = 1 << 20
 _LARGEST_REFUSAL = 1 << 16
 _CONNECT_SECONDS = 10.0

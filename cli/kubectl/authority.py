@@ -94,7 +94,7 @@ def state_of(pod: "JsonObject") -> str:
 
 
 def _pods(reach: Reach, namespace: str | None, selector: str) -> "Sequence[JsonObject]":
-    from kube.exec_session import PODS
+    from kube.core_resources import PODS
     from kube.listing import list_objects
 
     path = path_of(PODS, namespace)

@@ -16,12 +16,12 @@ from kube.admission.settings import Injection
 from kube.admission.wishes import Wishes
 from kube.cluster import Cluster
 from kube.collections import Resource
+from kube.core_resources import NODES
 from kube.discovery import first_served
 from kube.documents import JsonObject, mapping, objects, text
 from kube.errors import Forbidden, KubeError, NotThere, Refused
 
 POD_TEMPLATES = Resource(version="v1", plural="podtemplates")
-NODES = Resource(version="v1", plural="nodes", namespaced=False)
 REQUESTS = (
     Resource(group="certificates.k8s.io", version="v1", plural="podcertificaterequests"),
     Resource(group="certificates.k8s.io", version="v1beta1", plural="podcertificaterequests"),

@@ -4,11 +4,12 @@ import base64
 from collections.abc import Iterator, Sequence
 
 from certs.pem import join_certificates
+from kube.core_resources import SERVICES
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.findings import Finding
 from kube.diagnosis.installation import PART_OF, Installation
 from kube.diagnosis.looking import Looker, Unseen
-from kube.diagnosis.observing import SERVICES, Asked
+from kube.diagnosis.observing import Asked
 from kube.diagnosis.product import unseen
 from kube.diagnosis.targets import ServicePort, Target, targets_of
 from kube.documents import JsonObject, name_of, objects, text, texts

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from kube.answers import Answer
 from kube.cluster import Cluster
 from kube.collections import Resource
+from kube.core_resources import NAMESPACES, SERVICES
 from kube.diagnosis.api_services import word_of
 from kube.diagnosis.chains import Served
 from kube.diagnosis.dialling import DIAL_SECONDS, Dial
@@ -20,9 +21,7 @@ from kube.diagnosis.trials import DRY_RUN, trial_of, word_of_creation, word_of_r
 from kube.documents import JsonObject, mapping, objects, text
 from kube.errors import ClusterUnreachable, Forbidden, KubeError, NotAuthenticated, NotThere
 
-SERVICES = Resource(version="v1", plural="services")
 ENDPOINT_SLICES = Resource(group="discovery.k8s.io", version="v1", plural="endpointslices")
-NAMESPACES = Resource(version="v1", plural="namespaces", namespaced=False)
 _DIALLERS = 8
 _LONGEST_ANSWER = 1 << 20
 _PROXY_SECONDS = 6.0

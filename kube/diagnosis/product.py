@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from kube.collections import Resource
+from kube.core_resources import PODS
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.distribution import judge_roots_secret
 from kube.diagnosis.findings import Cause, Finding, problem, skipped
@@ -18,7 +19,6 @@ from kube.documents import mapping
 from kube.trust.config_maps import KEY
 
 SECRETS = Resource(version="v1", plural="secrets")
-PODS = Resource(version="v1", plural="pods")
 CLAIMS = Resource(version="v1", plural="persistentvolumeclaims")
 REPLICA_SETS = Resource(group="apps", version="v1", plural="replicasets")
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases")

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from kube.core_resources import NAMESPACES, PODS
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.distribution import judge_cluster_trust_bundles, judge_config_maps
 from kube.diagnosis.findings import Finding
 from kube.diagnosis.installation import Installation
 from kube.diagnosis.looking import Looker, Unseen, seen
-from kube.diagnosis.observing import NAMESPACES
-from kube.diagnosis.product import PODS, unseen
+from kube.diagnosis.product import unseen
 from kube.discovery import first_served
 from kube.documents import name_of, namespace_of
 from kube.errors import KubeError

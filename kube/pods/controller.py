@@ -13,6 +13,7 @@ from kube.ambient import Monotonic
 from kube.cluster import Cluster
 from kube.collections import Collections
 from kube.controllers import Key, Watch
+from kube.core_resources import NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES
 from kube.documents import JsonObject, name_of, namespace_of, uid_of
 from kube.events import Events
 from kube.pods.authority import PodAuthority
@@ -21,7 +22,6 @@ from kube.pods.ledger import Ledger
 from kube.pods.projections import project_pod, project_service, project_service_account
 from kube.pods.service_index import ServiceIndex
 from kube.pods.settlement import LOOK_AGAIN, Settlement, Surrounded
-from kube.pods.sightings import NAMESPACES, PODS, SERVICE_ACCOUNTS, SERVICES
 from kube.projections import project_namespace
 from kube.service_names import NameForms
 

@@ -13,6 +13,7 @@ from ca.client.errors import CallDenied, CallInvalid, CallOutOfTurn
 from kube.ambient import Monotonic
 from kube.cluster import Cluster
 from kube.collections import Collection
+from kube.core_resources import NAMESPACES, PODS, SERVICE_ACCOUNTS
 from kube.documents import JsonObject, uid_of
 from kube.events import Events, EventType
 from kube.pods.authority import PodAuthority
@@ -23,7 +24,7 @@ from kube.pods.lifetimes import End, end_of
 from kube.pods.names import PodNames
 from kube.pods.records import AccountRecord, NamespaceRecord, PodRecord
 from kube.pods.service_index import ServiceIndex
-from kube.pods.sightings import NAMESPACES, PODS, SERVICE_ACCOUNTS, find
+from kube.pods.sightings import find
 from kube.service_names import NameForms
 
 LOOK_AGAIN = timedelta(seconds=30)

@@ -10,13 +10,9 @@ import re
 
 from kube.cluster import Cluster
 from kube.collections import Resource
+from kube.core_resources import NAMESPACES, PODS, SERVICE_ACCOUNTS
 from kube.documents import JsonObject, name_of, objects, text
 from kube.errors import ClusterUnreachable
-
-PODS = Resource(version="v1", plural="pods")
-SERVICES = Resource(version="v1", plural="services")
-SERVICE_ACCOUNTS = Resource(version="v1", plural="serviceaccounts")
-NAMESPACES = Resource(version="v1", plural="namespaces", namespaced=False)
 
 _LIST_KINDS = {PODS: "PodList", SERVICE_ACCOUNTS: "ServiceAccountList", NAMESPACES: "NamespaceList"}
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")

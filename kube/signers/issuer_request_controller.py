@@ -10,6 +10,7 @@ from ca.client.values import IssuedCertificate
 from kube.ambient import Clock
 from kube.cluster import Cluster
 from kube.controllers import Key, Watch, itself
+from kube.core_resources import PODS
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
 from kube.errors import NotThere
 from kube.signers.authority import Authority, issuing_root
@@ -20,7 +21,7 @@ from kube.signers.issuer_judgement import IssuerSurroundings, service_names
 from kube.signers.issuer_requests import ISSUER_REQUESTS, decide, is_settled, issuer_kind
 from kube.signers.issuer_statuses import DENIED, failed, issued, pending
 from kube.signers.issuers import KINDS
-from kube.signers.lookups import PODS, Lookups
+from kube.signers.lookups import Lookups
 from kube.signers.outcomes import Outcomes
 from kube.signers.requesters import ServiceAccount, requester_of
 from kube.signers.requests import SentRequest, read_request
@@ -90,10 +91,7 @@ class IssuerRequestController:
             return
         changed = issued(document, certificate, self._root(certificate, document), now=self._clock())
         if self._write(document, changed):
-            message = (
-                f"certificate {certificate.serial_number} is valid until {certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
-            )
-            self._outcomes.written(document, ISSUER_REQUESTS, "Issued", "Issued", message)
+            self._outcomes.issued(document, ISSUER_REQUESTS, certificate)
 
     def _root(self, certificate: IssuedCertificate, document: JsonObject) -> x509.Certificate | None:
         try:

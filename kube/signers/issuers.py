@@ -6,7 +6,6 @@
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +14,7 @@ from certs.lifetimes import parse_lifetime
 from certs.names import parse_dns_name
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, metadata, sequence, text
-from kube.signers.conditions import condition, with_condition, with_status
+from kube.signers.conditions import condition, condition_of, with_condition, with_status
 
 GROUP = "chancery.dev"
 VERSION = "v1alpha1"
@@ -67,7 +66,7 @@ class IssuerInvalid(Exception):
 
 
 def is_ready(document: JsonObject) -> bool:
-    return _ready(document).get("status") == "True"
+    return (condition_of(document, "Ready") or {}).get("status") == "True"
 
 
 def readiness(document: JsonObject, *, fault_of_authority: str) -> tuple[str, str, str]:
@@ -86,15 +85,10 @@ def with_readiness(document: JsonObject, *, status: str, reason: str, message: s
     generation = metadata(document).get("generation")
     new = condition(type="Ready", status=status, reason=reason, message=message, now=now)
     new["observedGeneration"] = generation
-    before = _ready(document)
+    before = condition_of(document, "Ready") or {}
     if all(before.get(key) == new[key] for key in ("status", "reason", "message", "observedGeneration")):
         return None
     return with_status(document, conditions=with_condition(document, new))
-
-
-def _ready(document: JsonObject) -> JsonObject:
-    conditions: Sequence[JsonValue] = sequence(document, "status", "conditions")
-    return next((one for one in conditions if isinstance(one, dict) and one.get("type") == "Ready"), {})
 
 
 def _pattern(value: JsonValue) -> str:

@@ -4,16 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kube.cluster import Cluster
 from kube.collections import Resource
+from kube.core_resources import PODS, SERVICES
 from kube.documents import JsonObject
 from kube.errors import NotThere
 from kube.listing import list_objects
 from kube.pods.projections import project_pod
 from kube.service_names import Place, ServiceName
-
-PODS = Resource(version="v1", plural="pods")
-SERVICES = Resource(version="v1", plural="services")
-SERVICE_ACCOUNTS = Resource(version="v1", plural="serviceaccounts")
-NODES = Resource(version="v1", plural="nodes", namespaced=False)
 
 
 class Lookups:

@@ -13,6 +13,7 @@ from ca.client.values import IssuedCertificate
 from kube.collections import Resource
 from kube.documents import JsonObject, name_of, namespace_of, uid_of
 from kube.events import Events, EventType
+from kube.instants import timestamp
 from kube.signers.authority import Authority
 from kube.signers.decisions import Fail, Sign
 from kube.signers.errors import AnswerUnfit, OrderRefused
@@ -49,6 +50,10 @@ class Outcomes:
         kind = EventType.NORMAL if outcome in {"Approved", "Issued"} else EventType.WARNING
         self._events.record(document, kind, reason, message)
         _log.info(outcome.lower(), resource=resource.plural, reason=reason, message=message, **_place(document))
+
+    def issued(self, document: JsonObject, resource: Resource, certificate: IssuedCertificate) -> None:
+        message = f"certificate {certificate.serial_number} is valid until {timestamp(certificate.not_after)}"
+        self.written(document, resource, "Issued", "Issued", message)
 
     def waits(self, document: JsonObject, reason: str, message: str) -> None:
         """Said once, until it waits for something else."""

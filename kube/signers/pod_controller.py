@@ -14,13 +14,14 @@ from kube.ambient import Clock
 from kube.cluster import Cluster
 from kube.collections import Collections
 from kube.controllers import Key, Watch, key_of
+from kube.core_resources import NODES, PODS, SERVICE_ACCOUNTS
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
 from kube.errors import Forbidden, NotThere, Refused
 from kube.signers.admission_policy import BINDINGS, POLICIES, fault_of_policy, policy_name, proves
 from kube.signers.authority import Authority
 from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
 from kube.signers.errors import AnswerUnfit
-from kube.signers.lookups import NODES, PODS, SERVICE_ACCOUNTS, Lookups
+from kube.signers.lookups import Lookups
 from kube.signers.outcomes import Outcomes
 from kube.signers.pod_requests import (
     POD_REQUESTS,
@@ -135,10 +136,7 @@ class PodRequestController:
             self._refuse(document, "Failed", Fail(reason="LifetimeNotPossible", message=fault))
             return
         if self._write(document, issued(document, certificate, now=self._clock())):
-            message = (
-                f"certificate {certificate.serial_number} is valid until {certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
-            )
-            self._outcomes.written(document, POD_REQUESTS, "Issued", "Issued", message)
+            self._outcomes.issued(document, POD_REQUESTS, certificate)
 
     def _fresh(self, document: JsonObject, order: Sign) -> IssuedCertificate | Fail:
         for attempt in range(1, ATTEMPTS + 1):

@@ -10,13 +10,14 @@ from datetime import timedelta
 from kube.ambient import Clock
 from kube.cluster import Cluster
 from kube.controllers import Key, Watch, itself
+from kube.core_resources import PODS
 from kube.documents import JsonObject, mapping, name_of
 from kube.errors import NotThere
 from kube.signers.authority import Authority
 from kube.signers.conditions import LONGEST_WAIT, later
 from kube.signers.decisions import Approve, Deny, Fail, Settled, Sign, Wait
 from kube.signers.judgement import Surroundings, service_names
-from kube.signers.lookups import PODS, Lookups
+from kube.signers.lookups import Lookups
 from kube.signers.outcomes import Outcomes
 from kube.signers.requesters import ServiceAccount, requester_of
 from kube.signers.requests import SentRequest, read_request
@@ -88,10 +89,7 @@ class SigningController:
             self._conclude(document, "Failed", "status", certificate)
             return
         if self._write(document, "status", signed(document, certificate)):
-            message = (
-                f"certificate {certificate.serial_number} is valid until {certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
-            )
-            self._outcomes.written(document, SIGNING_REQUESTS, "Issued", "Issued", message)
+            self._outcomes.issued(document, SIGNING_REQUESTS, certificate)
 
     def _conclude(self, document: JsonObject, outcome: str, subresource: str, decision: Approve | Deny | Fail) -> None:
         verdict = with_verdict(

@@ -6,8 +6,9 @@ from datetime import timedelta
 import structlog
 
 from kube.cluster import Cluster, PatchKind
-from kube.collections import Collections, Resource
+from kube.collections import Collections
 from kube.controllers import Key, Watch
+from kube.core_resources import NAMESPACES, PODS
 from kube.documents import JsonObject, name_of, namespace_of, resource_version_of, uid_of
 from kube.errors import NotThere
 from kube.events import EventType
@@ -22,8 +23,6 @@ from kube.trust.publishing import Reporter, Tell
 from kube.trust.roots import Roots
 from kube.vocabulary import OPTED_IN
 
-NAMESPACES = Resource(version="v1", plural="namespaces", namespaced=False)
-PODS = Resource(version="v1", plural="pods")
 _KIND = "ConfigMap"
 _NAMED = {"fieldSelector": f"metadata.name={NAME}"}
 

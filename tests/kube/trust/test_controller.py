@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from ca.client.errors import ServerUnreachable
 from ca.client.values import TrustBundle
 from kube.controllers import Watch
+from kube.core_resources import NAMESPACES
 from kube.errors import Conflict, Forbidden, NotLeading
 from kube.events import EventType
-from kube.trust.config_map_controller import NAMESPACES
 from kube.trust.controller import TrustController
 from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed, Target
