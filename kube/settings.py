@@ -11,7 +11,7 @@ from kube.errors import KubeSettingsInvalid
 from kube.service_names import NameForms
 from serving.settings import build, setting
 
-SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _VOLUMES = Path("/var/run/secrets/chancery.dev")
 
 
@@ -140,12 +140,15 @@ class ControllerSettings:
     @property
     def namespace(self) -> str:
         """Of the lease. Raises KubeSettingsInvalid where nobody says it."""
-        if self.cluster.namespace:
-            return self.cluster.namespace
-        try:
-            return SERVICE_ACCOUNT_NAMESPACE.read_text("ascii").strip()
-        except (OSError, UnicodeDecodeError) as err:
-            raise KubeSettingsInvalid(["namespace: this process is in no pod that says it; give --namespace"]) from err
+        return self.cluster.namespace or namespace_of_the_pod()
+
+
+def namespace_of_the_pod() -> str:
+    """Raises KubeSettingsInvalid outside of a pod."""
+    try:
+        return _NAMESPACE_FILE.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as err:
+        raise KubeSettingsInvalid(["namespace: this process is in no pod that says it; give --namespace"]) from err
 
 
 def _contradictions(settings: ControllerSettings) -> list[str]:

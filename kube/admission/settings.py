@@ -11,7 +11,7 @@ from certs.errors import MalformedName
 from kube.admission.names import Mode
 from kube.errors import KubeSettingsInvalid
 from kube.service_names import NameForms
-from kube.settings import SERVICE_ACCOUNT_NAMESPACE
+from kube.settings import namespace_of_the_pod
 from kube.vocabulary import Signer
 from serving.settings import build, setting
 
@@ -164,13 +164,6 @@ class InjectorSettings:
 def fixed_mode(injection: Injection) -> Mode | None:
     """None for `auto`."""
     return None if injection.mode == "auto" else Mode(injection.mode)
-
-
-def namespace_of_the_pod() -> str:
-    try:
-        return SERVICE_ACCOUNT_NAMESPACE.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as err:
-        raise KubeSettingsInvalid(["namespace: this process is in no pod that says it; give --namespace"]) from err
 
 
 def _injection_faults(injection: Injection) -> list[str]:
