@@ -15,7 +15,7 @@ from typing import Protocol
 from agent.authority import Authority, TrustBundle
 from agent.credentials import Credentials
 from agent.enrollment import Enrollment
-from agent.errors import AgentError, CredentialsInvalid, PublishFailed, RenewalFailed
+from agent.errors import AgentError, CredentialsInvalid, PublishFailed, RenewalFailed, RequestRefused
 from agent.heartbeat import Heartbeat
 from agent.identity import load_credentials
 from agent.publication import Publication
@@ -27,6 +27,8 @@ from certs.errors import CertsError
 from certs.serials import Entropy
 
 LONGEST_FIRST_RETRY = timedelta(seconds=60)
+LONGEST_WAIT_FOR_NAMES = timedelta(seconds=12)
+"""Names are registered a moment after the registrar has come round; the authority answers each pod every ten seconds."""
 
 
 class Pause(Protocol):
@@ -95,7 +97,7 @@ class Workload:
                 self._publish(self._enrollment(None))
             except (AgentError, CertsError, OSError) as err:
                 back_off = BackOff.after(back_off, now=self._clock(), entropy=self._entropy)
-                delay = min(back_off.delay, LONGEST_FIRST_RETRY)
+                delay = min(back_off.delay, LONGEST_WAIT_FOR_NAMES if _waits_for_names(err) else LONGEST_FIRST_RETRY)
                 if until is not None and self._heartbeat.monotonic() + delay.total_seconds() > until:
                     raise
                 self._report(StepFailed(step="enroll", error=err, retry_in=delay, expired=True))
@@ -175,3 +177,7 @@ class Workload:
     def _fail(self, step: str, error: Exception) -> None:
         expired = self._held is not None and self._clock() > self._held.not_after
         self._report(StepFailed(step=step, error=error, retry_in=LONGEST_SLEEP, expired=expired))
+
+
+def _waits_for_names(error: Exception) -> bool:
+    return isinstance(error, RequestRefused) and error.refusal == "NAMES_NOT_REGISTERED"

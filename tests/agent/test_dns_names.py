@@ -69,6 +69,15 @@ def test_first_certificate_waits_for_the_registrar(pod, register):
     assert pod.pauses[:3] == sorted(pod.pauses[:3])
 
 
+def test_names_that_come_late_are_not_waited_for_much_longer(pod, register):
+    pod.on_pause = lambda number: register(*NAMES) if number == 9 else None
+
+    pod.run(10)
+
+    assert pod.held.dns_names == NAMES
+    assert max(pod.pauses[:9]) <= 12
+
+
 def test_renewal_keeps_the_names_without_the_token(pod, register):
     register(*NAMES)
     pod.run()
