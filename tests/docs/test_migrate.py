@@ -10,7 +10,7 @@ from tests.docs.authorities import present_authority
 from tests.docs.old_worlds import cfssl, sec1, secret, step_ca
 from tests.docs.pages import DOCUMENTATION, Page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a dozen processes, one after another
 
 PAGE = Page.read("migrate.md")
 BRING_ROOT, BRING_ENCRYPTED = "Bring the root", "Encrypted keys"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.docs.pages import Page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a dozen processes, one after another
 
 PAGE = Page.read("operate.md")
 

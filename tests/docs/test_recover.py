@@ -11,7 +11,7 @@ import yaml
 from tests.docs.authorities import present_authority
 from tests.docs.pages import DOCUMENTATION, Page
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a dozen processes, one after another
 
 PAGE = Page.read("recover.md")
 EXPIRED = timedelta(minutes=5)  # what has less left than the shortest lifetime of a leaf signs nothing any more
@@ -134,14 +134,25 @@ def await_expiry(pair):
     time.sleep(max(0, end - time.time()) + 1)
 
 
-LEFT = EXPIRED + timedelta(seconds=15)
+def bring_what_expires(desk, *, root_too=False, with_root_key=True):
+    """Waits until it has. A machine that is too busy to make an authority in time is given more of it."""
+    for seconds in (15, 60):
+        left = EXPIRED + timedelta(seconds=seconds)
+        root = present_authority("Own Root", **({"left": left} if root_too else {}))
+        issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=left)
+        try:
+            bring(desk, root, issuer, with_root_key=with_root_key)
+        except AssertionError:
+            if seconds == 60:
+                raise
+            shutil.rmtree(desk.home, ignore_errors=True)
+        else:
+            await_expiry(issuer)
+            return
 
 
 def test_an_issuing_ca_that_expired_is_replaced_by_the_server_that_has_the_root(desk):
-    root = present_authority("Own Root")
-    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
-    bring(desk, root, issuer, with_root_key=True)
-    await_expiry(issuer)
+    bring_what_expires(desk)
 
     with desk.serving():
         desk.run(*PAGE.shell("And the root's key is here"))
@@ -151,10 +162,7 @@ def test_an_issuing_ca_that_expired_is_replaced_by_the_server_that_has_the_root(
 
 
 def test_an_issuing_ca_that_expired_is_replaced_where_the_root_is_elsewhere(desk):
-    root = present_authority("Offline Root")
-    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
-    bring(desk, root, issuer, with_root_key=False)
-    await_expiry(issuer)
+    bring_what_expires(desk, with_root_key=False)
     with desk.launched() as server:
         assert server.wait(_SECONDS) == 7
     assert "the key of the root is not here" in desk.log
@@ -168,10 +176,7 @@ def test_an_issuing_ca_that_expired_is_replaced_where_the_root_is_elsewhere(desk
 
 
 def test_a_root_that_expired_is_replaced_and_the_new_one_is_known_by_its_fingerprint(desk):
-    root = present_authority("Old Root", left=LEFT)
-    issuer = present_authority("Own Issuer", issuer=root, path_length=0, left=LEFT)
-    bring(desk, root, issuer, with_root_key=True)
-    await_expiry(issuer)
+    bring_what_expires(desk, root_too=True)
     here, there = PAGE.shell("The root has expired")
 
     with desk.serving():
