@@ -1,9 +1,7 @@
 """What Prometheus may scrape of a process of controllers. One registry for each process; names begin with `chancery_kube_`."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30)
 
 
@@ -50,7 +48,3 @@ class Metrics:
         )
         self.clock_skew.set(float("nan"))
         self.identity_expiry.set(float("nan"))
-
-    def exposition(self) -> bytes:
-        """The registry in Prometheus' text format."""
-        return generate_latest(self.registry)

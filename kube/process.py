@@ -283,7 +283,7 @@ async def serve(
     application = health_application(
         live=[process.check_alive],
         ready=[process.check_ready],
-        metrics=process.metrics,
+        registry=process.metrics.registry,
         refresh=process.refresh_metrics,
     )
     listener = HttpListener(application, None)

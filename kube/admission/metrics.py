@@ -1,12 +1,10 @@
 """What Prometheus may scrape of an injector. One registry for each process; names begin with `chancery_injector_`."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from kube.admission.features import ClusterFeatures
 from kube.admission.names import Mode
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -41,7 +39,3 @@ class Metrics:
     def set_features(self, features: ClusterFeatures) -> None:
         for mode in Mode:
             self._features.labels(mode.value).set(features.can(mode))
-
-    def exposition(self) -> bytes:
-        """The registry in Prometheus' text format."""
-        return generate_latest(self.registry)

@@ -23,10 +23,11 @@ from kube.admission.names import Mode
 from kube.admission.probe import FeatureProbe, probe
 from kube.admission.readiness import Listener, ServingCheck
 from kube.admission.settings import InjectorSettings, fixed_mode
-from kube.admission.web import Mutating, health_application
+from kube.admission.web import Mutating
 from kube.ambient import Monotonic
 from kube.cluster import Cluster
 from kube.errors import KubeSettingsInvalid
+from kube.health import health_application
 from serving.http import AddressUnavailable, HttpListener
 
 _LOOK_SECONDS = 0.2
@@ -82,7 +83,9 @@ class _Injector:
 
     async def run(self, announce: Callable[[Announcement], None]) -> None:
         settings = self._settings
-        health = HttpListener(health_application(live=[self._live], ready=[self._ready], metrics=self._metrics), None)
+        health = HttpListener(
+            health_application(live=[self._live], ready=[self._ready], registry=self._metrics.registry), None
+        )
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._threads_stopping.set)
             stack.push_async_callback(health.stop, _HEALTH_GRACE)
@@ -133,7 +136,7 @@ class _Injector:
         configurations = self._settings.serving.webhook_configurations
         return ServingCheck(self._cluster, configurations=configurations, listener=listener, monotonic=self._monotonic)
 
-    async def _live(self) -> str:
+    def _live(self) -> str:
         return "" if self._alive() else "nobody keeps the serving certificate fresh any more"
 
     async def _ready(self) -> str:

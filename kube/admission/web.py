@@ -1,12 +1,11 @@
-"""The injector's HTTP edge: /mutate for the API server; /livez, /readyz and /metrics for everybody else, on another port.
+"""The injector's HTTP edge: /mutate for the API server. Health and metrics are on another port (`kube.health`).
 
 - A body is read within bounds of size and time, and so are all bodies together.
 - What is no review is answered as the API server answers, by a Status; what is one always gets an AdmissionReview.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
 
 import orjson
 import structlog
@@ -14,7 +13,7 @@ from aiohttp import web
 
 from kube.admission.errors import FeaturesUnknown, ReviewUnreadable
 from kube.admission.features import ClusterFeatures
-from kube.admission.metrics import CONTENT_TYPE, Metrics
+from kube.admission.metrics import Metrics
 from kube.admission.reviews import Reviewed, parse_review, review
 from kube.admission.settings import Injection
 from kube.admission.webhooks import PATH
@@ -38,9 +37,6 @@ _STATUS_REASONS = {
     429: "TooManyRequests",
     503: "ServiceUnavailable",
 }
-
-Check: TypeAlias = Callable[[], Awaitable[str]]
-"""What is wrong; empty where nothing is."""
 
 _log = structlog.get_logger("chancery.injector")
 
@@ -128,25 +124,6 @@ class Mutating:
             "message": message,
         }
         return web.Response(body=orjson.dumps(status), status=code, content_type=_JSON)
-
-
-def health_application(*, live: Sequence[Check], ready: Sequence[Check], metrics: Metrics) -> web.Application:
-    async def answer_metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
-
-    application = web.Application(client_max_size=0)
-    application.router.add_get("/livez", _answering(live))
-    application.router.add_get("/readyz", _answering([*live, *ready]))
-    application.router.add_get("/metrics", answer_metrics)
-    return application
-
-
-def _answering(checks: Sequence[Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_request: web.Request) -> web.Response:
-        faults = [fault for check in checks if (fault := await check())]
-        return web.Response(text="\n".join(faults or ["ok"]) + "\n", status=503 if faults else 200)
-
-    return answer
 
 
 class _NotRead(Exception):

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from kube.collections import Resource
 from kube.controllers import Controller, Key, Watch, itself
@@ -131,7 +132,9 @@ def test_fault_of_one_controller_is_no_fault_of_another(fake: FakeCluster, start
     fake.put(f"{SHOP}/a")
     process, _ = start(others=[lambda parts: Broken(parts, name="broken")])
     await_until(lambda: f"{SHOP}/a-copy" in fake.objects, "the copy")
-    await_until(lambda: b'{controller="broken",outcome="fault"}' in process.metrics.exposition(), "the count")
+    await_until(
+        lambda: b'{controller="broken",outcome="fault"}' in generate_latest(process.metrics.registry), "the count"
+    )
 
 
 def test_keys_that_cannot_be_told_keep_nothing_else_from_being_told(fake: FakeCluster, start: Start):
@@ -264,9 +267,9 @@ def test_metrics_say_who_leads_and_what_is_kept(fake: FakeCluster, start: Start)
     fake.put(f"{SHOP}/a")
     process, _ = start()
     done = b'chancery_kube_reconciles_total{controller="copier",outcome="done"}'
-    await_until(lambda: done in process.metrics.exposition(), "the count")
+    await_until(lambda: done in generate_latest(process.metrics.registry), "the count")
     process.refresh_metrics()
-    shown = process.metrics.exposition().decode()
+    shown = generate_latest(process.metrics.registry).decode()
 
     assert "chancery_kube_leading 1.0" in shown
     assert 'chancery_kube_collection_objects{resource="configmaps"}' in shown

@@ -14,7 +14,8 @@ import trustme
 
 from kube.admission.features import ClusterFeatures
 from kube.admission.metrics import Metrics
-from kube.admission.web import LARGEST_BODIES, LARGEST_BODY, Mutating, health_application
+from kube.admission.web import LARGEST_BODIES, LARGEST_BODY, Mutating
+from kube.health import health_application
 from serving.http import HttpListener
 from tests.kube.admission.pods_for_tests import INJECTION, USUAL, pod_of
 from tests.kube.admission.test_reviews import UID, body_of, request_of
@@ -216,7 +217,7 @@ async def test_health_says_what_is_wrong():
     async def ill() -> str:
         return "the serving certificate is not believed"
 
-    listener = HttpListener(health_application(live=[well], ready=[ill], metrics=Metrics()), None)
+    listener = HttpListener(health_application(live=[well], ready=[ill], registry=Metrics().registry), None)
     url = await listener.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as session:
