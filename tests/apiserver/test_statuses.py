@@ -29,6 +29,10 @@ INTERNAL_TO_A_CALLER = {  # of the store: never the doing of one request, so tol
     storage.TokenSpent,
     storage.TokenExpired,
     storage.CredentialReused,
+    storage.PodReleased,
+    storage.PodMismatch,
+    storage.NamesNotRegistered,
+    storage.NotByItsHolder,
     storage.InvalidPageToken,
     storage.AuditChainBroken,
 }
