@@ -75,6 +75,7 @@ class Network:
     async def _close(self) -> None:
         for server in (self._egress, *self._listeners.values()):
             server.close()
+        await asyncio.sleep(0)  # a task that is cancelled before it runs closes nothing
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -132,22 +133,22 @@ class Network:
 
     def _forwarder(self, place: Endpoint) -> Any:
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with self._held():
+            with self._held(writer):
                 await self._connect(reader, writer, place, b"")
 
         return forward
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One CONNECT of the API server."""
-        with self._held():
+        with self._held(writer):
             head = await reader.readuntil(b"\r\n\r\n")
             host, _, port = head.split(b" ", 2)[1].decode().rpartition(":")
             place = self.addresses.of_service(host, int(port))
             await self._connect(reader, writer, place, b"HTTP/1.1 200 Connection established\r\n\r\n")
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        """The loop has weak references to tasks only."""
+    def _held(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        """The loop has weak references to tasks only. What is connected is closed at the end, whichever that is."""
         task = asyncio.current_task()
         self._connections.add(task)
         try:
@@ -155,6 +156,7 @@ class Network:
                 yield
         finally:
             self._connections.discard(task)
+            writer.close()
 
     async def _connect(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Endpoint, greeting: bytes
@@ -167,13 +169,11 @@ class Network:
         except OSError:
             if greeting:
                 writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-            writer.close()
             return
-        writer.write(greeting)
         try:
+            writer.write(greeting)
             await asyncio.gather(_pump(reader, remote[1]), _pump(remote[0], writer))
         finally:
-            writer.close()
             remote[1].close()
 
 
