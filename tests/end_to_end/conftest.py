@@ -1,14 +1,16 @@
-"""One cluster with one release of the chart in it, whose life the tests of test_life follow from install to uninstall."""
+"""A cluster with one release of the chart in it: test_life follows its life, test_replicas has parts of it fail."""
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.charts.conftest import make_helm
-from tests.end_to_end.installation import IMAGE, PROGRAMS, Installation
+from tests.end_to_end.installation import IMAGE, PROGRAMS, TLS, Installation
 from tests.servers.helm.programs import MAJORS
 from tests.servers.kubernetes.binaries import VARIABLE, find_binaries
 from tests.servers.kubernetes.control_plane import ControlPlane
@@ -16,6 +18,21 @@ from tests.servers.kubernetes.node.environment import Image
 from tests.servers.kubernetes.node.node import Node
 
 _LOOK_SECONDS = 3.0
+
+_LIFE = {
+    "ca": {"settings": {"rotation_settle": "3s"}},
+    "controller": {
+        "replicaCount": 2,
+        "settings": {
+            "trust_interval": "1s",
+            "ca_bundle_propagation": "2s",
+            "config_map_propagation": "5s",
+            "cluster_trust_bundle_propagation": "5s",
+        },
+    },
+    # beside the cluster's users, those who have a certificate of ours
+    "apiserver": {"settings": {"client_ca_file": f"{TLS}/ca.crt", "shutdown_delay_duration": "1s"}},
+}
 
 
 @pytest.hookimpl(trylast=True)
@@ -29,6 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def life() -> Iterator[Installation]:
+    with cluster_for(_LIFE) as installation:
+        yield installation
+
+
+@contextmanager
+def cluster_for(values: Mapping[str, Any]) -> Iterator[Installation]:
+    """In which nothing is installed yet."""
     binaries = find_binaries(os.environ)
     if not (binaries.are_complete and binaries.has_controller_manager):
         pytest.skip(f"no control plane in {VARIABLE} or the cache: run scripts/build_kubernetes.sh")
@@ -46,7 +70,7 @@ def life() -> Iterator[Installation]:
             cluster.start()
             cluster.start_controller_manager()
             node.start(cluster)
-            yield Installation(cluster=cluster, node=node, helm=helm)
+            yield Installation(cluster=cluster, node=node, helm=helm, values=values)
         finally:
             node.end()
             cluster.end()

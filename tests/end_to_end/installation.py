@@ -6,11 +6,15 @@ import json
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
+from certs.pem import split_certificates
+from tests.apiserver.client import Answer
 from tests.charts.conftest import CHART
 from tests.servers.helm.commands import Helm
 from tests.servers.kubernetes.control_plane import ControlPlane, NotInTime
@@ -22,20 +26,6 @@ NAMESPACE = "chancery"
 TLS = "/var/run/secrets/chancery.dev/tls"
 REPORTS = "v1alpha2.wgpolicyk8s.io"
 
-VALUES = {
-    "ca": {"settings": {"rotation_settle": "3s"}},
-    "controller": {
-        "replicaCount": 2,
-        "settings": {
-            "trust_interval": "1s",
-            "ca_bundle_propagation": "2s",
-            "config_map_propagation": "5s",
-            "cluster_trust_bundle_propagation": "5s",
-        },
-    },
-    # beside the cluster's users, those who have a certificate of ours
-    "apiserver": {"settings": {"client_ca_file": f"{TLS}/ca.crt", "shutdown_delay_duration": "1s"}},
-}
 _EXEC_SECONDS = 60.0
 
 
@@ -44,6 +34,7 @@ class Installation:
     cluster: ControlPlane
     node: Node
     helm: Helm
+    values: Mapping[str, Any]
     figures: dict[str, str] = field(default_factory=dict)
     before: set[str] = field(default_factory=set)
 
@@ -54,7 +45,7 @@ class Installation:
     def install(self) -> None:
         done = self.helm.run(
             "install", "chancery", str(CHART), "--create-namespace", "--wait", "--timeout=150s", *self.access,
-            values=VALUES, seconds=160, check=False,
+            values=dict(self.values), seconds=160, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stderr}\n{self.node.logs()}"
 
@@ -115,6 +106,22 @@ class Installation:
         found = self.node.pod(namespace, pod)
         return Path(found.volumes.mounts(found.containers[container].said)[TLS])
 
+    def kill(self, pod: str, container: str) -> None:
+        """And waits until it is back."""
+        killed = self.node.pod(NAMESPACE, pod).containers[container]
+        restarts = killed.restart_count
+        killed.kill()
+        self.wait_until(lambda: killed.restart_count > restarts and killed.is_ready, f"{container} is back", seconds=60)
+
+    def restarts(self) -> dict[str, int]:
+        """Of those containers that were started again."""
+        return {
+            f"{pod.document['metadata']['name']} {name}": container.restart_count
+            for pod in self.node.pods.values()
+            for name, container in pod.containers.items()
+            if container.restart_count
+        }
+
     def trusted(self) -> dict[str, bytes]:
         """Whatever holds roots for others, by its name."""
         found: dict[str, bytes] = {}
@@ -146,6 +153,14 @@ class Installation:
                     kilobytes = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
                     name = f"resident memory, {pod.document['metadata']['name']} {container.name}"
                     self.figures[name] = f"{kilobytes / 1024:.0f} MiB"
+
+
+def certificate_in(directory: Path) -> x509.Certificate:
+    return split_certificates((directory / "tls.crt").read_bytes())[0]
+
+
+def fault(answer: Answer, expected: int) -> str:
+    return "" if answer.status == expected else f"{answer.status} {answer.octets[:500].decode(errors='replace')}"
 
 
 def seconds_since(began: float) -> str:

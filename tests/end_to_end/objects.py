@@ -1,16 +1,23 @@
 """What a user of the cluster brings: a service with a webhook and an API of its own, and a client of it."""
 
+import base64
 from typing import Any
 
-from tests.end_to_end.installation import REPORTS
+from tests.end_to_end.installation import NAMESPACE, REPORTS
 
 SHOP = "shop"
 LABEL = {"chancery.dev/inject": "true"}
 THINGS = "v1.things.example.com"
 
 
-def namespace() -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}}
+def namespace(name: str = SHOP) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def secret(name: str, content: dict[str, str]) -> dict[str, Any]:
+    """For the release."""
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content}
 
 
 def deployment(name: str, *, annotations: dict[str, str], port: int = 0) -> dict[str, Any]:
@@ -116,4 +123,18 @@ def labelled_pod(name: str) -> dict[str, Any]:
         "kind": "Pod",
         "metadata": {"name": name, "labels": LABEL},
         "spec": {"containers": [{"name": "idle", "image": "idle"}], "terminationGracePeriodSeconds": 1},
+    }
+
+
+def signing_request(name: str, request: bytes) -> dict[str, Any]:
+    """For a Service, by whoever; it waits until somebody approves it."""
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "signerName": "chancery.dev/serving",
+            "request": base64.b64encode(request).decode(),
+            "usages": ["server auth", "digital signature"],
+        },
     }

@@ -11,14 +11,12 @@ import shlex
 import shutil
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from certs.pem import split_certificates
-from tests.apiserver.client import Answer
 from tests.end_to_end import objects
-from tests.end_to_end.installation import NAMESPACE, Installation, seconds_since
+from tests.end_to_end.installation import NAMESPACE, Installation, certificate_in, fault, seconds_since
 from tests.end_to_end.load import Calls, kept_calling
 from tests.end_to_end.objects import SHOP, THINGS
 from tests.servers.kubernetes.node.pod import Pod
@@ -31,10 +29,6 @@ pytestmark = [
 ]
 
 SPIFFE_ID = "spiffe://cluster.local/ns/shop/sa/default"
-
-
-def certificate_in(directory: Path) -> bytes:
-    return split_certificates((directory / "tls.crt").read_bytes())[0]
 
 
 def test_helm_waits_until_everything_serves(life: Installation) -> None:
@@ -160,7 +154,7 @@ def test_root_is_rotated_without_a_failed_call(life: Installation) -> None:
 
     with kept_calling(calls) as made:
         life.ca_cli("rotate", "root", "--now", "--no-wait")
-        kill(life, "chancery-ca", "ca")
+        life.kill("chancery-ca", "ca")
         await_phase(life, "signing", "retiring", "stable")
         for person in (life.administrator, life.reporter):
             life.ca_cli("renew", identity=person)
@@ -180,13 +174,6 @@ def test_root_is_rotated_without_a_failed_call(life: Installation) -> None:
     assert before.keys() == after.keys()
     assert len({root for bundle in after.values() for root in split_certificates(bundle)}) == 1
     assert certificate_in(life.directory_in(SHOP, "things", "things")) != identity
-
-
-def kill(life: Installation, pod: str, container: str) -> None:
-    killed = life.node.pod(NAMESPACE, pod).containers[container]
-    restarts = killed.restart_count
-    killed.kill()
-    life.wait_until(lambda: killed.restart_count > restarts and killed.is_ready, f"{container} is back")
 
 
 def kill_the_leader(life: Installation) -> None:
@@ -242,10 +229,6 @@ def ask_injector(life: Installation) -> str:
     return fault(answer, 201)
 
 
-def fault(answer: Answer, expected: int) -> str:
-    return "" if answer.status == expected else f"{answer.status} {answer.octets[:500].decode(errors='replace')}"
-
-
 def test_certificate_of_a_deleted_pod_is_refused(life: Installation) -> None:
     stolen = life.node.directory / "stolen"
     shutil.copytree(life.directory_in(SHOP, "first", "idle").resolve() / "..data", stolen)
@@ -262,13 +245,7 @@ def test_certificate_of_a_deleted_pod_is_refused(life: Installation) -> None:
 
 
 def test_no_process_was_refused_by_the_cluster_or_ended_by_itself(life: Installation) -> None:
-    restarts = {
-        f"{pod.document['metadata']['name']} {name}": container.restart_count
-        for pod in life.node.pods.values()
-        for name, container in pod.containers.items()
-        if container.restart_count
-    }
-
+    restarts = life.restarts()
     logs = [each.log for pod in servers(life) for each in pod.containers.values() if each.log.exists()]
     refused = [line for log in logs for line in log.read_text().splitlines() if "forbidden" in line.lower()]
 
