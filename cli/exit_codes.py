@@ -15,6 +15,8 @@ import ca.client.errors as client
 import ca.errors as authority
 import certs.errors as certificates
 import kube.errors as cluster
+import kube.signers.errors as signers
+import kube.trust.errors as distribution
 import store.errors as storage
 from cli import errors as command_line
 
@@ -69,6 +71,7 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     storage.CredentialReused: ExitCode.DENIED,
     storage.PodReleased: ExitCode.NOT_READY,
     storage.PodMismatch: ExitCode.REFUSED,
+    storage.NotByItsHolder: ExitCode.NOT_READY,
     storage.NamesNotRegistered: ExitCode.UNAVAILABLE,
     storage.InvalidPageToken: ExitCode.REFUSED,
     storage.AuditChainBroken: ExitCode.FAILED,
@@ -106,6 +109,8 @@ _TABLE: Mapping[type[BaseException], ExitCode] = {
     cluster.TooOld: ExitCode.UNAVAILABLE,
     cluster.NotLeading: ExitCode.NOT_READY,
     cluster.KubeSettingsInvalid: ExitCode.NOT_READY,
+    distribution.BundleInvalid: ExitCode.FAILED,
+    signers.SignerError: ExitCode.FAILED,
     beside_services.CredentialsInvalid: ExitCode.DENIED,
     beside_services.IdentityNotReady: ExitCode.FAILED,
     beside_services.HeartbeatMissing: ExitCode.FAILED,

@@ -7,9 +7,17 @@ import pytest
 
 from tests.servers.helm.commands import Helm
 from tests.servers.helm.programs import MAJORS, find_helm
-from tests.servers.kubernetes.fixtures import control_plane, controlled_cluster  # noqa: F401 - fixtures
+from tests.servers.kubernetes.control_plane import ControlPlane
+from tests.servers.kubernetes.fixtures import controlled_cluster, remembered_control_plane  # noqa: F401 - a fixture
 
 CHART = Path(__file__).parents[2] / "charts" / "chancery"
+_OF_CHARTS = pytest.StashKey[ControlPlane]()
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
+    """Of these tests alone: API services and other objects of the cluster have the same names in every release."""
+    return remembered_control_plane(pytestconfig, _OF_CHARTS)
 
 
 def make_helm(major: int, home: Path) -> Helm:

@@ -48,7 +48,6 @@ def test_plain_manifests_are_what_the_chart_renders(tmp_path):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 @each_example
 def test_every_object_is_taken_by_a_cluster(control_plane, example):
     made = documents(example)
@@ -66,7 +65,6 @@ def test_every_object_is_taken_by_a_cluster(control_plane, example):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 @each_example
 def test_every_pod_is_taken_where_pods_are_restricted(control_plane, example):
     namespace = f"example-{example.stem}"

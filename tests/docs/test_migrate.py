@@ -98,7 +98,6 @@ def kubectl(desk, control_plane):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 def test_the_secret_of_a_ca_issuer_is_brought(desk, kubectl):
     root = present_authority("cert-manager root")
     write_old_leaf(desk, root)
@@ -119,7 +118,6 @@ def test_the_secret_of_a_ca_issuer_is_brought(desk, kubectl):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 def test_an_issuing_ca_that_cert_manager_made_is_brought(desk, kubectl):
     root = present_authority("cert-manager root")
     write_old_leaf(desk, root)
@@ -144,7 +142,6 @@ def test_an_issuing_ca_that_cert_manager_made_is_brought(desk, kubectl):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 def test_the_issuing_ca_of_sentry_is_brought(desk, kubectl):
     root = present_authority("cluster.local")
     issuer = present_authority("dapr-sentry", issuer=root)
@@ -236,7 +233,6 @@ def claimed(kubectl):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 def test_an_authority_that_was_carried_into_a_cluster_is_adopted_by_its_first_start_there(desk, claimed):
     root = present_authority("Own Root")
     for name, content in (("root.pem", root.chain_pem), ("root.key", root.key_pem), ("backup-passphrase", b"secret\n")):

@@ -15,7 +15,8 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from tests.charts.played_kubelet import PlayedPod
 from tests.docs.pages import DOCUMENTATION
-from tests.servers.kubernetes.fixtures import KUBERNETES
+from tests.servers.kubernetes.control_plane import ControlPlane
+from tests.servers.kubernetes.fixtures import KUBERNETES, remembered_control_plane
 from tests.servers.ports import free_ports
 
 pytestmark = [*KUBERNETES, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -29,6 +30,15 @@ REPORT = {
     "metadata": {"name": "first", "namespace": "default"},
     "results": [{"policy": "p", "result": "pass"}],
 }
+
+
+_OF_THE_POD = pytest.StashKey[ControlPlane]()
+
+
+@pytest.fixture(scope="module")
+def control_plane(pytestconfig):
+    """Of this module alone, which leaves a namespace that is being deleted."""
+    return remembered_control_plane(pytestconfig, _OF_THE_POD)
 
 
 @pytest.fixture

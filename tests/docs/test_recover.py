@@ -248,7 +248,6 @@ def test_a_stolen_issuing_ca_is_believed_until_the_root_is_replaced(desk):
 
 
 @pytest.mark.kubernetes
-@pytest.mark.xdist_group("kubernetes")
 def test_the_pod_that_waits_is_taken_by_a_cluster_even_where_pods_are_restricted(control_plane):
     (apply,) = [line for line in PAGE.shell("")[0].splitlines() if " apply " in line]
     pod = yaml.safe_load((DOCUMENTATION.parent / apply.split()[-1]).read_text())
