@@ -39,6 +39,7 @@ KEPT_VARIABLES = frozenset(
         "GRPC_VERBOSITY",
     }
 )
+_LONGEST_ID = 100
 KEPT_PREFIXES = ("PYTEST", "PYTHON", "COV", "COVERAGE", "HYPOTHESIS")
 
 # gRPC reads this when it is imported, which may be soon: a server in a test's thread shall refuse what `serve` refuses
@@ -68,6 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.clear()
     os.environ.update(kept, HOME=home.name, TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8")
     sys.addaudithook(refuse_foreign_hosts)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Of what is long, the parameter's name: certificates differ between the processes of one run, tests' names must not."""
+    return argname if isinstance(val, bytes | str) and len(val) > _LONGEST_ID else None
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from tests.charts.test_objects import RESTRICTED
 from tests.charts.test_rendering import each_scenario
 from tests.charts.test_rights import permissions
 from tests.servers.helm.commands import documents
-from tests.servers.kubernetes.fixtures import KUBERNETES
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 WIDE = {("", "secrets", "list", None), ("", "services/proxy", "get", None), ("", "pods", "create", None)}
@@ -134,7 +133,6 @@ def cluster(control_plane, each_helm):
 
 
 @pytest.mark.kubernetes
-@KUBERNETES[1]
 @pytest.mark.timeout(240)
 def test_release_whose_pods_do_not_run_fails_its_test_and_sees_all_but_what_it_may_not(cluster):
     failed = cluster.test()

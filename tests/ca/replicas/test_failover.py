@@ -127,6 +127,7 @@ def test_a_fault_that_nobody_foresaw_does_not_keep_a_replica_from_following_late
     tables = ("replicas", "private_keys")
     with running_replicas(tmp_path, postgresql_url, count=1) as (replica,), opened(postgresql_url) as database:
         holder = client_identity(replica, "holder")
+        eventually(lambda: Rotations(database).replicas(seen_since=0))
         (before,) = Rotations(database).replicas(seen_since=0)
         with psycopg.connect(postgresql_url, autocommit=True) as connection:
             for table in tables:

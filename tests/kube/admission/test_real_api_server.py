@@ -33,9 +33,8 @@ def new_namespace(injector):
             "metadata": {"name": name, "labels": RESTRICTED | {f"chancery.dev/{key}": labels[key] for key in labels}}
         }
         assert admin.create("/api/v1/namespaces", document).status == 201
-        assert (
-            admin.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}}).status == 201
-        )
+        account = admin.create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+        assert account.status in {201, 409}  # the controller manager, where it runs, was faster
         return name
 
     return make
