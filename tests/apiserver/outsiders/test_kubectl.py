@@ -143,19 +143,19 @@ def test_reports_show_their_columns(kubectl):
 def test_watch_shows_what_happens(kubectl, installation):
     kubeconfig = installation.kubeconfig("development")
     watching = subprocess.Popen(
-        [program("kubectl"), "--kubeconfig", kubeconfig, "get", "flunders", "-w", "-o", "name"],
+        [program("kubectl"), "--kubeconfig", kubeconfig, "get", "flunders", "-w", "-o", "name", "-n", "watching"],
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        kubectl("create", "-f", "-", document=flunder("watched"))
+        kubectl("create", "-n", "watching", "-f", "-", document=flunder("watched"))
         assert watching.stdout is not None
         assert watching.stdout.readline().strip() == "flunder.wardle.example.com/watched"
     finally:
         watching.terminate()
         watching.wait(10)
         watching.stdout.close()
-    kubectl("delete", "flunder", "watched")
+    kubectl("delete", "-n", "watching", "flunder", "watched")
 
 
 def test_somebody_else_is_told_what_is_forbidden(installation, tmp_path):

@@ -38,7 +38,7 @@ class Cluster:
     def new_namespace(self, name: str = "") -> str:
         name = name or f"plugin-{os.getpid()}-{next(self._numbers)}"
         self._create("/api/v1/namespaces", {"metadata": {"name": name}})
-        self._create(f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+        self.plane.make_default_account(name)
         return name
 
     def new_pod(

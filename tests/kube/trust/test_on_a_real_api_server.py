@@ -54,7 +54,7 @@ def test_namespace_gets_the_roots_when_it_opts_in_and_loses_them_when_it_opts_ou
 
 def test_pod_opts_its_namespace_in_for_as_long_as_it_is_there(world, namespace):
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    world.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
+    world.cluster.make_default_account(namespace)
     container = {"name": "app", "image": "app"}
     world.create(pods, {"metadata": {"name": "app", "labels": LABEL}, "spec": {"containers": [container]}})
     seconds_until(lambda: roots_in(world, namespace) == world.authority.pem, "the roots are there")

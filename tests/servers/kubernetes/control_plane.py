@@ -211,6 +211,12 @@ class ControlPlane:
     def logs(self) -> str:
         return "\n".join(child.log_tail() for child in (self.etcd, self.api_server, self.controller_manager))
 
+    def make_default_account(self, namespace: str) -> None:
+        """The service account of pods that name none, unless the controller manager, where it runs, was faster."""
+        accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        answer = self.admin.create(accounts, {"metadata": {"name": "default"}})
+        assert answer.status in {201, 409}, answer.octets
+
     def wait_until(self, condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
         """Asks until `condition` holds; a server that cannot be reached does not. Raises NotInTime, with the ends of the logs."""
         deadline = time.monotonic() + seconds
