@@ -18,7 +18,7 @@ from kube.ambient import Clock, Entropy, Monotonic
 from kube.collections import Collection
 from kube.controllers import FULL_PASS, Controller, Key, Prompted, Seeded, Termed, Watch
 from kube.documents import JsonObject
-from kube.errors import CallerFault, KubeError, NotLeading, Retryable
+from kube.errors import KubeError, NotLeading, Retryable
 from kube.metrics import Metrics
 from kube.work_queue import Retries, WorkQueue
 
@@ -165,7 +165,7 @@ class ControllerRunner:
             seconds = self._queue.fail(key, at_least=err.retry_after)
             _log.info("put off", controller=controller, key=str(key), error=str(err), retry_in=round(seconds, 1))
             return "retry"
-        except (CallerFault, KubeError, ClientError) as err:
+        except (KubeError, ClientError) as err:
             seconds = self._queue.fail(key)
             _log.warning("failed", controller=controller, key=str(key), error=str(err), retry_in=round(seconds, 1))
             return "failed"
