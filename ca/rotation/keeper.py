@@ -46,6 +46,7 @@ _MOST_REMEMBERED = 100_000
 _FORGOTTEN_AFTER = 7  # silences, after which a consumer is not even remembered
 _SHOWN = 20
 _BATCH = 500
+_ATTEMPTS = 5
 _CALL = Call(caller=Caller.local(), id="rotation")
 _DUE_AT = 2 / 3
 _SHORTEST = min(profile.minimum_lifetime for profile in LEAF_PROFILES.values())
@@ -160,15 +161,23 @@ class RotationKeeper:
         return self.rotations.keep_request(request, event, instead_of=lost)
 
     def abort(self, call: Call) -> RotationRecord:
-        """Turns the rotation under way back. Raises NoRotation; RotationUnderWay where it has moved on meanwhile."""
-        current = self.rotations.current()
-        if current is None:
-            raise NoRotation("no rotation is under way")
-        self.issuers.refresh()
-        rotation = self.rotations.advance(self.moves.abort(current, call))
-        if rotation is None:
-            raise RotationUnderWay("the rotation has just moved on; look at it with --status, then abort again")
-        return self._told(rotation)
+        """Turns the rotation under way back, though a keeper moves it on meanwhile; never forward again one that another aborts.
+
+        Raises NoRotation; RotationUnderWay where it will not hold still.
+        """
+        asked_of = None
+        for _ in range(_ATTEMPTS):
+            current = self.rotations.current()
+            if current is None:
+                raise NoRotation("no rotation is under way")
+            if asked_of not in {None, (current.id, current.aborted)}:
+                break
+            asked_of = (current.id, current.aborted)
+            self.issuers.refresh()
+            rotation = self.rotations.advance(self.moves.abort(current, call))
+            if rotation is not None:
+                return self._told(rotation)
+        raise RotationUnderWay("the rotation has just moved on; look at it with --status, then abort again")
 
     def report(self, consumer: str, generation: int) -> None:
         """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been."""

@@ -10,7 +10,6 @@ import pytest
 
 from cli.commands import COMMANDS
 from cli.main import make_program
-from cli.reference import reference
 from tests.cli.program import COMMAND, Program
 
 REPOSITORY = Path(__file__).parents[2]
@@ -61,7 +60,11 @@ def test_no_option_takes_a_secret(name: str, command: click.Command) -> None:
 
 
 def test_reference_page_is_what_the_help_says() -> None:
-    assert (REPOSITORY / "docs" / "cli.md").read_text() == reference(), "run: python -m cli.reference > docs/cli.md"
+    # In a process of its own: click keeps the help option of a command as the first that asked for it spelt it.
+    made = subprocess.run(
+        [sys.executable, "-m", "cli.reference"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert (REPOSITORY / "docs" / "cli.md").read_text() == made, "run: python -m cli.reference > docs/cli.md"
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",)], ids=" ".join)

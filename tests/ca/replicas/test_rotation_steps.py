@@ -4,6 +4,7 @@ A replica that dies is one that does nothing more from some instant on: between 
 """
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from ca.ambient import Secrets
 from ca.errors import RotationUnderWay
 from ca.issuers import Issuers
 from ca.office import Office
+from ca.rotation.keeper import RotationKeeper
 from ca.rotation.machine import Phase
 from certs.errors import WrongPassphrase
 from certs.keys import generate_private_key
@@ -322,6 +324,51 @@ def test_a_step_worked_out_from_what_has_changed_since_comes_to_nothing(replicas
         replicas.two.rotations._begin(late)
 
     assert states(replicas.one) == before
+    verify_whole(replicas)
+
+
+@dataclass
+class Overtaken:
+    """Stands before the rotations of one replica; somebody else is quicker, once, with what it would change."""
+
+    behind: Any
+    by: Callable[[], Any]
+    quicker: int = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.behind, name)
+
+    def advance(self, move: Any) -> Any:
+        if self.quicker:
+            self.quicker -= 1
+            assert self.by()
+        return self.behind.advance(move)
+
+
+def overtaken(office: Office, by: Callable[[], Any]) -> RotationKeeper:
+    return replace(office.rotations, rotations=Overtaken(office.rotations.rotations, by))
+
+
+def test_who_aborts_is_obeyed_though_a_keeper_moves_it_on_meanwhile(replicas):
+    replicas.one.rotations.start("issuer", "now", ADMINISTRATOR)
+    replicas.looks(replicas.two)
+    replicas.clock.advance(timedelta(seconds=20))
+
+    aborted = overtaken(replicas.two, replicas.one.rotations.look).abort(ADMINISTRATOR)
+
+    assert (aborted.phase, aborted.aborted) == ("signing", True)
+    replicas.settle()
+    verify_whole(replicas)
+
+
+def test_of_two_who_abort_at_once_neither_turns_it_forward_again(replicas):
+    replicas.one.rotations.start("issuer", "now", ADMINISTRATOR)
+
+    with pytest.raises(RotationUnderWay, match="moved on"):
+        overtaken(replicas.two, lambda: replicas.one.rotations.abort(ADMINISTRATOR)).abort(ADMINISTRATOR)
+
+    assert replicas.one.rotations.status().rotation.aborted
+    replicas.settle()
     verify_whole(replicas)
 
 
