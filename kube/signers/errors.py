@@ -1,6 +1,7 @@
-"""What can go wrong between a signer and the authority, beside what `ca.client.errors` has for calls.
+"""What can go wrong in a signer, beside what `ca.client.errors` has for calls to the authority.
 
 SignerError
+├── IssuerInvalid     an issuer's spec makes no sense: its Ready condition says where, and its requests wait
 ├── OrderRefused      the authority will not sign it, now or later: the request fails, with this reason
 └── AnswerUnfit       what came back is not what was ordered; nothing is written. Worth another try, with backoff
 """
@@ -10,6 +11,10 @@ from kube.errors import KubeError, Retryable
 
 class SignerError(KubeError):
     reason = "SIGNER_ERROR"
+
+
+class IssuerInvalid(SignerError):
+    reason = "ISSUER_INVALID"
 
 
 class OrderRefused(SignerError):

@@ -12,9 +12,10 @@ from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, is_being_deleted, mapping, namespace_of, text, uid_of
 from kube.signers.conditions import condition_of, holds
 from kube.signers.decisions import Decision, Deny, Fail, Settled, Sign, Wait
+from kube.signers.errors import IssuerInvalid
 from kube.signers.issuer_judgement import LOOK_AGAIN, IssuerSurroundings, judge
 from kube.signers.issuer_statuses import DENIED
-from kube.signers.issuers import GROUP, KINDS, IssuerInvalid, IssuerTerms, is_ready
+from kube.signers.issuers import GROUP, KINDS, IssuerTerms, is_ready
 from kube.signers.requests import read_request
 from kube.signers.settings import SignerSettings
 

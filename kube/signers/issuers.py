@@ -15,6 +15,7 @@ from certs.names import parse_dns_name
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, mapping, metadata, sequence, text
 from kube.signers.conditions import condition, condition_of, with_condition, with_status
+from kube.signers.errors import IssuerInvalid
 
 GROUP = "chancery.dev"
 VERSION = "v1alpha1"
@@ -59,10 +60,6 @@ class IssuerTerms:
         """Whether a further DNS name is allowed; a wildcard only where it is written out."""
         parent = name.partition(".")[2]
         return name in self.dns_names or (not name.startswith("*") and f"*.{parent}" in self.dns_names)
-
-
-class IssuerInvalid(Exception):
-    """The issuer's spec makes no sense; the message says where."""
 
 
 def is_ready(document: JsonObject) -> bool:

@@ -13,10 +13,11 @@ from certs.names import SubjectAlternativeNames, SubjectName
 from kube.service_names import NameForms
 from kube.signers.authority import issuing_root
 from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
+from kube.signers.errors import IssuerInvalid
 from kube.signers.issuer_judgement import IssuerSurroundings
 from kube.signers.issuer_requests import decide, is_settled
 from kube.signers.issuer_statuses import DENIED, failed, issued, pending
-from kube.signers.issuers import IssuerInvalid, IssuerTerms, readiness, with_readiness
+from kube.signers.issuers import IssuerTerms, readiness, with_readiness
 from kube.signers.settings import SignerSettings
 from tests.kube.signers.authority import certify, hierarchy
 from tests.kube.signers.documents import (
