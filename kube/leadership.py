@@ -84,10 +84,6 @@ class Leadership:
     def lasts(self, term: int) -> bool:
         return self._term == term
 
-    def verify(self) -> None:
-        """Raises NotLeading."""
-        self.permit()
-
     @property
     def is_leading(self) -> bool:
         """Whether writers are let in now."""

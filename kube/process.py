@@ -70,8 +70,6 @@ class Parts:
     events: Events
     metrics: Metrics
     authority: "FollowedConnection"
-    verify_leading: Callable[[], None]
-    """For what is written elsewhere than in the cluster. Raises NotLeading."""
     clock: Clock
     monotonic: Monotonic
     boottime: Monotonic
@@ -136,7 +134,6 @@ class ControllerProcess:
                 events=self._events,
                 metrics=self.metrics,
                 authority=authority,
-                verify_leading=self.leadership.verify,
                 clock=ambient.clock,
                 monotonic=ambient.monotonic,
                 boottime=ambient.boottime,

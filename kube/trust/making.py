@@ -54,7 +54,7 @@ def trust_controllers(parts: "Parts", source: TrustSource | None = None) -> Sequ
         roots,
         reporter,
         look_every=settings.trust_interval,
-        verify_leading=parts.verify_leading,
+        verify_leading=parts.cluster.verify_leading,
         clock=parts.clock,
         boottime=parts.boottime,
     )

@@ -25,7 +25,6 @@ def parts(**settings: Any) -> Parts:
         events=unused,
         metrics=Metrics(),
         authority=unused,
-        verify_leading=lambda: None,
         clock=time.clock,
         monotonic=time.monotonic,
         boottime=time.monotonic,
