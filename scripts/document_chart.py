@@ -45,6 +45,17 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
             "version": {"type": "string", "pattern": rf"^{_LABEL}$"},
         },
     },
+    "imageOverride": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "registry": {"type": "string"},
+            "repository": {"type": "string", "minLength": 1},
+            "tag": {"type": "string"},
+            "digest": {"type": "string"},
+            "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+        },
+    },
     "labels": _TEXTS,
     "optionalName": {"type": "string", "pattern": rf"^$|{_NAME}", "maxLength": 253},
     "policyRule": {
@@ -62,6 +73,9 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
             "key_types": _TEXT_LIST,
             "max_lifetime": {"type": "string", "pattern": _SPAN, "minLength": 2},
         },
+    },
+    "pullSecrets": {
+        "oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/definitions/secretName"}}],
     },
     "quantity": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([KMGTPE]i?|m|k)?$"},
     "resources": {
@@ -83,6 +97,17 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
                 "properties": {"name": {"type": "string", "minLength": 1}},
             },
         ]
+    },
+    "serviceMonitorOverride": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "enabled": {"type": "boolean"},
+            "interval": {"$ref": "#/definitions/duration"},
+            "scrapeTimeout": {"$ref": "#/definitions/duration"},
+            "namespace": {"$ref": "#/definitions/optionalName"},
+            "additionalLabels": {"$ref": "#/definitions/labels"},
+        },
     },
 }
 

@@ -35,6 +35,8 @@ class Webhooks:
     timeout_seconds: int = 5
     host_network: bool = False
     excluded_namespaces: tuple[str, ...] = ("kube-system",)
+    included_namespaces: tuple[str, ...] = ()
+    """In which alone pods are asked about; any that is not excluded, where none is named."""
 
     def documents(self) -> tuple[JsonObject, JsonObject]:
         """For pods that ask, and for namespaces that ask."""
@@ -54,7 +56,10 @@ class Webhooks:
 
     def _elsewhere(self) -> JsonObject:
         own = [*self.excluded_namespaces, self.namespace]
-        return {"matchExpressions": [{"key": _NAMESPACE_NAME, "operator": "NotIn", "values": [*own]}]}
+        expressions: list[JsonObject] = [{"key": _NAMESPACE_NAME, "operator": "NotIn", "values": [*own]}]
+        if self.included_namespaces:
+            expressions.append({"key": _NAMESPACE_NAME, "operator": "In", "values": [*self.included_namespaces]})
+        return {"matchExpressions": [*expressions]}
 
     def _document(
         self, what: str, *, pods: JsonObject, namespaces: JsonObject, conditions: dict[str, str]

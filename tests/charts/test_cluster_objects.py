@@ -28,11 +28,15 @@ def of_kind(rendered, kind):
             Webhooks(namespace="chancery", host_network=True, timeout_seconds=9, excluded_namespaces=("a", "b")),
         ),
         (
+            {"injector": {"includeNamespaces": ["shop", "42"]}},
+            Webhooks(namespace="chancery", included_namespaces=("shop", "42")),
+        ),
+        (
             {"injector": {"failurePolicy": {"pods": "Ignore", "namespaces": "Ignore"}}},
             Webhooks(namespace="chancery", failure_policy="Ignore"),
         ),
     ],
-    ids=["default", "host network", "ignore"],
+    ids=["default", "host network", "included", "ignore"],
 )
 def test_webhook_configurations_are_those_of_the_injector(helm, chart, values, webhooks):
     rendered = of_kind(helm.render(chart, values=values), "MutatingWebhookConfiguration")

@@ -87,7 +87,14 @@ def test_every_namespaced_object_says_its_namespace(helm, chart, scenario):
     without = {each["kind"] for each in objects if "namespace" not in each["metadata"]}
 
     assert without <= CLUSTER_KINDS
-    assert {each["metadata"].get("namespace") for each in objects} <= {"1984", "kube-system", "shop", "42", None}
+    assert {each["metadata"].get("namespace") for each in objects} <= {
+        "1984",
+        "kube-system",
+        "shop",
+        "42",
+        "monitoring",
+        None,
+    }
 
 
 @each_scenario

@@ -26,6 +26,8 @@ SERVERS = {
     "controller": ("CHANCERY_CONTROLLER_", ControllerSettings),
     "injector": ("CHANCERY_INJECTOR_", InjectorSettings),
 }
+OUTSIDE = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""Read by libraries."""
 ALL_SETTINGS = {
     "boolean": True,
     "integer": 1000000,
@@ -56,7 +58,7 @@ def settings(rendered, name):
 @each_scenario
 def test_variables_are_settings(helm, chart, scenario):
     rendered = helm.render(chart, files=[scenario])
-    others = {"CHANCERY_HOME", "CHANCERY_SERVER", "CHANCERY_IDENTITY", "PGPASSFILE"}
+    others = {"CHANCERY_HOME", "CHANCERY_SERVER", "CHANCERY_IDENTITY", "PGPASSFILE"} | OUTSIDE
 
     for name in SERVERS.keys() & {each["name"] for each in containers(rendered)}:
         prefix, kind = SERVERS[name]
@@ -75,7 +77,7 @@ def test_flags_and_variables_are_those_of_the_command_line(helm, chart, scenario
         with make_program().make_context("ca-cli", [command, "--help"], resilient_parsing=True) as context:
             found = make_program().get_command(context, command)
             options = {option for parameter in found.params for option in parameter.opts}
-            variables = {parameter.envvar for parameter in found.params} | {"CHANCERY_HOME", "PGPASSFILE"}
+            variables = {parameter.envvar for parameter in found.params} | {"CHANCERY_HOME", "PGPASSFILE"} | OUTSIDE
             assert {flag.partition("=")[0] for flag in flags if flag.startswith("--")} <= options
             assert {each["name"] for each in container.get("env", [])} - variables == set()
             assert all(probe[:2] == ["ca-cli", command] and probe[2] in found.commands for probe in probes)

@@ -22,9 +22,28 @@
 {{- fail "networkPolicy.databaseCIDRs: createEgressRules is false, so that nothing is held on its way out; set it, or take the networks away" -}}
 {{- end -}}
 {{- end -}}
-{{- with $values.image.digest -}}
-{{- if not (regexMatch "^sha256:[0-9a-f]{64}$" .) -}}
-{{- fail (printf "image.digest: %q is no digest; write sha256: and 64 hexadecimal digits" .) -}}
+{{- include "chancery.checkDigest" (dict "key" "image" "image" $values.image) -}}
+{{- range $component := list "ca" "apiserver" "controller" "injector" -}}
+{{- include "chancery.checkDigest" (dict "key" (printf "%s.image" $component) "image" (get (get $values $component) "image")) -}}
+{{- $monitor := include "chancery.serviceMonitor" (dict "root" $ "values" (get $values $component)) | fromYaml -}}
+{{- if and $monitor.enabled (not (has $monitor.namespace (list "" $.Release.Namespace))) (has $component (list "ca" "apiserver")) (not (include "chancery.controllerDoes" (dict "root" $ "feature" "trust"))) -}}
+{{- fail (printf "serviceMonitor.namespace: nobody publishes the roots in namespace %s, by which %s is believed there; enable the controller with its setting trust, or leave the namespace empty" $monitor.namespace $component) -}}
+{{- end -}}
+{{- end -}}
+{{- with $values.tracing.endpoint -}}
+{{- if regexMatch "^[^/]*//[^/]*@" . -}}
+{{- fail "tracing.endpoint: credentials do not belong into a URL that everybody may read; give them as OTEL_EXPORTER_OTLP_HEADERS from a Secret, in the env of ca, apiserver and controller" -}}
+{{- end -}}
+{{- if not (regexMatch (printf "^%s(/[^\\s?#]*)?$" (include "chancery.originPattern" $)) .) -}}
+{{- fail (printf "tracing.endpoint: %q is no URL of a collector; write http:// or https://, its host and port, such as http://collector.observability.svc:4318" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $values.injector.includeNamespaces -}}
+{{- if has . $values.injector.excludeNamespaces -}}
+{{- fail (printf "injector.includeNamespaces: %s is among excludeNamespaces, too; take it out of one of them" .) -}}
+{{- end -}}
+{{- if eq . $.Release.Namespace -}}
+{{- fail (printf "injector.includeNamespaces: nothing is ever injected in %s, the chart's own namespace; take it away" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.openshift.enabled (ne (int64 $values.runAsUser) 65532) -}}
@@ -91,4 +110,18 @@
 {{- if not (or $isFour $isSix) -}}
 {{- fail (printf "%s: %q is no network; write an address and the length of its prefix, such as 10.0.0.0/24 or fd00::/8" .key .network) -}}
 {{- end -}}
+{{- end }}
+
+{{/* An image's digest. Arguments: key, image. */}}
+{{- define "chancery.checkDigest" -}}
+{{- with get .image "digest" -}}
+{{- if not (regexMatch "^sha256:[0-9a-f]{64}$" .) -}}
+{{- fail (printf "%s.digest: %q is no digest; write sha256: and 64 hexadecimal digits" $.key .) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Scheme, host and port, by which the port can be told. */}}
+{{- define "chancery.originPattern" -}}
+https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?
 {{- end }}

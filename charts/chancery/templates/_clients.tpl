@@ -11,7 +11,7 @@ volumeMounts:
   - {name: bootstrap, mountPath: /var/run/secrets/chancery.dev/bootstrap, readOnly: true}
   - {name: tmp, mountPath: /tmp}
   - {{ include "chancery.kubernetesAccessMount" .root }}
-  {{- with .values.volumeMounts }}
+  {{- with concat .root.Values.volumeMounts .values.volumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
@@ -21,7 +21,7 @@ volumeMounts:
 - {{- include "chancery.bootstrap" .root | nindent 2 }}
 - {name: tmp, emptyDir: {}}
 - {{- include "chancery.kubernetesAccess" .root | nindent 2 }}
-{{- with .values.volumes }}
+{{- with concat .root.Values.volumes .values.volumes }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -4,6 +4,19 @@
 {{- if and .root.Values.controller.enabled (or (not (hasKey $settings .feature)) (get $settings .feature)) }}yes{{ end }}
 {{- end }}
 
+{{/* How a component is scraped. Arguments: root, values (of the component). */}}
+{{- define "chancery.serviceMonitor" -}}
+{{- include "chancery.overridden" (dict "common" .root.Values.serviceMonitor "own" .values.serviceMonitor) -}}
+{{- end }}
+
+{{/* Whether anything is scraped by an operator; not empty where it is. */}}
+{{- define "chancery.monitored" -}}
+{{- range $component := list "ca" "apiserver" "controller" "injector" -}}
+{{- $values := get $.Values $component -}}
+{{- if and (or (eq $component "ca") $values.enabled) (include "chancery.serviceMonitor" (dict "root" $ "values" $values) | fromYaml).enabled }}yes{{ end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Of the injector: what it mounts, keeps and is called. */}}
 {{- define "chancery.webhookNames" -}}
 {{ include "chancery.fullname" . }}-injector-pods,{{ include "chancery.fullname" . }}-injector-namespaces

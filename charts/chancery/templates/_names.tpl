@@ -63,9 +63,30 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "chancery.image" -}}
-{{- with .Values.image -}}
-{{ if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}
-{{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
+{{/* What a component says of something, key by key, over what is said of it for all. Arguments: common, own. */}}
+{{- define "chancery.overridden" -}}
+{{- $said := deepCopy .common -}}
+{{- range $key, $value := .own -}}
+{{- $_ := set $said $key $value -}}
+{{- end -}}
+{{- toYaml $said -}}
 {{- end }}
+
+{{/* A component's image. Its own tag takes the place of a common digest. Arguments: root, and if need be values (of the component). */}}
+{{- define "chancery.imageValues" -}}
+{{- $own := get (default dict .values) "image" | default dict -}}
+{{- $common := deepCopy .root.Values.image -}}
+{{- if $own.tag }}{{ $_ := set $common "digest" "" }}{{ end -}}
+{{- include "chancery.overridden" (dict "common" $common "own" $own) -}}
+{{- end }}
+
+{{- define "chancery.image" -}}
+{{- with include "chancery.imageValues" . | fromYaml -}}
+{{ if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.root.Chart.AppVersion .tag }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "chancery.pullPolicy" -}}
+{{ (include "chancery.imageValues" . | fromYaml).pullPolicy }}
 {{- end }}

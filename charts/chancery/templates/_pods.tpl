@@ -2,10 +2,21 @@
 
 {{- define "chancery.podMetadata" -}}
 {{- $ours := include "chancery.selectorLabels" . | fromYaml -}}
+{{- $scraping := dict -}}
+{{- if .root.Values.prometheusAnnotations.enabled }}{{ $scraping = include "chancery.scraping" . | fromYaml }}{{ end -}}
 labels:
   {{- mergeOverwrite (deepCopy .root.Values.additionalLabels) .values.podLabels $ours | toYaml | nindent 2 }}
 annotations:
-  {{- mergeOverwrite (deepCopy .root.Values.additionalAnnotations) .values.podAnnotations (default dict .annotations) (dict "kubectl.kubernetes.io/default-container" .component) | toYaml | nindent 2 }}
+  {{- mergeOverwrite (deepCopy .root.Values.additionalAnnotations) $scraping .values.podAnnotations (default dict .annotations) (dict "kubectl.kubernetes.io/default-container" .component) | toYaml | nindent 2 }}
+{{- end }}
+
+{{/* By which a Prometheus without an operator finds and scrapes pods. */}}
+{{- define "chancery.scraping" -}}
+{{- $ports := dict "ca" 8111 "apiserver" (int64 .root.Values.apiserver.securePort) "controller" 8114 "injector" 8116 -}}
+prometheus.io/scrape: "true"
+prometheus.io/scheme: {{ ternary "http" "https" (has .component (list "controller" "injector")) }}
+prometheus.io/port: {{ get $ports .component | quote }}
+prometheus.io/path: /metrics
 {{- end }}
 
 {{- define "chancery.podSpec" -}}
@@ -19,7 +30,7 @@ hostUsers: false
 {{- end }}
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
-  {{- range . }}
+  {{- range ternary (list .) . (kindIs "string" .) }}
   - name: {{ ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .) | quote }}
   {{- end }}
 {{- end }}
@@ -139,8 +150,8 @@ metadata:
   labels:
     {{- include "chancery.selectorLabels" . | nindent 4 }}
 spec:
-  accessModes: [{{ .values.persistence.accessMode }}]
-  {{- with .values.persistence.storageClass }}
+  accessModes: [{{ default .root.Values.persistence.accessMode .values.persistence.accessMode }}]
+  {{- with default .root.Values.persistence.storageClass .values.persistence.storageClass }}
   storageClassName: {{ . | quote }}
   {{- end }}
   resources: {requests: {storage: {{ .values.persistence.size | quote }}}}
