@@ -79,8 +79,10 @@ def judge_bundle(target: str, bundle: Bundle, roots: Bundle | None, *, at: datet
             f"{_RESTORED}; an object that asks for it has the label chancery.dev/inject=true",
         )
     else:
-        yield from _against(target, bundle, roots)
-        yield from judge_ends(target, bundle.certificates, at=at)
+        against = list(_against(target, bundle, roots))
+        yield from against
+        if not any(one.cause is Cause.CA_BUNDLE_FOREIGN for one in against):  # whose end is nobody's concern
+            yield from judge_ends(target, bundle.certificates, at=at)
 
 
 def _against(target: str, bundle: Bundle, roots: Bundle | None) -> Iterator[Finding]:

@@ -44,9 +44,19 @@ _BY_WORDS: tuple[tuple[str, Cause, str], ...] = (
         "have the server ask for the name <service>.<namespace>.svc: chancery.dev/dns on its pod, or its settings",
     ),
     (
-        r"x509: |unable to load root certificates",
+        r"unable to load root certificates|unable to parse bytes as PEM",
+        Cause.CA_BUNDLE_GARBAGE,
+        "the registrar writes the caBundle of what is labelled: see whether it runs and leads; else whoever wrote it has to again",
+    ),
+    (
+        r"x509: ",
         Cause.CA_BUNDLE_FOREIGN,
         "server and caBundle are of different authorities: see whether the registrar runs and writes the caBundle",
+    ),
+    (
+        r"gave HTTP response to HTTPS client|does not look like a TLS handshake",
+        Cause.TLS_MISSING,
+        "another server than ours listens there, or a proxy before it: compare the Service's targetPort with the pods' port",
     ),
     (
         r"no endpoints available|have no addresses|MissingEndpoints|EndpointsNotFound",
@@ -59,17 +69,24 @@ _BY_WORDS: tuple[tuple[str, Cause, str], ...] = (
         "make the Service, or take away what names it",
     ),
 )
-_UNREACHABLE = r"i/o timeout|deadline exceeded|Client\.Timeout|no route to host|network is unreachable|timed? ?out"
+_URL = re.compile(r"https?://[^\s\"]*")
+"""May have words in it, as `?timeout=5s`, that say nothing of what happened."""
 _REFUSED = r"connection refused|connection reset|EOF"
+_UNREACHABLE = (
+    r"i/o timeout|deadline exceeded|Client\.Timeout|no route to host|network is unreachable|timed out|handshake timeout"
+    r"|while dialing|[Nn]o agent available"
+)
+"""The last two are the words of a control plane that gets to its nodes by a tunnel (konnectivity)."""
 
 
 def fault_of_call(message: str, *, port: str, values: str, otherwise: Cause) -> CallFault:
     """`port` is the pods', as far as it is known; `values` are those of the chart that help; `otherwise` for words not known."""
+    message = _URL.sub("", message)
     for words, cause, hint in _BY_WORDS:
         if re.search(words, message):
             return CallFault(cause=cause, hint=hint)
-    if re.search(_UNREACHABLE, message):
-        return CallFault(cause=Cause.PORT_UNREACHABLE, hint=FIREWALL.format(port=port, values=values))
     if re.search(_REFUSED, message):
         return CallFault(cause=Cause.PORT_UNREACHABLE, hint=NOBODY_LISTENS.format(port=port, values=values))
+    if re.search(_UNREACHABLE, message):
+        return CallFault(cause=Cause.PORT_UNREACHABLE, hint=FIREWALL.format(port=port, values=values))
     return CallFault(cause=otherwise, hint="see the log of the server behind it")

@@ -25,8 +25,14 @@ def dial(host: str, port: int, server_name: str) -> Served | Missed:
     except ConnectionRefusedError:
         return Missed(miss=Miss.REFUSED, detail="connection refused")
     except (ssl.SSLError, ConnectionResetError) as err:
-        return Missed(miss=Miss.NO_TLS, detail=str(err.strerror or err))
+        return Missed(miss=Miss.NO_TLS, detail=_in_words(err))
     except CertsError as err:
         return Missed(miss=Miss.NO_TLS, detail=f"what it shows is no certificate: {err}")
     except (OSError, ValueError) as err:
         return Missed(miss=Miss.SILENT, detail=str(getattr(err, "strerror", None) or err))
+
+
+def _in_words(err: ssl.SSLError | ConnectionResetError) -> str:
+    if isinstance(err, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError)):
+        return "the connection is closed before a certificate is shown"
+    return (err.reason or str(err)).replace("_", " ").lower()

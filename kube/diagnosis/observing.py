@@ -17,7 +17,7 @@ from kube.diagnosis.dialling import DIAL_SECONDS, Dial
 from kube.diagnosis.looking import Looker, Unseen, seen
 from kube.diagnosis.reaching import Backing, Miss, Missed, Observation, Word
 from kube.diagnosis.targets import ServicePort, Target
-from kube.diagnosis.trials import DRY_RUN, trial_of, word_of_creation, word_of_refusal
+from kube.diagnosis.trials import DRY_RUN, Trial, trial_of, word_of_creation, word_of_refusal
 from kube.documents import JsonObject, mapping, objects, text
 from kube.errors import ClusterUnreachable, Forbidden, KubeError, NotAuthenticated, NotThere
 
@@ -26,10 +26,12 @@ _DIALLERS = 8
 _LONGEST_ANSWER = 1 << 20
 _PROXY_SECONDS = 6.0
 _WEBHOOK_SECONDS, _GRACE_SECONDS = 10, 5
-_NOT_REACHED = re.compile(
-    r"no endpoints available|trying to reach service: .*(dial tcp|timeout|deadline exceeded|connection refused|no route)"
-)
-"""What is not this was said by the server behind the proxy, or of its protocol: it was reached."""
+_BY_PROXY = re.compile(r"no endpoints available|error trying to reach service: (?P<why>.*)")
+"""What is not this was said by the server behind the proxy: it was reached."""
+_OF_PROTOCOL = re.compile(r"tls: |x509: |malformed HTTP|gave HTTP response|unexpected EOF|stream error|http2: ")
+_AWAY = re.compile(r"^the cluster does not answer: ")
+_UNANSWERED = re.compile(r"^the cluster does not answer: .*timed out|: no answer within [0-9.]+ seconds$")
+_OF_API_SERVER = re.compile(r'(services|endpoints)[^ ]* "[^"]*" not found')
 
 Ask = Callable[[str, int, str, str], Answer | None]
 """Host, port, name and path: what a server of ours answers by https to anybody; None where it does not."""
@@ -62,16 +64,25 @@ class Observer:
         self._backings: dict[ServicePort, tuple[Backing | None, Place | None]] = {}
 
     def observe(self, asked: Sequence[Asked]) -> Sequence[Observation]:
-        """In the same order; each place is dialled once, several at a time."""
+        """In the same order; each place is dialled once, and several are waited for at a time."""
         places = [self.place_of(one.target) for one in asked]
         distinct = list(dict.fromkeys(place for place in places if place is not None))
         with ThreadPoolExecutor(_DIALLERS) as pool:
             shown = dict(
                 zip(distinct, pool.map(lambda at: self._dial(at.host, at.port, at.server_name), distinct), strict=True)
             )
+            observed = [
+                self._observe(one.target, shown[place] if place is not None else _NOT_TRIED)
+                for one, place in zip(asked, places, strict=True)
+            ]
+            words = pool.map(self._word, asked, observed, self._trials(asked))
+            return [replace(one, word=word) for one, word in zip(observed, words, strict=True)]
+
+    def _trials(self, asked: Sequence[Asked]) -> Sequence[Trial | None]:
+        tried = [self._tries and "WebhookConfiguration" in one.target.kind for one in asked]
+        namespaces = seen(self._looker.all_of(NAMESPACES)) if any(tried) else ()
         return [
-            self._observe(one, shown[place] if place is not None else _NOT_TRIED)
-            for one, place in zip(asked, places, strict=True)
+            trial_of(one.document, namespaces) if wanted else None for one, wanted in zip(asked, tried, strict=True)
         ]
 
     def place_of(self, target: Target) -> Place | None:
@@ -80,27 +91,23 @@ class Observer:
             return Place(host=target.host, port=target.port, server_name=target.host) if target.host else None
         return self._back(target.service)[1]
 
-    def _observe(self, asked: Asked, dialled: Served | Missed) -> Observation:
-        target = asked.target
+    def _observe(self, target: Target, dialled: Served | Missed) -> Observation:
         backing = self._back(target.service)[0] if target.service else None
-        observed = Observation(target=target, backing=backing, dialled=dialled)
-        return replace(observed, word=self._word(asked, observed))
+        return Observation(target=target, backing=backing, dialled=dialled)
 
-    def _word(self, asked: Asked, observed: Observation) -> Word | None:
+    def _word(self, asked: Asked, observed: Observation, trial: Trial | None) -> Word | None:
+        """Called by several threads: looks at nothing that the Looker remembers."""
         target, backing = asked.target, observed.backing
         if target.kind == "APIService":
             return word_of(asked.document)
         if backing is not None and not (backing.is_there and (backing.ready or backing.is_external)):
             return None
-        word = self._try(asked.document) if "WebhookConfiguration" in target.kind and self._tries else None
+        word = self._try(asked.document, trial) if trial is not None else None
         if word is None and isinstance(observed.dialled, Missed) and target.service is not None:
             return self._word_of_proxy(target.service)
         return word
 
-    def _try(self, webhook: JsonObject) -> Word | None:
-        trial = trial_of(webhook, seen(self._looker.all_of(NAMESPACES)))
-        if trial is None:
-            return None
+    def _try(self, webhook: JsonObject, trial: Trial) -> Word | None:
         try:
             created = self._patient(webhook).create(trial.resource.path(trial.namespace), trial.document, DRY_RUN)
         except KubeError as err:
@@ -117,11 +124,12 @@ class Observer:
         try:
             self._looker.cluster.hurried(_PROXY_SECONDS).fetch(proxy_path(service, "/livez"))
         except ClusterUnreachable as err:
-            holds = _NOT_REACHED.search(str(err)) is None
-            return Word(holds=holds, message="" if holds else str(err))
+            return word_of_proxy(str(err))
         except (Forbidden, ValueError):
             return None
-        except (NotThere, NotAuthenticated):
+        except NotThere as err:
+            return None if _OF_API_SERVER.search(str(err)) else Word(holds=True)
+        except NotAuthenticated:
             return Word(holds=True)
         except KubeError:
             return None
@@ -167,6 +175,17 @@ def backing_of(slices: Sequence[JsonObject], *, is_external: bool = False) -> Ba
     ready = sum(mapping(one, "conditions").get("ready") is not False for one in endpoints)
     ports = {port for each in slices for one in objects(each, "ports") if isinstance(port := one.get("port"), int)}
     return Backing(is_external=is_external, ready=ready, unready=len(endpoints) - ready, ports=tuple(sorted(ports)))
+
+
+def word_of_proxy(said: str) -> Word | None:
+    """None where it was not asked."""
+    by_proxy = _BY_PROXY.search(said)
+    if by_proxy is not None:
+        holds = _OF_PROTOCOL.search(by_proxy["why"] or "") is not None
+        return Word(holds=holds, message="" if holds else said)
+    if _UNANSWERED.search(said):
+        return Word(holds=False, message=f"its proxy timed out after {_PROXY_SECONDS:.0f} seconds")
+    return None if _AWAY.search(said) else Word(holds=True)
 
 
 def proxy_path(service: ServicePort, path: str) -> str:

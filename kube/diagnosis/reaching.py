@@ -141,6 +141,9 @@ def _judge_way(observation: Observation) -> Iterator[Finding]:
             otherwise=Cause.API_SERVICE_UNAVAILABLE if is_api_service else Cause.WEBHOOK_FAILS,
         )
         said = (f"{word.reason}: {word.message}" if word.reason else word.message)[:_LONGEST_WORD]
+        if target.kind == "Service" and "connection refused" not in said:
+            yield _seen_by_nobody(target, said)
+            return
         here = ", though it answers from here" if isinstance(dialled, Served) else ""
         yield problem(target.label, fault.cause, f"the API server does not get through{here}: {said}", fault.hint)
     elif isinstance(dialled, Missed):
@@ -171,6 +174,16 @@ def _missed(target: Target, missed: Missed, word: Word | None) -> Finding:
     return skipped(
         target.label,
         f"{target.address} is not reached from here: {missed.detail}",
+        cause=Cause.PORT_UNREACHABLE,
+        hint=_FROM_WITHIN,
+    )
+
+
+def _seen_by_nobody(target: Target, said: str) -> Finding:
+    """The API server need not get to the authority: pods have to."""
+    return skipped(
+        target.label,
+        f"{target.address} is reached neither from here nor by way of the API server: {said}",
         cause=Cause.PORT_UNREACHABLE,
         hint=_FROM_WITHIN,
     )

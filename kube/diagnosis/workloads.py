@@ -71,6 +71,13 @@ def _judge_rollout(
             f"pods of an older version linger: {names}{why}",
             "they end once the new ones are available: see what those wait for, and finalizers or nodes that are gone",
         )
+    elif not wanted:
+        yield problem(
+            label,
+            Cause.PODS_NOT_READY,
+            "it is scaled to no pods",
+            f"where that was not meant: kubectl scale {label.lower()} --replicas=1",
+        )
     elif (ready := _number(workload, "status", "readyReplicas")) < wanted:
         yield (problem if not ready else warning)(
             label,

@@ -44,6 +44,10 @@ def judge(shop, code, reason, message, *, is_inside=True):
     shop.faults.append(
         Fault(fits=lambda asked: "/proxy/" in asked.path, act=lambda handler: handler.refuse(code, reason, message))
     )
+    return look(shop, is_inside=is_inside)
+
+
+def look(shop, *, is_inside=True):
     cluster: Cluster = shop.open()
     try:
         (observed,) = Observer(Looker(cluster), away, tries=False, is_inside=is_inside).observe(
@@ -60,6 +64,9 @@ def judge(shop, code, reason, message, *, is_inside=True):
         "error trying to reach service: dial tcp 10.1.0.7:8443: i/o timeout",
         "error trying to reach service: context deadline exceeded",
         "error trying to reach service: dial tcp 10.1.0.7:8443: connect: connection refused",
+        "error trying to reach service: proxy error from 127.0.0.1:8132 while dialing 10.1.0.7:8443, code 503: 503",
+        "error trying to reach service: No agent available",
+        "error trying to reach service: EOF",
     ],
 )
 def test_proxy_that_does_not_get_through_is_the_api_servers_word(shop, message):
@@ -78,6 +85,8 @@ def test_proxy_that_does_not_get_through_is_the_api_servers_word(shop, message):
         (503, "ServiceUnavailable", "not ready"),
         (503, "ServiceUnavailable", "error trying to reach service: remote error: tls: certificate required"),
         (502, "BadGateway", "error trying to reach service: net/http: malformed HTTP response"),
+        (503, "ServiceUnavailable", "error trying to reach service: unexpected EOF"),
+        (503, "ServiceUnavailable", "error trying to reach service: stream error: stream ID 1; INTERNAL_ERROR"),
     ],
 )
 def test_whatever_the_server_says_shows_that_it_is_reached(shop, code, reason, message):
@@ -86,6 +95,23 @@ def test_whatever_the_server_says_shows_that_it_is_reached(shop, code, reason, m
     assert observed.word.holds
     assert [one.severity for one in findings] == [Severity.OK, Severity.SKIPPED]
     assert "only by the API server" in findings[1].summary
+
+
+def test_proxy_that_does_not_answer_us_does_not_get_through(shop, monkeypatch):
+    monkeypatch.setattr("kube.diagnosis.observing._PROXY_SECONDS", 0.2)
+    shop.faults.append(Fault(fits=lambda asked: "/proxy/" in asked.path, act=lambda handler: handler.say_nothing()))
+    observed, findings = look(shop)
+
+    assert not observed.word.holds
+    assert [one.cause for one in findings] == [Cause.PORT_UNREACHABLE]
+    assert "timed out" in findings[0].summary
+
+
+def test_api_server_that_does_not_know_the_service_says_nothing_of_its_pods(shop):
+    observed, findings = judge(shop, 404, "NotFound", 'services "hook" not found')
+
+    assert observed.word is None
+    assert "gets through" not in findings[0].summary
 
 
 def test_nobody_is_dialled_from_outside_where_anybody_may_have_the_address(shop):

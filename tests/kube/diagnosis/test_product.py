@@ -119,6 +119,16 @@ def test_workload_says_where_it_stopped_and_what_pods_wait_for(status, around, s
     assert words in finding.summary
 
 
+def test_workload_that_is_scaled_to_nothing_is_none_that_is_well():
+    made = workload(replicas=0, updatedReplicas=0, readyReplicas=0)
+    made["spec"]["replicas"] = 0
+    (finding,) = judge_workload(made, Around())
+
+    assert (finding.severity, finding.cause) == (Severity.PROBLEM, Cause.PODS_NOT_READY)
+    assert "scaled to no pods" in finding.summary
+    assert "kubectl scale deployment/chancery-injector --replicas=1" in finding.hint
+
+
 def test_stateful_set_is_rolled_out_by_its_revisions():
     same = {"updateRevision": "a", "currentRevision": "a", "updatedReplicas": 0}
     other = {"updateRevision": "b", "currentRevision": "a", "updatedReplicas": 1}

@@ -270,6 +270,50 @@ def test_api_service_without_a_condition_has_no_word(conditions):
     assert word_of({"status": {"conditions": conditions}}) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "cause", "advice"),
+    [
+        ("dial tcp 10.0.0.1:443: connect: connection refused", Cause.PORT_UNREACHABLE, "nothing listens on port 8443"),
+        ("EOF", Cause.PORT_UNREACHABLE, "nothing listens on port 8443"),
+        ("read: connection reset by peer", Cause.PORT_UNREACHABLE, "nothing listens on port 8443"),
+        ("http: server gave HTTP response to HTTPS client", Cause.TLS_MISSING, "targetPort"),
+        ("net/http: TLS handshake timeout", Cause.PORT_UNREACHABLE, "Private cluster"),
+        (
+            "proxy error from 127.0.0.1:8132 while dialing 10.0.0.45:443, code 503: 503",
+            Cause.PORT_UNREACHABLE,
+            "Private",
+        ),
+        ("No agent available", Cause.PORT_UNREACHABLE, "Private cluster"),
+        ("unable to load root certificates: unable to parse bytes as PEM block", Cause.CA_BUNDLE_GARBAGE, "registrar"),
+        ("what nobody knows", Cause.WEBHOOK_FAILS, "log"),
+    ],
+)
+def test_words_of_the_api_server_are_told_from_its_url(words, cause, advice):
+    message = f'failed to call webhook: Post "https://hook.shop.svc:443/mutate?timeout=5s": {words}'
+    fault = fault_of_call(message, port="8443", values="V", otherwise=Cause.WEBHOOK_FAILS)
+
+    assert fault.cause is cause
+    assert advice in fault.hint
+
+
+def test_end_of_a_root_that_is_another_authoritys_is_nobodys_concern():
+    ending = Root(name="other", ends=NOW + DAY)
+    found = judge(target=webhook_target(ending.base64), dialled=None)
+
+    assert [one.cause for one in found] == [Cause.CA_BUNDLE_FOREIGN]
+
+
+@pytest.mark.parametrize(
+    ("words", "severity"),
+    [("dial tcp: i/o timeout", Severity.SKIPPED), ("dial tcp: connect: connection refused", Severity.PROBLEM)],
+)
+def test_api_server_need_not_get_to_the_authority(words, severity):
+    target = webhook_target(ROOT.base64, kind="Service", name="chancery-ca")
+    found = judge(target=target, dialled=SILENT, word=Word(holds=False, message=words))
+
+    assert {one.cause: one.severity for one in found}[Cause.PORT_UNREACHABLE] is severity
+
+
 def test_refused_connection_is_looked_for_at_the_pod_before_the_firewall():
     refused = fault_of_call("connect: connection refused", port="8443", values="V", otherwise=Cause.WEBHOOK_FAILS)
     silent = fault_of_call("dial tcp: i/o timeout", port="8443", values="V", otherwise=Cause.WEBHOOK_FAILS)
