@@ -38,6 +38,9 @@ class Addresses:
         number = next(self._numbers)
         return f"10.{self.part}.{number // 250}.{number % 250 + 1}"
 
+    def is_of_pod(self, address: str) -> bool:
+        return address.startswith(f"10.{self.part}.")
+
     def of_pod(self, address: str) -> str:
         """Where a pod is on loopback."""
         return f"127.{address.partition('.')[2]}"

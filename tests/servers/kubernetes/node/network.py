@@ -134,7 +134,7 @@ class Network:
     def _forwarder(self, place: Endpoint) -> Any:
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with self._held(writer):
-                await self._connect(reader, writer, place, b"")
+                await self._connect(reader, writer, self._routes.get(place, []), b"")
 
         return forward
 
@@ -143,8 +143,12 @@ class Network:
         with self._held(writer):
             head = await reader.readuntil(b"\r\n\r\n")
             host, _, port = head.split(b" ", 2)[1].decode().rpartition(":")
-            place = self.addresses.of_service(host, int(port))
-            await self._connect(reader, writer, place, b"HTTP/1.1 200 Connection established\r\n\r\n")
+            greeting = b"HTTP/1.1 200 Connection established\r\n\r\n"
+            if self.addresses.is_of_pod(host):  # as for the proxy of the API server, which chooses an endpoint itself
+                await self._connect(reader, writer, [(self.addresses.of_pod(host), int(port))], greeting)
+            else:
+                place = self.addresses.of_service(host, int(port))
+                await self._connect(reader, writer, self._routes.get(place, []), greeting)
 
     @contextlib.contextmanager
     def _held(self, writer: asyncio.StreamWriter) -> Iterator[None]:
@@ -159,12 +163,11 @@ class Network:
             writer.close()
 
     async def _connect(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Endpoint, greeting: bytes
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, endpoints: list[Endpoint], greeting: bytes
     ) -> None:
-        endpoints = self._routes.get(place, [])
         try:
             if not endpoints:
-                raise ConnectionRefusedError(f"no endpoint at {place}")
+                raise ConnectionRefusedError("no endpoint")
             remote = await asyncio.open_connection(*random.choice(endpoints))
         except OSError:
             if greeting:
