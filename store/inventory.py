@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     desc,
     func,
-    literal,
     or_,
     select,
     type_coerce,
@@ -39,7 +38,7 @@ from store.records import (
     Revocation,
 )
 from store.revoking import revoke_records
-from store.schema import certificate_names, certificates, pod_certificates, pods
+from store.schema import certificate_names, certificates
 
 _COLUMNS = certificates.c
 _REVOCATION = select(
@@ -148,15 +147,17 @@ class Inventory:
         query = _REVOCATION.where(_COLUMNS.revocation_sequence > sequence).limit(limit)
         return self._database.read(lambda connection: _revocations(connection, query))
 
-    def in_use(self, issuer_ids: Sequence[str], *, now: int, limit: int = 1) -> tuple[CertificateRecord, ...]:
+    def in_use(
+        self, issuer_ids: Sequence[str], *, now: int, settle: int = 0, limit: int = 1
+    ) -> tuple[CertificateRecord, ...]:
         """Certificates of these issuers on which somebody may still rely: valid at `now` and not followed by another, the last
-        to end first. One is followed by its renewal; and, where a pod asked for it by itself, by what that pod got later for
-        the same profile, subject and names, as a process that keeps its key in memory asks anew.
+        to end first. One is followed by its renewal, and by what its holder asked for in its place, once that was issued
+        `settle` seconds ago; by nothing else, since whoever asks twice for the same may use both.
 
         Not among them are those that servers of the authority issued to themselves: they get others by themselves.
         """
         return self._database.read(
-            lambda connection: tuple(_records(connection, _in_use(connection, issuer_ids, now, limit)))
+            lambda connection: tuple(_records(connection, _in_use(connection, issuer_ids, now, settle, limit)))
         )
 
     def counts(self, *, now: int) -> InventoryCounts:
@@ -213,41 +214,15 @@ def _in_state(state: CertificateState, now: int) -> ColumnElement[bool]:
             return and_(_COLUMNS.revoked_at.is_(None), _COLUMNS.not_after >= now)
 
 
-def _in_use(connection: Connection, issuer_ids: Sequence[str], now: int, limit: int) -> Select[Any]:
+def _in_use(connection: Connection, issuer_ids: Sequence[str], now: int, settle: int, limit: int) -> Select[Any]:
     octets = type_coerce(_COLUMNS.id, LargeBinary)
     certificate_id = func.lower(func.hex(octets)) if connection.dialect.name == "sqlite" else func.encode(octets, "hex")
     own = and_(_COLUMNS.requester == "local", _COLUMNS.profile.in_(("server", "ocsp")))
     later = certificates.alias("later")
-    renewed = select(later.c.sequence).where(later.c.renewed_from == certificate_id).exists()
-    conditions = (_COLUMNS.issuer_id.in_(issuer_ids), ~own, _in_state("valid", now), ~renewed, ~_asked_anew())
+    followed = (later.c.renewed_from == certificate_id, later.c.issued_at <= now - settle)
+    renewed = select(later.c.sequence).where(*followed).exists()
+    conditions = (_COLUMNS.issuer_id.in_(issuer_ids), ~own, _in_state("valid", now), ~renewed)
     return SELECT_CERTIFICATE.where(*conditions).order_by(desc(_COLUMNS.not_after)).limit(limit)
-
-
-def _asked_anew() -> ColumnElement[bool]:
-    """Whether the pod that asked for a certificate has got its like later; one whose requester was another, such as a registrar
-    for a kubelet, may be one of several that are used side by side."""
-    held, pod, got, later = (
-        pod_certificates.alias("held"),
-        pods.alias("pod"),
-        pod_certificates.alias("got"),
-        certificates.alias(),
-    )
-    itself = literal("spiffe://%/ns/") + pod.c.namespace + "/sa/" + pod.c.service_account
-    same = [getattr(later.c, name) == getattr(_COLUMNS, name) for name in ("requester", "profile", "subject", "names")]
-    return (
-        select(later.c.sequence)
-        .where(
-            held.c.certificate_id == _COLUMNS.id,
-            pod.c.uid == held.c.pod_uid,
-            _COLUMNS.requester.like(itself),
-            got.c.pod_uid == held.c.pod_uid,
-            later.c.id == got.c.certificate_id,
-            later.c.sequence > _COLUMNS.sequence,
-            later.c.revoked_at.is_(None),
-            *same,
-        )
-        .exists()
-    )
 
 
 def _counts(connection: Connection, now: int) -> InventoryCounts:

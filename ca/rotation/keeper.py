@@ -272,7 +272,9 @@ class RotationKeeper:
         )
 
     def _in_use(self, rotation: RotationRecord, now: int, limit: int) -> tuple[CertificateRecord, ...]:
-        return self.inventory.in_use(rotation.outgoing, now=now, limit=limit)
+        """What was followed a moment ago counts: its holder may not have got the other yet, nor put it in place."""
+        settle = 0 if rotation.haste == "emergency" else int(self.settings.rotation_settle.total_seconds())
+        return self.inventory.in_use(rotation.outgoing, now=now, settle=settle, limit=limit)
 
     def _advance(self, rotation: RotationRecord, phase: Phase) -> bool:
         if rotation.haste == "emergency" and phase in {Phase.RETIRING, Phase.STABLE}:

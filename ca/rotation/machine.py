@@ -106,7 +106,7 @@ def _replicas(observed: Observations) -> Iterator[str]:
 def _certificates(phase: Phase, observed: Observations) -> Iterator[str]:
     """A certificate that may be in use is waited for to its end, however long: its holder would be cut off."""
     if phase is Phase.SIGNING and observed.in_use:
-        yield "certificates of the old issuing CA that are valid and were not renewed"
+        yield "certificates of the old issuing CA that are valid and were not renewed, or only just"
 
 
 def _consumers(phase: Phase, rotation: RotationRecord, observed: Observations, timing: Timing) -> Iterator[str]:

@@ -370,74 +370,18 @@ def test_of_a_race_no_certificate_survives(url: str) -> None:
     assert chain == 1 + 60 - 1 + len(recorded) + 1 + len(recorded) + 1
 
 
-ITSELF = {"requester": URI[1], "issuer_id": "old"}
-
-
-def in_use(inventory: Inventory) -> list[str]:
-    return [record.id for record in inventory.in_use(["old"], now=NOW, limit=10)]
-
-
-def test_what_a_pod_asks_for_anew_follows_what_it_had(inventory: Inventory) -> None:
-    identity = of_pod(**ITSELF)
+def test_who_asks_twice_for_the_same_may_use_both(inventory: Inventory) -> None:
+    """Two containers of one pod, or two processes that share an identity: nothing but their own word follows one by the other."""
+    itself = {"requester": URI[1], "issuer_id": "old"}
+    identity, beside = of_pod(**itself), of_pod(**itself)
     held = HeldCertificate(serial=identity.certificate.serial, names=identity.certificate.names)
     served = {"names": (("dns", "web.example.com"),), "profile": "server", "requester": URI[1]}
-    before, beside = (
-        replace(issuance(issuer_id="old", **{**served, **changes}), asked_with=held)
-        for changes in ({}, {"names": (("dns", "other.example.com"),)})
-    )
-    after = replace(issuance(issuer_id="new", **served), asked_with=held)
-    inventory.record([identity])
-    inventory.record([before, beside])
-    assert set(in_use(inventory)) == {one.certificate.id for one in (identity, before, beside)}
-
-    inventory.record([after])
-
-    assert set(in_use(inventory)) == {one.certificate.id for one in (identity, beside)}
-
-
-def test_identity_of_a_pod_that_enrolled_again_is_followed(inventory: Inventory) -> None:
-    first, again, later = of_pod(**ITSELF), of_pod(**ITSELF), of_pod(requester=URI[1], issuer_id="new")
-    inventory.record([first, again])
-    assert in_use(inventory) == [again.certificate.id]
-
-    inventory.record([later])
-    assert in_use(inventory) == []
-
-
-@pytest.mark.parametrize(
-    ("pod", "changes"),
-    [
-        (replace(WEB, uid=UID.replace("0", "1"), name="web-1"), {}),
-        (WEB, {"requester": "spiffe://cluster.local/ns/chancery/sa/registrar"}),
-        (WEB, {"requester": "spiffe://cluster.local/ns/shop/sa/web2"}),
-        (WEB, {"subject": "CN=another"}),
-    ],
-    ids=["another pod", "asked for by a registrar", "by another", "another subject"],
-)
-def test_nothing_else_follows_what_a_pod_has(inventory: Inventory, pod: PodRecord, changes: dict[str, str]) -> None:
-    held = of_pod(**ITSELF)
-    inventory.record([held])
-
-    inventory.record([of_pod(pod, **{"requester": URI[1], "issuer_id": "new", **changes})])
-
-    assert in_use(inventory) == [held.certificate.id]
-
-
-def test_what_a_registrar_has_signed_for_one_pod_is_used_side_by_side(inventory: Inventory) -> None:
-    registrar = {"requester": "spiffe://cluster.local/ns/chancery/sa/registrar"}
-    one, two = (of_pod(issuer_id="old", **registrar) for _ in range(2))
+    one, two = (replace(issuance(issuer_id="old", **served), asked_with=held) for _ in range(2))
+    inventory.record([identity, beside])
     inventory.record([one, two])
-    inventory.record([of_pod(issuer_id="new", **registrar)])
 
-    assert set(in_use(inventory)) == {one.certificate.id, two.certificate.id}
+    inventory.record([of_pod(requester=URI[1], issuer_id="new")])
+    inventory.record([replace(issuance(issuer_id="new", **served), asked_with=held)])
 
-
-def test_what_was_revoked_follows_nothing(inventory: Inventory) -> None:
-    held, later = of_pod(**ITSELF), of_pod(requester=URI[1], issuer_id="new")
-    inventory.record([held])
-    inventory.record([later])
-    assert in_use(inventory) == []
-
-    inventory.revoke(later.certificate.id, at=NOW, reason=1, event=event())
-
-    assert in_use(inventory) == [held.certificate.id]
+    found = inventory.in_use(["old"], now=NOW, limit=10)
+    assert {record.id for record in found} == {each.certificate.id for each in (identity, beside, one, two)}

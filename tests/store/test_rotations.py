@@ -141,3 +141,13 @@ def test_certificates_in_use_are_valid_ones_of_these_issuers_that_were_not_renew
 
     assert [one.id for one in found] == [longer.certificate.id, used.certificate.id]
     assert inventory.in_use(["old"], now=NOW + DAY + 1) == ()
+
+
+def test_certificate_is_in_use_until_what_follows_it_has_settled(inventory: Inventory) -> None:
+    held = issuance(issuer_id="old", not_after=NOW + DAY)
+    inventory.record([held])
+    inventory.record([issuance(issuer_id="new", renewed_from=held.certificate.id)])
+
+    found = [bool(inventory.in_use(["old"], now=now, settle=15)) for now in (NOW - 60, NOW, NOW + 14, NOW + 15)]
+
+    assert found == [True, True, True, False]
