@@ -62,7 +62,7 @@ def cluster_for(values: Mapping[str, Any]) -> Iterator[Installation]:
         for part in parts.values():
             part.mkdir()
         helm = make_helm(MAJORS[0], parts["helm"])
-        images = {IMAGE: Image.of_dockerfile()}
+        images = dict.fromkeys((IMAGE, f"registry.example.com/{IMAGE}"), Image.of_dockerfile())
         images |= {path.stem: Image.of_program(path) for path in PROGRAMS.glob("*.py")}
         node = Node(directory=parts["node"], images=images, look_seconds=_LOOK_SECONDS)
         cluster = ControlPlane.make(binaries, parts["control-plane"], node_proxy=node.egress_socket)

@@ -7,6 +7,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 import threading
@@ -14,11 +15,26 @@ import time
 
 import pytest
 
+from certs.names import SubjectName
 from certs.pem import split_certificates
+from kube.cluster import Cluster
+from kube.diagnosis.doctor import ClusterDoctor
+from kube.diagnosis.findings import Severity
 from tests.end_to_end import objects
-from tests.end_to_end.installation import NAMESPACE, Installation, certificate_in, fault, seconds_since
+from tests.end_to_end.installation import (
+    IMAGE,
+    NAMESPACE,
+    REPORTS,
+    Installation,
+    certificate_in,
+    fault,
+    seconds_since,
+)
 from tests.end_to_end.load import Calls, kept_calling
 from tests.end_to_end.objects import SHOP, THINGS
+from tests.end_to_end.orders import REQUESTS
+from tests.kube.ambient import real_clock
+from tests.kube.signers.documents import csr
 from tests.servers.kubernetes.node.pod import Pod
 
 pytestmark = [
@@ -29,6 +45,7 @@ pytestmark = [
 ]
 
 SPIFFE_ID = "spiffe://cluster.local/ns/shop/sa/default"
+REFUSED = re.compile(r"forbidden|cannot (get|list|watch|create|update|patch|delete) resource", re.IGNORECASE)
 
 
 def test_helm_waits_until_everything_serves(life: Installation) -> None:
@@ -76,6 +93,11 @@ def test_labelled_pod_has_its_identity(life: Installation) -> None:
     assert pod["metadata"]["annotations"]["chancery.dev/injected"] == "v1-sidecar"
     assert json.loads((directory / "identity.json").read_text())["spiffe_id"] == SPIFFE_ID
     assert {"tls.crt", "tls.key", "ca.crt", "bundle.pem"} <= {path.name for path in directory.iterdir()}
+    (agent,) = pod["spec"]["initContainers"]
+    assert agent["image"] == IMAGE
+    assert f"--server=https://chancery-ca.{NAMESPACE}.svc:8111" in agent["args"]
+    roots = life.read("configmap", "chancery-roots", f"--namespace={SHOP}")
+    assert roots["data"]["ca.crt"].count("BEGIN CERTIFICATE") == 1
     life.measure_memory()
 
 
@@ -134,6 +156,25 @@ def test_doctor_finds_nothing_wrong(life: Installation) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{life.node.logs()}"
 
 
+def test_doctor_finds_from_outside_that_everything_is_right(life: Installation) -> None:
+    cluster = Cluster.open(life.cluster.admin_kubeconfig)
+    doctor = ClusterDoctor(cluster=cluster, clock=real_clock, namespace=NAMESPACE, is_inside=False)
+    findings = [one for examined in doctor.examine() for one in examined.findings]
+    cluster.close()
+    wrong = [one for one in findings if one.severity in {Severity.PROBLEM, Severity.WARNING}]
+
+    assert wrong == []
+    assert {
+        "release chancery",
+        "Secret/chancery-ca-roots",
+        "Lease/chancery-controller",
+        f"ServiceAccount/{NAMESPACE}/chancery-controller",
+        "MutatingWebhookConfiguration/chancery-injector-pods",
+        f"APIService/{REPORTS}",
+        "ConfigMap/chancery-roots",
+    } <= {one.target for one in findings if one.severity is Severity.OK}
+
+
 def said_by_cart(life: Installation) -> str:
     pods = life.node.pods_of(SHOP, "cart")
     logs = [container.log for pod in pods for name, container in pod.containers.items() if name == "cart"]
@@ -142,6 +183,7 @@ def said_by_cart(life: Installation) -> str:
 
 def test_root_is_rotated_without_a_failed_call(life: Installation) -> None:
     before = life.trusted()
+    assert {"chancery-injector-pods", REPORTS, f"ConfigMap of {SHOP}", "ClusterTrustBundle", "Secret"} <= before.keys()
     (old,) = {root for bundle in before.values() for root in split_certificates(bundle)}
     identity = certificate_in(life.directory_in(SHOP, "things", "things"))
     began = time.monotonic()
@@ -244,13 +286,37 @@ def test_certificate_of_a_deleted_pod_is_refused(life: Installation) -> None:
     life.figures["a deleted pod to its certificate refused"] = seconds_since(began)
 
 
+def test_signer_of_services_certifies_who_is_behind_one(life: Installation) -> None:
+    """Without anybody's approval. Not before the rotation, which would wait for whoever renews this one."""
+    asks = "requests-of-the-authority"
+    kinds = ("--verb=create", "--resource=certificatesigningrequests.certificates.k8s.io")
+    life.kubectl("create", "clusterrole", asks, *kinds)
+    account = f"--serviceaccount={NAMESPACE}:chancery-ca"
+    life.kubectl("create", "clusterrolebinding", asks, f"--clusterrole={asks}", account)
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated")
+    authority = life.cluster.client(f"system:serviceaccount:{NAMESPACE}:chancery-ca", *groups)
+    request = csr(SubjectName(), dns=[f"chancery-ca.{NAMESPACE}.svc"])
+
+    made = authority.create(REQUESTS, objects.signing_request("chancery-ca", request))
+
+    assert made.status == 201, made.octets
+    life.wait_until(
+        lambda: life.cluster.admin.get(f"{REQUESTS}/chancery-ca").document["status"].get("certificate"),
+        "the request is signed",
+    )
+    for kind, name in (("csr", "chancery-ca"), ("clusterrolebinding", asks), ("clusterrole", asks)):
+        life.kubectl("delete", kind, name)
+
+
 def test_no_process_was_refused_by_the_cluster_or_ended_by_itself(life: Installation) -> None:
     restarts = life.restarts()
     logs = [each.log for pod in servers(life) for each in pod.containers.values() if each.log.exists()]
-    refused = [line for log in logs for line in log.read_text().splitlines() if "forbidden" in line.lower()]
+    refused = [line for log in logs for line in log.read_text().splitlines() if REFUSED.search(line)]
+    events = life.read("events", "--all-namespaces")["items"]
 
     assert sorted(restarts.values()) == [1, 1], (restarts, life.node.logs())  # those that were killed
     assert refused == []
+    assert "CaBundleInjected" in {each["reason"] for each in events}  # where they may not be written nobody says so
 
 
 def servers(life: Installation) -> list[Pod]:

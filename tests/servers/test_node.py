@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.kubernetes.node.access import NodeAccess, NotThereYet
+from tests.servers.kubernetes.node.access import NodeAccess, NotThere, NotThereYet
 from tests.servers.kubernetes.node.addresses import Addresses
 from tests.servers.kubernetes.node.container import Mounts, Names
 from tests.servers.kubernetes.node.environment import Image, environment_of, field_of
@@ -28,7 +28,7 @@ class FakeAccess(NodeAccess):
 
     def data(self, plural, namespace, name):
         if name not in self.held:
-            raise NotThereYet(name)
+            raise NotThere(name)
         return self.held[name]
 
     def token(self, pod, source):
@@ -67,9 +67,10 @@ def test_functions_are_led(tmp_path):
 
 def test_names_lead_to_services(tmp_path):
     (tmp_path / "names").write_text(json.dumps({"web.shop.svc 443": ["127.20.255.3", 20443]}))
-    names = Names(tmp_path / "names")
+    names = Names(tmp_path / "names", "127.20.0.3")
 
     assert names.find("web.shop.svc", 443) == ("127.20.255.3", 20443)
+    assert names.find("localhost", 443) == ("127.20.0.3", 443)
     assert names.find("web.shop.svc", 80) is None
 
 
@@ -153,6 +154,21 @@ def test_projected_volume_is_replaced_whole(tmp_path):
     assert (path / "ca.crt").read_bytes() == b"new"
     assert not before.exists()
     assert [each.name for each in path.iterdir() if not each.name.startswith("..")] == ["ca.crt"]
+
+
+def test_what_is_optional_is_not_waited_for(tmp_path):
+    access = FakeAccess()
+    source = {"secret": {"name": "roots", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
+    with pytest.raises(NotThereYet):
+        volumes_of(tmp_path, access, {"name": "roots", "projected": {"sources": [source]}}).fill()
+    source["secret"]["optional"] = True
+    volumes = volumes_of(tmp_path, access, {"name": "roots", "projected": {"sources": [source]}})
+
+    volumes.fill()
+    access.held["roots"] = {"ca.crt": b"new"}
+    volumes.fill()
+
+    assert (tmp_path / "pod" / "roots" / "ca.crt").read_bytes() == b"new"
 
 
 def test_token_is_kept_until_it_nears_its_end(tmp_path):

@@ -13,6 +13,10 @@ class NotThereYet(Exception):
     """What a pod waits for is not there, or the API server does not answer for it now."""
 
 
+class NotThere(NotThereYet):
+    """The API server knows no such object: enough where that is optional."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAccess:
     client: ApiClient
@@ -67,5 +71,6 @@ def _path(pod: JsonObject) -> str:
 
 def _taken(answer: Answer, what: str) -> Any:
     if answer.status not in {200, 201}:
-        raise NotThereYet(f"{what}: {answer.status} {answer.octets[:300].decode(errors='replace')}")
+        error = NotThere if answer.status == 404 else NotThereYet
+        raise error(f"{what}: {answer.status} {answer.octets[:300].decode(errors='replace')}")
     return answer.document

@@ -91,12 +91,15 @@ class Mounts:
 
 
 class Names:
-    """The names of Services, out of a file that the network writes: {"host port": [address, port]}."""
+    """The names of Services, out of a file that the network writes: {"host port": [address, port]}; and `localhost`, which is
+    where all containers of the pod listen."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, address: str) -> None:
+        self._file, self._address = file, address
 
     def find(self, host: Any, port: Any) -> tuple[str, int] | None:
+        if host == "localhost" and isinstance(port, int):
+            return self._address, port
         found = json.loads(self._file.read_text()).get(f"{host} {port}")
         return (found[0], found[1]) if found else None
 
@@ -142,7 +145,7 @@ def main() -> None:
     sys.path.insert(0, str(_TREE))
     said = json.loads(Path(specification).read_text())
     mounts = Mounts(said["mounts"], (said["kept"], str(_TREE), sys.prefix, sys.base_prefix))
-    names = Names(Path(said["names"]))
+    names = Names(Path(said["names"]), said["address"])
     names.install()
     socket.gethostname = lambda: os.environ["HOSTNAME"]
     if said["look_seconds"]:

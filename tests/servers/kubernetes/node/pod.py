@@ -7,6 +7,7 @@
 """
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -71,15 +72,13 @@ class Pod:
     def _run(self) -> None:
         self._make_containers()
         synced_at = time.monotonic()
-        for _ in self._bringing_up():
-            self._report()
-            if self._deleted.wait(_TICK_SECONDS):
-                break
-        while not self._deleted.wait(_TICK_SECONDS) and not self._has_ended():
+        for _ in itertools.chain(self._bringing_up(), self._running()):
             if time.monotonic() > synced_at + _SYNC_SECONDS:
                 synced_at = time.monotonic()
                 self._fill()
             self._report()
+            if self._deleted.wait(_TICK_SECONDS):
+                break
         self._take_down()
         self._report()
         self._deleted.wait()
@@ -118,6 +117,10 @@ class Pod:
                 return
         for each in self._named("containers"):
             each.start()
+            yield
+
+    def _running(self) -> Iterator[None]:
+        while not self._has_ended():
             yield
 
     def _fill(self) -> bool:

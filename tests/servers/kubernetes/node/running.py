@@ -128,8 +128,8 @@ class RunningContainer:
         self, command: list[str], environment: dict[str, str], mounts: dict[str, str]
     ) -> "subprocess.Popen[bytes]":
         specification = self.directory / f"{self.name}.json"
-        said = {"mounts": mounts, "kept": str(self.root), "names": str(self.names), "look_seconds": self.look_seconds}
-        specification.write_text(json.dumps(said))
+        led = {"mounts": mounts, "kept": str(self.root), "names": str(self.names), "address": self.address}
+        specification.write_text(json.dumps({**led, "look_seconds": self.look_seconds}))
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self._command(command),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers.kubernetes.node.access import JsonObject, NodeAccess
+from tests.servers.kubernetes.node.access import JsonObject, NodeAccess, NotThere
 from tests.servers.kubernetes.node.environment import field_of
 
 _SHARE_OF_A_TOKEN = 0.8
@@ -78,7 +78,12 @@ class Volumes:
         raise NotImplementedError(f"a volume of {', '.join(source)}")
 
     def _chosen(self, plural: str, name: str, source: Mapping[str, Any]) -> dict[str, bytes]:
-        data = self.access.data(plural, self.pod["metadata"]["namespace"], name)
+        try:
+            data = self.access.data(plural, self.pod["metadata"]["namespace"], name)
+        except NotThere:
+            if source.get("optional"):
+                return {}
+            raise
         if items := source.get("items"):
             return {item["path"]: data[item["key"]] for item in items}
         return data
