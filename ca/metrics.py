@@ -7,14 +7,17 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from cryptography.x509 import ReasonFlags
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
+from certs.crl import RevocationReason
 from store.records import RotationRecord
 
 KINDS = ("root", "issuer")
 PHASES = ("stable", "publishing", "signing", "retiring")
 TASKS = ("housekeeping", "rotation")
+_REASONS = {reason: ReasonFlags[reason.name.lower()].value for reason in RevocationReason}
 _CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -35,6 +38,8 @@ class Metrics:
         self.revoked = Counter(
             "chancery_ca_certificates_revoked", "Certificates revoked.", ["reason"], registry=registry
         )
+        for reason in _REASONS.values():
+            self.revoked.labels(reason=reason)
         self.batch_size = Histogram(
             "chancery_ca_signing_batch_size",
             "Orders signed and recorded together.",
@@ -85,6 +90,10 @@ class Metrics:
             registry=registry,
         )
         self._shown: dict[tuple[str, str], datetime] = {}
+
+    def count_revoked(self, reason: int, certificates: int = 1) -> None:
+        """`reason` is a CRLReason, shown by the name that RFC 5280 section 5.3.1 gives it."""
+        self.revoked.labels(reason=_REASONS[RevocationReason(reason)]).inc(certificates)
 
     def show_authorities(self, expiries: Iterable[tuple[str, str, datetime]]) -> None:
         """Kind, identifier and end of each root and issuing CA that counts; others are not shown any more."""

@@ -144,7 +144,7 @@ class CertificateHandlers:
     ) -> service.RevokeCertificateResponse:
         reason = conversion.to_reason(request.reason)
         record = await asyncio.to_thread(self.registry.revoke, call, request.id, reason)
-        self.metrics.revoked.labels(reason=str(reason)).inc()
+        self.metrics.count_revoked(reason)
         return service.RevokeCertificateResponse(certificate=self._message(record))
 
     async def list_certificates(

@@ -59,7 +59,7 @@ class RegistrarHandlers:
         reason = conversion.to_reason(request.reason)
         count = await asyncio.to_thread(self.registrar.release, call, request.pod_uid, reason)
         if count:
-            self.metrics.revoked.labels(reason=str(reason)).inc(count)
+            self.metrics.count_revoked(reason, count)
         return service.ReleasePodResponse(revoked_count=count)
 
     async def list_pods(self, request: service.ListPodsRequest, call: Call) -> service.ListPodsResponse:

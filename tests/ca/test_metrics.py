@@ -10,12 +10,14 @@ import grpc
 import pytest
 
 from ca.metrics import KINDS, PHASES, Metrics
+from certs.crl import RevocationReason
 from protos.chancery.ca.v1 import enrollment_service_pb2 as enrollment
 from protos.chancery.ca.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
 from store.records import RotationRecord
 from tests.ca.server import RunningServer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+REVOKED = "chancery_ca_certificates_revoked_total"
 PHASE, ENTERED = "chancery_ca_rotation_phase", "chancery_ca_rotation_entered_timestamp_seconds"
 
 
@@ -77,6 +79,27 @@ def test_authority_that_is_retired_is_not_shown_any_more() -> None:
 
 def test_counters_of_background_work_begin_at_nothing() -> None:
     assert Metrics().registry.get_sample_value("chancery_ca_background_failures_total", {"task": "rotation"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        (RevocationReason.UNSPECIFIED, "unspecified"),
+        (RevocationReason.KEY_COMPROMISE, "keyCompromise"),
+        (RevocationReason.CA_COMPROMISE, "cACompromise"),
+        (RevocationReason.AFFILIATION_CHANGED, "affiliationChanged"),
+        (RevocationReason.SUPERSEDED, "superseded"),
+        (RevocationReason.CESSATION_OF_OPERATION, "cessationOfOperation"),
+        (RevocationReason.PRIVILEGE_WITHDRAWN, "privilegeWithdrawn"),
+    ],
+)
+def test_revocations_are_counted_by_the_names_of_rfc_5280(reason: RevocationReason, name: str) -> None:
+    metrics = Metrics()
+    counted = [metrics.registry.get_sample_value(REVOKED, {"reason": name})]
+    metrics.count_revoked(int(reason), 3)
+    counted.append(metrics.registry.get_sample_value(REVOKED, {"reason": name}))
+
+    assert counted == [0, 3]
 
 
 def test_server_shows_its_hierarchy_and_what_it_refused(server: RunningServer) -> None:
