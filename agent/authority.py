@@ -75,12 +75,16 @@ class Authority:
         dns_names: tuple[str, ...] = (),
         request_id: str,
         held: Credentials | None,
+        replaces: str = "",
         path: str,
     ) -> Enrolled:
-        """Spends a token on a certificate for the key of `csr`; `path` says which kind of token it is."""
+        """Spends a token on a certificate for the key of `csr`; `path` says which kind of token it is. `replaces` is the serial
+        number of the certificate that is used no more then, hexadecimal."""
         body: dict[str, object] = {"token": token, **_request(csr, lifetime, request_id)}
         if dns_names:
             body["dns_names"] = list(dns_names)
+        if replaces:
+            body["replaces"] = replaces
         answer = self._ask("POST", path, held, body=body, showing=False)
         roots = answer.get("trust_bundle_pem")
         return Enrolled(certificate_chain=_chain(answer), trust_bundle=_certificates(roots))

@@ -132,7 +132,8 @@ class Enrollment:
     def _enroll(self, held: Credentials | None) -> Credentials:
         token = self._read_token()
         asked = self._token_key(hashlib.sha256(token.encode()).hexdigest())
-        dns_names = () if token.startswith(_ONE_TIME) else self._dns_names
+        is_one_time = token.startswith(_ONE_TIME)
+        dns_names = () if is_one_time else self._dns_names
         enrolled = self._authority.enroll(
             token,
             _request_for(asked.key),
@@ -140,7 +141,8 @@ class Enrollment:
             dns_names=dns_names,
             request_id=_with_names(asked.request_id, dns_names),
             held=held,
-            path="/v1/enroll" if token.startswith(_ONE_TIME) else "/v1/enroll/service-account",
+            replaces="" if held is None or is_one_time else f"{held.leaf.serial_number:032x}",
+            path="/v1/enroll" if is_one_time else "/v1/enroll/service-account",
         )
         credentials = _credentials(enrolled.certificate_chain, asked.key, enrolled.trust_bundle)
         with contextlib.suppress(PublishFailed):  # then the next request with this token gets the same certificate

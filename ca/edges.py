@@ -33,6 +33,7 @@ from ca.rpc.registrar import RegistrarHandlers
 from ca.rpc.services import Gate
 from ca.rpc.trust import TrustHandlers
 from ca.serving import ServingCertificate
+from ca.succession import Succession
 from ca.tokens import TokenDesk
 from ca.watching import CertificateWatch
 from ca.web.applications import Edge, full_application, revocation_application
@@ -198,6 +199,7 @@ class Edges:
             questions=questions,
             limits=EnrollmentLimits(office.clock),
             pipeline=self.pipeline,
+            succession=self._succession,
             denials=denials,
             clock=office.clock,
             trust_domain=TrustDomain.parse(office.settings.hierarchy.trust_domain),
@@ -205,6 +207,10 @@ class Edges:
             looks_at_pods=settings.kubernetes_pod_check,
             metrics=self.metrics,
         )
+
+    @property
+    def _succession(self) -> Succession:
+        return Succession(inventory=self.office.inventory, pod_certificates=self.office.pod_certificates)
 
     def _handlers(self, denials: DenialLog, service_accounts: ServiceAccountEnrollment | None) -> Handlers:
         office = self.office
@@ -222,6 +228,7 @@ class Edges:
             authority=office.authority,
             pipeline=self.pipeline,
             registry=registry,
+            succession=self._succession,
             issuers=office.issuers,
             watch=self.watch,
             policy=office.policy,

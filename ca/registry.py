@@ -45,13 +45,6 @@ class Registry:
             raise _not_found(certificate_id)
         return record
 
-    def find_own(self, call: Call, certificate_id: str) -> CertificateRecord:
-        """One that this caller asked for. Raises CertificateNotFound."""
-        record = self._get(certificate_id)
-        if record.requester != call.caller.name:
-            raise _not_found(certificate_id)
-        return record
-
     def search(
         self, call: Call, wanted: CertificateFilter, *, page_size: int, page_token: str
     ) -> Page[CertificateRecord]:

@@ -5,7 +5,7 @@
 - The same rows say which key a service-account token was used with: one token, one key, whatever replica is asked.
 """
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_, select
 
 from store.certificate_rows import SELECT_CERTIFICATE, certificate_record
 from store.database import Database
@@ -28,6 +28,20 @@ class PodCertificates:
         )
         rows = self._database.read(lambda connection: connection.execute(theirs).mappings().all())
         return tuple(certificate_record(row) for row in rows)
+
+    def pod_of(self, id_or_serial: str) -> str | None:
+        """The UID of the pod that holds a certificate, found by id or serial in hexadecimal; None where none does, and empty for
+        what a registrar vouched for otherwise."""
+        try:
+            octets = bytes.fromhex(id_or_serial)
+        except ValueError:
+            return None
+        found = (
+            select(pod_certificates.c.pod_uid)
+            .join(certificates, pod_certificates.c.certificate_id == certificates.c.id)
+            .where(or_(certificates.c.id == octets.hex(), certificates.c.serial == octets))
+        )
+        return self._database.read(lambda connection: connection.execute(found).scalars().first())
 
     def purge(self, before: int) -> int:
         """Forgets what expired before `before`, durably; returns how much that was. Certificates stay on record."""

@@ -45,6 +45,7 @@ from ca.metrics import Metrics
 from ca.orders import Binding, Order, PodCredential
 from ca.pipeline import SigningPipeline
 from ca.policy import Operation
+from ca.succession import Succession
 from certs.errors import MalformedInput, ProfileViolation, RequestRefused
 from certs.lifetimes import format_lifetime
 from certs.names import SpiffeId, SubjectAlternativeNames, SubjectName, TrustDomain
@@ -75,6 +76,7 @@ class ServiceAccountEnrollment:
     questions: Questions
     limits: EnrollmentLimits
     pipeline: SigningPipeline
+    succession: Succession
     denials: DenialLog
     clock: Clock
     trust_domain: TrustDomain
@@ -91,10 +93,13 @@ class ServiceAccountEnrollment:
         lifetime: timedelta | None,
         request_id: str | None,
         dns_names: tuple[str, ...] = (),
+        replaces: str = "",
     ) -> CertificateRecord:
-        """Raises EnrollmentRefused, ClusterUnavailable, Overloaded, NamesNotRegistered; RequestInvalid for a lifetime that the
-        profile does not know, MalformedName and TooManyNames for DNS names; and what the pipeline raises that is not the caller's
-        fault."""
+        """What `replaces` names is followed where it is this pod's, and else left as it stands.
+
+        Raises EnrollmentRefused, ClusterUnavailable, Overloaded, NamesNotRegistered; RequestInvalid for a lifetime that the profile
+        does not know, MalformedName and TooManyNames for DNS names; and what the pipeline raises that is not the caller's fault.
+        """
         _verify_lifetime(lifetime)
         wanted = SubjectAlternativeNames.parse(dns=dns_names).dns
         pod = replace(await self._identify(call, token), dns_names=wanted)
@@ -110,6 +115,7 @@ class ServiceAccountEnrollment:
                 request_id=request_id,
                 binding=Binding(subject=SubjectName(), names=call.caller.names, exact=False),
                 pod=pod,
+                renewed_from=await self._replaced(call.caller.name, pod, replaces),
             )
             return await self.pipeline.issue(order)
         except (Overloaded, NamesNotRegistered) as err:
@@ -157,6 +163,9 @@ class ServiceAccountEnrollment:
             return await asyncio.to_thread(CertificateRequest.from_bytes, csr)
         finally:
             self.limits.take(pod)
+
+    async def _replaced(self, requester: str, pod: PodCredential, name: str) -> str | None:
+        return await asyncio.to_thread(self.succession.of_pod, requester, pod.pod_uid, name) if name else None
 
     def _count(self, reason: str) -> None:
         self.metrics.enrollment_refusals.labels(credential="service-account", reason=reason).inc()

@@ -25,6 +25,7 @@ from ca.rpc import conversion
 from ca.rpc.conversion import DEFAULT_PROFILE
 from ca.rpc.statuses import to_status
 from ca.rpc.streams import answer_side_by_side
+from ca.succession import Succession
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
 from certs.keys import KeyType
@@ -45,6 +46,7 @@ class CertificateHandlers:
     authority: Authority
     pipeline: SigningPipeline
     registry: Registry
+    succession: Succession
     issuers: Issuers
     watch: CertificateWatch
     policy: Callable[[], Policy]
@@ -190,11 +192,9 @@ class CertificateHandlers:
         )
         return self._message(await self._issue(order))
 
-    async def _replaced(self, certificate_id: str, call: Call) -> str | None:
-        """Only who asked for a certificate says that it is used no more. Raises CertificateNotFound."""
-        if not certificate_id:
-            return None
-        return (await asyncio.to_thread(self.registry.find_own, call, certificate_id)).id
+    async def _replaced(self, name: str, call: Call) -> str | None:
+        """Raises CertificateNotFound."""
+        return await asyncio.to_thread(self.succession.of_caller, call, name) if name else None
 
     async def _sign_in_stream(self, request: service.SignCsrRequest, call: Call) -> service.SignCsrsResponse:
         try:

@@ -80,6 +80,7 @@ class EnrollmentHandlers:
             lifetime=conversion.to_lifetime(request.lifetime, present=request.HasField("lifetime")),
             request_id=parse_request_id(request.request_id),
             dns_names=tuple(request.dns_names),
+            replaces=request.replaces,
         )
         return service.EnrollServiceAccountResponse(
             certificate=self._issued(record), trust_bundle_pem=self.issuers.bundle.pem.decode()

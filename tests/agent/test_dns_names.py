@@ -104,6 +104,21 @@ def test_another_list_is_asked_for_at_the_first_look(pod, register, wanted):
     assert "POST /v1/certificates:renew" not in pod.line.asked
 
 
+def test_certificate_with_the_names_of_before_is_followed_by_the_one_with_others(pod, register, server):
+    def record():
+        return server.office.inventory.find(f"{pod.held.leaf.serial_number:032x}")
+
+    register(*NAMES)
+    pod.run()
+    first = record()
+    pod.restart()
+    pod.dns_names = NAMES[:1]
+
+    pod.run()
+
+    assert (first.renewed_from, record().renewed_from) == (None, first.id)
+
+
 def test_the_same_list_in_another_order_is_nothing_to_ask_for(pod, register, server):
     register(*NAMES)
     pod.run()

@@ -95,8 +95,9 @@ class SignCsrRequest(_message.Message):
     request_id: _builtins.str
     """Makes a retry safe: the same caller and request_id return the same certificate. At most 64 characters of [A-Za-z0-9._-]."""
     replaces: _builtins.str
-    """Id or serial number of a certificate that the same caller asked for, and uses no more once it has this one. A rotation then does
-    not wait for it, as for one that was renewed.
+    """A certificate that the same caller asked for, and uses no more once it has this one: its id, its serial number, or the request_id
+    under which it was asked for. A rotation then does not wait for it, as for one that was renewed. NOT_FOUND,
+    CERTIFICATE_NOT_FOUND, where this caller did not ask for it, or another pod holds it.
     """
     @_builtins.property
     def lifetime(self) -> _duration_pb2.Duration:

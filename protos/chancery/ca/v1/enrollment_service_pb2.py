@@ -26,7 +26,7 @@ from protos.chancery.ca.v1 import certificate_pb2 as chancery_dot_ca_dot_v1_dot_
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'chancery/ca/v1/enrollment_service.proto\x12\x0e\x63hancery.ca.v1\x1a chancery/ca/v1/certificate.proto\x1a\x1egoogle/protobuf/duration.proto\"l\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x0e\x45nrollResponse\x12\x30\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.Certificate\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\t\"\x8d\x01\n\x1b\x45nrollServiceAccountRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x11\n\tdns_names\x18\x05 \x03(\t\"j\n\x1c\x45nrollServiceAccountResponse\x12\x30\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.Certificate\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\t2\xcf\x01\n\x11\x45nrollmentService\x12G\n\x06\x45nroll\x12\x1d.chancery.ca.v1.EnrollRequest\x1a\x1e.chancery.ca.v1.EnrollResponse\x12q\n\x14\x45nrollServiceAccount\x12+.chancery.ca.v1.EnrollServiceAccountRequest\x1a,.chancery.ca.v1.EnrollServiceAccountResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'chancery/ca/v1/enrollment_service.proto\x12\x0e\x63hancery.ca.v1\x1a chancery/ca/v1/certificate.proto\x1a\x1egoogle/protobuf/duration.proto\"l\n\rEnrollRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\\\n\x0e\x45nrollResponse\x12\x30\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.Certificate\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\t\"\x9f\x01\n\x1b\x45nrollServiceAccountRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x11\n\tdns_names\x18\x05 \x03(\t\x12\x10\n\x08replaces\x18\x06 \x01(\t\"j\n\x1c\x45nrollServiceAccountResponse\x12\x30\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x1b.chancery.ca.v1.Certificate\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\t2\xcf\x01\n\x11\x45nrollmentService\x12G\n\x06\x45nroll\x12\x1d.chancery.ca.v1.EnrollRequest\x1a\x1e.chancery.ca.v1.EnrollResponse\x12q\n\x14\x45nrollServiceAccount\x12+.chancery.ca.v1.EnrollServiceAccountRequest\x1a,.chancery.ca.v1.EnrollServiceAccountResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLLRESPONSE']._serialized_start=235
   _globals['_ENROLLRESPONSE']._serialized_end=327
   _globals['_ENROLLSERVICEACCOUNTREQUEST']._serialized_start=330
-  _globals['_ENROLLSERVICEACCOUNTREQUEST']._serialized_end=471
-  _globals['_ENROLLSERVICEACCOUNTRESPONSE']._serialized_start=473
-  _globals['_ENROLLSERVICEACCOUNTRESPONSE']._serialized_end=579
-  _globals['_ENROLLMENTSERVICE']._serialized_start=582
-  _globals['_ENROLLMENTSERVICE']._serialized_end=789
+  _globals['_ENROLLSERVICEACCOUNTREQUEST']._serialized_end=489
+  _globals['_ENROLLSERVICEACCOUNTRESPONSE']._serialized_start=491
+  _globals['_ENROLLSERVICEACCOUNTRESPONSE']._serialized_end=597
+  _globals['_ENROLLMENTSERVICE']._serialized_start=600
+  _globals['_ENROLLMENTSERVICE']._serialized_end=807
 # @@protoc_insertion_point(module_scope)

@@ -87,12 +87,17 @@ class EnrollServiceAccountRequest(_message.Message):
     LIFETIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     DNS_NAMES_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """A projected token of the pod, made for the server's audience and no other (serviceAccountToken.audience)."""
     csr: _builtins.bytes
     """The request, PEM or DER. Only its public key counts: the names are those that the cluster vouches for."""
     request_id: _builtins.str
     """Makes a retry safe: the same service account, key and request_id return the same certificate."""
+    replaces: _builtins.str
+    """Id, serial number or request_id of a certificate of this pod, which it uses no more once it has this one: a rotation then does not
+    wait for it. What is not this pod's is left as it stands.
+    """
     @_builtins.property
     def lifetime(self) -> _duration_pb2.Duration:
         """Whole seconds; shortened to what policy, profile and issuer allow. The profile's default where unset."""
@@ -111,10 +116,11 @@ class EnrollServiceAccountRequest(_message.Message):
         lifetime: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
         dns_names: _abc.Iterable[_builtins.str] | None = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lifetime", b"lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "dns_names", b"dns_names", "lifetime", b"lifetime", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "dns_names", b"dns_names", "lifetime", b"lifetime", "replaces", b"replaces", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
