@@ -56,6 +56,13 @@ def _judge_rollout(
             f"nobody has taken up its last change (seen {seen})",
             "see whether kube-controller-manager runs",
         )
+    elif stuck := [name_of(one) for one in pods if _is_stuck(workload, one)]:
+        yield problem(
+            label,
+            Cause.ROLLOUT_UNFINISHED,
+            f"{', '.join(stuck)} is of another version, never became ready, and so is not replaced{why}",
+            f"delete it, and it comes back in the present version: kubectl delete pod {' '.join(stuck)}",
+        )
     elif (updated := _updated(workload)) < wanted:
         yield problem(
             label,
@@ -140,6 +147,22 @@ def _is_old(workload: JsonObject, replica_set: JsonObject) -> bool:
     is_owned = any(text(one, "uid") == uid_of(workload) for one in objects(replica_set, "metadata", "ownerReferences"))
     runs = _number(replica_set, "status", "replicas") > 0
     return is_owned and runs and revision(replica_set) != revision(workload)
+
+
+def _is_stuck(workload: JsonObject, pod: JsonObject) -> bool:
+    """A StatefulSet that makes its pods in order waits for those that are not ready, whatever its template says by now."""
+    in_order = text(workload, "spec", "podManagementPolicy") != "Parallel" and text(workload, "kind") == "StatefulSet"
+    revision = texts(pod, "metadata", "labels").get("controller-revision-hash", "")
+    is_ready = any(
+        text(one, "type") == "Ready" and text(one, "status") == "True" for one in objects(pod, "status", "conditions")
+    )
+    is_leaving = metadata(pod).get("deletionTimestamp") is not None
+    return (
+        in_order
+        and not is_ready
+        and not is_leaving
+        and revision not in {"", text(workload, "status", "updateRevision")}
+    )
 
 
 def _wanted(workload: JsonObject) -> int:

@@ -27,6 +27,13 @@ def workload(rendered, name):
 
 
 @each_scenario
+def test_mended_template_replaces_a_pod_that_never_became_ready(helm, chart, scenario):
+    for each in documents(helm.render(chart, files=[scenario])):
+        if each["kind"] == "StatefulSet":
+            assert each["spec"]["podManagementPolicy"] == "Parallel"
+
+
+@each_scenario
 def test_no_pod_has_a_token_that_it_was_not_given(helm, chart, scenario):
     for pod in pods(helm.render(chart, files=[scenario])):
         assert pod["automountServiceAccountToken"] is False

@@ -137,6 +137,21 @@ def test_stateful_set_is_rolled_out_by_its_revisions():
     assert judge_workload(workload("StatefulSet", **other), Around())[0].cause is Cause.ROLLOUT_UNFINISHED
 
 
+@pytest.mark.parametrize(
+    ("policy", "revision", "is_stuck"), [("", "bad", True), ("", "good", False), ("Parallel", "bad", False)]
+)
+def test_pod_that_a_stateful_set_does_not_replace_has_to_be_deleted(policy, revision, is_stuck):
+    made = workload("StatefulSet", updateRevision="good", currentRevision="good", readyReplicas=0)
+    made["spec"]["podManagementPolicy"] = policy
+    waiting = pod(**BACK_OFF)
+    waiting["metadata"]["labels"]["controller-revision-hash"] = revision
+    (finding,) = judge_workload(made, Around(pods=[waiting]))
+
+    assert (finding.cause is Cause.ROLLOUT_UNFINISHED) == is_stuck
+    assert ("kubectl delete pod chancery-injector-0" in finding.hint) == is_stuck
+    assert "ImagePullBackOff" in finding.summary
+
+
 def with_claims():
     made = workload("StatefulSet", updateRevision="a", currentRevision="a")
     made["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
