@@ -46,6 +46,7 @@ class Cause(StrEnum):
     CERTIFICATE_NAME = "certificate-name"
     CERTIFICATE_UNSUITABLE = "certificate-unsuitable"
     LEADER_MISSING = "leader-missing"
+    SECRET_MISSING = "secret-missing"  # noqa: S105 - the name of a cause
     ROOTS_SECRET_MISSING = "roots-secret-missing"  # noqa: S105 - the name of a cause
     ROOTS_NOT_DISTRIBUTED = "roots-not-distributed"
     ROTATION_WAITS = "rotation-waits"

@@ -42,12 +42,10 @@ class Looker:
             self._listed[key] = self._list(path, wanted)
         return self._listed[key]
 
-    def names_alone(
-        self, resource: Resource, namespace: str, query: Mapping[str, str]
-    ) -> Sequence[JsonObject] | Unseen:
+    def names_alone(self, resource: Resource, namespace: str) -> Sequence[JsonObject] | Unseen:
         """Metadata of what is none of our business otherwise, as Secrets are."""
         try:
-            answer = self.cluster.fetch(resource.path(namespace), query, accept=METADATA_ALONE)
+            answer = self.cluster.fetch(resource.path(namespace), accept=METADATA_ALONE)
             return objects(orjson.loads(answer.octets), "items")
         except KubeError as err:
             return _unseen(err)

@@ -11,11 +11,11 @@ from kube.diagnosis.findings import Cause, Finding, problem, skipped
 from kube.diagnosis.installation import Installation
 from kube.diagnosis.leases import judge_lease
 from kube.diagnosis.looking import Looker, Unseen, by_name, seen
-from kube.diagnosis.releases import SECRETS as HELM_SECRETS
+from kube.diagnosis.needed_secrets import judge_needed_secrets
 from kube.diagnosis.releases import judge_releases
 from kube.diagnosis.rights import OWN_REVIEWS, REVIEWS, Right, judge_rights, rights_of
 from kube.diagnosis.workloads import Around, judge_workload
-from kube.documents import mapping
+from kube.documents import mapping, name_of
 from kube.trust.config_maps import KEY
 
 SECRETS = Resource(version="v1", plural="secrets")
@@ -51,11 +51,14 @@ def examine_own_rights(looker: Looker, namespace: str) -> Iterator[Finding]:
 
 
 def examine_releases(looker: Looker, installation: Installation) -> Iterator[Finding]:
-    found = looker.names_alone(SECRETS, installation.namespace, HELM_SECRETS)
+    """And the Secrets that workloads need: of all there are metadata are read, and nothing else."""
+    found = looker.names_alone(SECRETS, installation.namespace)
     if isinstance(found, Unseen):
         yield unseen("release", found)
         return
     yield from judge_releases(found, installation.releases)
+    there = frozenset(map(name_of, found))
+    yield from judge_needed_secrets(installation.workloads, there, roots=installation.roots_secret)
 
 
 def examine_workloads(looker: Looker, installation: Installation) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from kube.diagnosis.findings import Cause, Finding, fine, problem
 from kube.documents import JsonObject, texts
 
-SECRETS = {"labelSelector": "owner=helm"}
 _PENDING = {"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"}
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
+from kube.diagnosis.waiting import why_not_ready
 from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
 
 _MOST_REPLICAS = 100
-_NO_TROUBLE = {"ContainerCreating", "PodInitializing", ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def component_of(workload: JsonObject) -> str:
 def _judge_rollout(
     label: str, workload: JsonObject, replica_sets: Sequence[JsonObject], pods: Sequence[JsonObject]
 ) -> Iterator[Finding]:
-    wanted, why = _wanted(workload), _why(pods)
+    wanted, why = _wanted(workload), why_not_ready(pods)
     if (seen := _number(workload, "status", "observedGeneration")) < _number(workload, "metadata", "generation"):
         yield problem(
             label,
@@ -182,25 +182,6 @@ def _deadline(workload: JsonObject) -> str:
     for one in objects(workload, "status", "conditions"):
         if text(one, "type") == "Progressing" and text(one, "status") == "False":
             return f", and no longer tried: {text(one, 'message')}"
-    return ""
-
-
-def _why(pods: Sequence[JsonObject]) -> str:
-    """What the first pod that has something to say waits for."""
-    for pod in pods:
-        for container in (
-            *objects(pod, "status", "initContainerStatuses"),
-            *objects(pod, "status", "containerStatuses"),
-        ):
-            reason = text(container, "state", "waiting", "reason")
-            if reason not in _NO_TROUBLE:
-                detail = text(container, "state", "waiting", "message")[:200]
-                return (
-                    f"; {name_of(pod)}, container {text(container, 'name')}: {reason}{': ' if detail else ''}{detail}"
-                )
-        for condition in objects(pod, "status", "conditions"):
-            if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
-                return f"; {name_of(pod)} finds no node: {text(condition, 'message')[:200]}"
     return ""
 
 

@@ -155,6 +155,21 @@ def test_roots_that_are_not_published_are_found(product):
     assert causes(product.examine()["Secret/roots"]) == {Cause.ROOTS_SECRET_MISSING}
 
 
+def test_secret_of_the_passphrase_that_somebody_deleted_is_missed_while_the_authority_runs(product):
+    variable = {"name": "CHANCERY_KUBERNETES_PASSPHRASE_SECRET", "value": "passphrase"}
+    product.install(
+        template={
+            "metadata": {"labels": {"app.kubernetes.io/component": "ca"}},
+            "spec": {"containers": [{"name": "ca", "image": "chancery", "env": [variable]}]},
+        }
+    )
+    before = product.examine()
+    product.here("secrets", {"metadata": {"name": "passphrase"}})
+
+    assert causes(before["Secret/passphrase"]) == {Cause.SECRET_MISSING}
+    assert "Secret/passphrase" not in product.examine()
+
+
 def test_namespace_without_a_product_is_told(product):
     assert causes(product.examine()["authority"]) == {Cause.NOT_INSTALLED}
 

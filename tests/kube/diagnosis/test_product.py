@@ -137,6 +137,40 @@ def test_stateful_set_is_rolled_out_by_its_revisions():
     assert judge_workload(workload("StatefulSet", **other), Around())[0].cause is Cause.ROLLOUT_UNFINISHED
 
 
+LOG = '{"message": "starting"}\nca-cli: error: the passphrase is not in Secret s\nhint: put it back\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting"}},
+                "lastState": {"terminated": {"exitCode": 7, "reason": "Error", "message": LOG}},
+            },
+            "container injector: CrashLoopBackOff, ended with status 7: ca-cli: error: the passphrase is not in Secret s",
+        ),
+        (
+            {"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            "ended with status 137: OOMKilled",
+        ),
+        (
+            {"state": {"terminated": {"exitCode": 1, "reason": "Error", "message": "boom\n\n"}}},
+            "ended with status 1: boom",
+        ),
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}, "CrashLoopBackOff: back-off"),
+        ({"state": {"running": {}}, "lastState": {"terminated": {"exitCode": 0}}}, "0 of 2 pods are ready"),
+        ({"ready": True, "lastState": {"terminated": {"exitCode": 1, "message": "past"}}}, "0 of 2 pods are ready"),
+        ({"lastState": "garbage", "state": [1]}, "0 of 2 pods are ready"),
+    ],
+)
+def test_container_that_ended_says_by_its_last_words_why(status, words):
+    waiting = pod(containerStatuses=[{"name": "injector", "ready": False, **status}])
+    (finding,) = judge_workload(workload(readyReplicas=0), Around(pods=[waiting]))
+
+    assert finding.summary.endswith(words)
+
+
 @pytest.mark.parametrize(
     ("policy", "revision", "is_stuck"), [("", "bad", True), ("", "good", False), ("Parallel", "bad", False)]
 )

@@ -1,0 +1,41 @@
+"""Secrets that workloads need and that are not there, and what is said of them; their names are all that is looked at."""
+
+from kube.diagnosis.findings import Cause, Severity
+from kube.diagnosis.needed_secrets import judge_needed_secrets
+from tests.kube.diagnosis.made import workload
+
+DATABASE = {"name": "CHANCERY_DATABASE", "valueFrom": {"secretKeyRef": {"name": "database", "key": "url"}}}
+MAYBE = {"name": "MAYBE", "valueFrom": {"secretKeyRef": {"name": "maybe", "key": "url", "optional": True}}}
+PASSPHRASE = {"name": "CHANCERY_KUBERNETES_PASSPHRASE_SECRET", "value": "passphrase"}
+VOLUMES = [
+    {"name": "a", "secret": {"secretName": "mounted"}},
+    {"name": "b", "secret": {"secretName": "optional", "optional": True}},
+    {"name": "c", "projected": {"sources": [{"secret": {"name": "roots"}}, {"serviceAccountToken": {}}]}},
+    {"name": "d", "emptyDir": {}},
+]
+
+
+def judge(*there, env=(DATABASE, MAYBE, PASSPHRASE)):
+    made = workload()
+    made["spec"]["template"]["spec"] = {"volumes": VOLUMES, "containers": [{"env": list(env)}, "garbage"]}
+    return {one.target: one for one in judge_needed_secrets([made, {}], frozenset(there), roots="roots")}
+
+
+def test_nothing_is_said_where_all_are_there():
+    assert judge("database", "mounted", "passphrase") == {}
+
+
+def test_each_that_is_missing_is_named_with_who_needs_it():
+    found = judge("passphrase")
+
+    assert {one.cause for one in found.values()} == {Cause.SECRET_MISSING}
+    assert sorted(found) == ["Secret/database", "Secret/mounted"]
+    assert "Deployment/chancery-injector" in found["Secret/database"].summary
+
+
+def test_passphrase_is_put_back_before_the_authority_stops():
+    (finding,) = judge("database", "mounted").values()
+
+    assert finding.severity is Severity.PROBLEM
+    assert "does not start again without it" in finding.summary
+    assert "kubectl create secret generic passphrase --from-file=passphrase=FILE" in finding.hint
