@@ -19,6 +19,7 @@ from bench import (
     agent,
     crypto,
     endtoend,
+    memory,
     registrar,
     replicas,
     rotation,
@@ -46,6 +47,7 @@ SECTIONS: Mapping[str, Section] = {
     "registrar": registrar.measure,
     "storm": storm.measure,
     "admission": admission.measure,
+    "memory": memory.measure,
     "traces": traces.measure,
 }
 

@@ -1,4 +1,4 @@
-"""CPU time: of a function in slices beside others, of a process and its children, and the core each of them runs on."""
+"""CPU time and memory: of a function in slices beside others, of a process and its children, and the core each runs on."""
 
 import os
 import statistics
@@ -46,6 +46,16 @@ def process_seconds(pid: int) -> float:
 def resident_mebibytes(pid: int) -> float:
     """Resident set of a process and of its children."""
     return sum(_status_kibibytes(each, "VmRSS") for each in (pid, *_descendants(pid))) / 1024
+
+
+def peak_mebibytes(pid: int) -> float:
+    """The most that a process, without its children, was resident with."""
+    return _status_kibibytes(pid, "VmHWM") / 1024
+
+
+def forget_peak(pid: int) -> None:
+    """From here on the peak counts anew (proc(5): clear_refs)."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def cores() -> tuple[int, int] | None:

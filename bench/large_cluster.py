@@ -23,7 +23,7 @@ def fill(cluster: "FakeCluster", pods: int) -> int:
     """Returns how much JSON the pods are."""
     octets = 0
     for number in range(pods):
-        namespace, app = _place(number)
+        namespace, app = place_of(number)
         if number % (_PODS_OF_A_SERVICE * _SERVICES_OF_A_NAMESPACE) == 0:
             cluster.put(
                 f"/api/v1/namespaces/{namespace}",
@@ -34,31 +34,31 @@ def fill(cluster: "FakeCluster", pods: int) -> int:
             cluster.put(f"/api/v1/namespaces/{namespace}/serviceaccounts/{app}", metadata=dict(metadata))
             spec = {"selector": {"app": app}, "clusterIP": "10.1.0.1", "type": "ClusterIP", "ports": [{"port": 443}]}
             cluster.put(f"/api/v1/namespaces/{namespace}/services/{app}", metadata=dict(metadata), spec=spec)
-        octets += len(json.dumps(cluster.put(pod_path(number), **_pod(number))))
+        octets += len(json.dumps(cluster.put(pod_path(number), **pod(number))))
     return octets
 
 
 def change_pods(cluster: "FakeCluster", pods: int) -> int:
     """As kubelets do: the status alone. Returns how many."""
     for number in range(pods):
-        document = _pod(number)
+        document = pod(number)
         document["status"]["conditions"][0]["lastTransitionTime"] = "2026-11-29T13:00:00Z"
         cluster.put(pod_path(number), **document)
     return pods
 
 
 def pod_path(number: int) -> str:
-    namespace, app = _place(number)
+    namespace, app = place_of(number)
     return f"/api/v1/namespaces/{namespace}/pods/{app}-7d4b9c6f5d-{number:05d}"
 
 
-def _place(number: int) -> tuple[str, str]:
+def place_of(number: int) -> tuple[str, str]:
     service = number // _PODS_OF_A_SERVICE
     return f"team-{service // _SERVICES_OF_A_NAMESPACE:03d}", f"service-{service:04d}"
 
 
-def _pod(number: int) -> dict[str, Any]:
-    _, app = _place(number)
+def pod(number: int) -> dict[str, Any]:
+    _, app = place_of(number)
     probe = {"httpGet": {"path": "/healthz", "port": 8443, "scheme": "HTTPS"}, "periodSeconds": 10, "timeoutSeconds": 1}
     container = {
         "name": app,

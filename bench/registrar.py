@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cpu import process_seconds, resident_mebibytes
+from bench.cpu import peak_mebibytes, process_seconds, resident_mebibytes
 from bench.figures import Figure, Finding, Skipped
 from bench.large_cluster import KINDS, change_pods, fill, pod_path
 from bench.servers import RunningServer, authority, command_line
@@ -91,7 +91,7 @@ def _figures(
             f"resident, {pods:,} pods watched",
             resident,
             "MiB",
-            f"{empty:.0f} without a pod, {_most_resident(pid):.0f} at most; {(resident - empty) * 1024 / pods:.1f} KiB for each "
+            f"{empty:.0f} without a pod, {peak_mebibytes(pid):.0f} at most; {(resident - empty) * 1024 / pods:.1f} KiB for each "
             f"of {octets / pods / 1024:.1f} KiB of JSON",
         )
         yield _figure(
@@ -201,11 +201,6 @@ def _is_quiet(pid: int) -> bool:
     before = process_seconds(pid)
     time.sleep(1.0)
     return process_seconds(pid) - before < 0.05
-
-
-def _most_resident(pid: int) -> float:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def _await(condition: Callable[[], bool], what: str) -> None:

@@ -16,13 +16,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trustme
 import uvloop
 
 from apiserver.storage.opening import DataDirectory, open_change_log
 from apiserver.storage.records import Key, Write
-from bench.cpu import compare, cores, pin, process_seconds, resident_mebibytes
+from bench.cpu import compare, cores, forget_peak, peak_mebibytes, pin, process_seconds, resident_mebibytes
 from bench.crypto import raw_variants
 from bench.figures import Figure, Finding, Skipped
 from bench.http_client import Connection, drive, request
@@ -44,16 +45,6 @@ class Served:
     pid: int
     port: int
     context: ssl.SSLContext
-
-    def peak_mebibytes(self) -> float:
-        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-
-    def forget_peak(self) -> None:
-        """From here on the peak counts anew (proc(5): clear_refs)."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def measure(*, quick: bool) -> list[Finding]:
@@ -88,27 +79,9 @@ async def _measure(served: Served, unit: float, objects: int, *, quick: bool) ->
 
 async def _creates(served: Served, unit: float, *, seconds: float) -> list[Finding]:
     """Durable creates of policy reports of 6 KB: parsed, pruned, validated, managed, audited, committed."""
-    results = [
-        {
-            "policy": "require-labels",
-            "rule": f"rule-{index}",
-            "result": "fail",
-            "severity": "medium",
-            "message": "x" * 100,
-            "resources": [{"apiVersion": "v1", "kind": "Pod", "name": f"pod-{index}", "namespace": "bench"}],
-        }
-        for index in range(20)
-    ]
 
     def create(number: int) -> bytes:
-        report = {
-            "apiVersion": "wgpolicyk8s.io/v1alpha2",
-            "kind": "PolicyReport",
-            "metadata": {"name": f"r-{number}", "labels": {"app": "bench"}},
-            "summary": {"fail": 20},
-            "results": results,
-        }
-        return request("POST", _REPORTS, json.dumps(report).encode())
+        return request("POST", _REPORTS, json.dumps(policy_report("bench", f"r-{number}")).encode())
 
     async with _connections(served, _IN_FLIGHT) as connections:
         await drive(connections, lambda number: create(number + 10**9), 0.5)
@@ -122,6 +95,28 @@ async def _creates(served: Served, unit: float, *, seconds: float) -> list[Findi
         _figure("… p99", turn.quantile(0.99) * 1e3, "ms", budget=1000),
         _figure("… that failed", turn.failures, ""),
     ]
+
+
+def policy_report(namespace: str, name: str) -> dict[str, Any]:
+    """6 KB."""
+    results = [
+        {
+            "policy": "require-labels",
+            "rule": f"rule-{index}",
+            "result": "fail",
+            "severity": "medium",
+            "message": "x" * 100,
+            "resources": [{"apiVersion": "v1", "kind": "Pod", "name": f"pod-{index}", "namespace": namespace}],
+        }
+        for index in range(20)
+    ]
+    return {
+        "apiVersion": "wgpolicyk8s.io/v1alpha2",
+        "kind": "PolicyReport",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": "bench"}},
+        "summary": {"fail": 20},
+        "results": results,
+    }
 
 
 async def _pages(served: Served, unit: float, *, seconds: float) -> list[Finding]:
@@ -140,7 +135,7 @@ async def _pages(served: Served, unit: float, *, seconds: float) -> list[Finding
 async def _whole_list(served: Served, objects: int) -> list[Finding]:
     async with _connections(served, 2) as (listing, asking):
         at_rest = resident_mebibytes(served.pid)
-        served.forget_peak()
+        forget_peak(served.pid)
         before, begun = process_seconds(served.pid), time.perf_counter()
         other = asyncio.create_task(
             drive([asking], lambda _number: request("GET", f"{_FLUNDERS}/namespaces/ns-000/flunders/f-000000"), 60)
@@ -154,7 +149,7 @@ async def _whole_list(served: Served, objects: int) -> list[Finding]:
             f"list of {objects:,} objects", seconds, "s", note=f"{octets / 1e6:.0f} MB, {spent:.2f} s of server CPU"
         ),
         _figure("… objects", objects / spent, "/s of CPU"),
-        _figure("… peak memory above rest", served.peak_mebibytes() - at_rest, "MiB", budget=32),
+        _figure("… peak memory above rest", peak_mebibytes(served.pid) - at_rest, "MiB", budget=32),
     ]
 
 
@@ -182,7 +177,7 @@ async def _large_bodies(served: Served, *, rounds: int) -> list[Finding]:
     ]
     spec = json.dumps({"packages": packages})
     size = len(spec) / 1e6
-    served.forget_peak()
+    forget_peak(served.pid)
     at_rest = resident_mebibytes(served.pid)
     async with _connections(served, 1) as (connection,):
         begun = time.perf_counter()
@@ -206,7 +201,7 @@ async def _large_bodies(served: Served, *, rounds: int) -> list[Finding]:
             at_least=True,
         ),
         _figure("read of the same", rounds * size / reading, "MB/s", budget=100, at_least=True),
-        _figure("… peak memory above rest", served.peak_mebibytes() - at_rest, "MiB"),
+        _figure("… peak memory above rest", peak_mebibytes(served.pid) - at_rest, "MiB"),
     ]
 
 
