@@ -4,16 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
-from kube.cluster import Cluster
-from kube.collections import Collection, Collections
+from kube.collections import Collection
 from kube.controllers import Key, Watch
-from kube.documents import JsonObject, name_of, resource_version_of, uid_of
+from kube.documents import JsonObject, name_of
 from kube.events import EventType
 from kube.injection.decisions import Injection, decide, held, is_opted_in
 from kube.injection.kinds import KINDS, LeftAlone, TargetKind
-from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed, Target
-from kube.trust.publishing import Reporter, Tell
+from kube.trust.publishing import PublisherParts, Tell, version_of
 from kube.vocabulary import OPTED_IN
 
 
@@ -22,23 +20,13 @@ class InjectionController:
 
     name = "ca-bundle-injection"
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        collections: Collections,
-        roots: CurrentRoots,
-        reporter: Reporter,
-        *,
-        propagation: timedelta,
-    ) -> None:
+    def __init__(self, parts: PublisherParts, *, propagation: timedelta) -> None:
         """`propagation` is how long every API server takes to use what was written."""
-        self._cluster = cluster
-        self._roots = roots
-        self._reporter = reporter
+        self._parts = parts
         self._propagation = propagation.total_seconds()
         self._kinds = {kind.name: kind for kind in KINDS}
         self._collections: dict[str, Collection] = {
-            kind.name: collections.of(kind.resource, query=OPTED_IN, projection=kind.project) for kind in KINDS
+            kind.name: parts.collections.of(kind.resource, query=OPTED_IN, projection=kind.project) for kind in KINDS
         }
 
     def watches(self) -> Sequence[Watch]:
@@ -49,23 +37,23 @@ class InjectionController:
 
     def tell_by(self, tell: Tell) -> None:
         """`tell` is called with every key when the roots change."""
-        self._roots.subscribe(lambda: tell(Key(kind=kind.name, name=name_of(one)) for kind, one in self._all()))
+        self._parts.roots.subscribe(lambda: tell(Key(kind=kind.name, name=name_of(one)) for kind, one in self._all()))
 
     def reconcile(self, key: Key) -> timedelta | None:
-        roots, kind = self._roots.get(), self._kinds[key.kind]
+        roots, kind = self._parts.roots.get(), self._kinds[key.kind]
         document = self._collections[key.kind].get("", key.name)
         if document is None:
-            self._reporter.forget(key)
+            self._parts.reporter.forget(key)
             return None
         if roots is None:
             return None  # the bundle is told when it is there
         decision = decide(kind, document, roots)
         if isinstance(decision, Injection):
-            with self._reporter.writing(key, document):
-                self._cluster.patch(kind.resource.path(name=key.name), decision.patch, kind=decision.kind)
+            with self._parts.reporter.writing(key, document):
+                self._parts.cluster.patch(kind.resource.path(name=key.name), decision.patch, kind=decision.kind)
             self._say(key, document, decision, roots.generation)
         elif isinstance(decision, LeftAlone):
-            self._reporter.say(key, document, EventType.WARNING, decision.reason, decision.message)
+            self._parts.reporter.say(key, document, EventType.WARNING, decision.reason, decision.message)
         return None
 
     def observed(self) -> Iterator[Observed]:
@@ -77,7 +65,7 @@ class InjectionController:
             yield Observed(
                 target=Target(kind=kind.name, name=name_of(document)),
                 fingerprints=held(fields),
-                version=f"{uid_of(document)}/{resource_version_of(document)}",
+                version=version_of(document),
                 propagation=self._propagation,
                 not_after=min(ends, default=None),
                 about=document,
@@ -91,10 +79,9 @@ class InjectionController:
     def _say(self, key: Key, document: JsonObject, injection: Injection, generation: int) -> None:
         where = ", ".join(injection.fields)
         if injection.garbage:
-            message = f"what cannot be read as certificates was replaced in {', '.join(injection.garbage)}"
-            self._reporter.say_again(key, document, EventType.WARNING, "GarbageReplaced", message)
+            self._parts.reporter.garbage_was_replaced(key, document, ", ".join(injection.garbage))
         message = f"generation {generation} of the trust bundle was injected into {where}"
-        self._reporter.say_again(key, document, EventType.NORMAL, "CaBundleInjected", message)
+        self._parts.reporter.say_again(key, document, EventType.NORMAL, "CaBundleInjected", message)
 
 
 def _keys(kind: str, document: JsonObject) -> Iterable[Key]:

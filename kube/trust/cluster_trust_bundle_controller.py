@@ -3,27 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-import structlog
-
 from kube.ambient import Monotonic
-from kube.cluster import Cluster, PatchKind
-from kube.collections import Collection, Collections, Resource
+from kube.collections import Collection, Resource
 from kube.controllers import Key, Watch
-from kube.documents import JsonObject, name_of, resource_version_of, uid_of
-from kube.errors import NotThere
-from kube.events import EventType
+from kube.documents import JsonObject, name_of
 from kube.trust import cluster_trust_bundles
-from kube.trust.cluster_trust_bundles import SIGNER, VERSIONS, Create, Delete, Foreign, Step, Succession, Update
-from kube.trust.current import CurrentRoots
+from kube.trust.cluster_trust_bundles import SIGNER, VERSIONS, Succession
 from kube.trust.gate import Observed, Target
 from kube.trust.labels import is_ours
-from kube.trust.publishing import Reporter, Tell
+from kube.trust.publishing import PublisherParts, Tell, version_of
+from kube.trust.steps import Create, Step
 
 _KIND = "ClusterTrustBundle"
 _KEY = Key(kind=_KIND, name=SIGNER)
 _OF_SIGNER = {"fieldSelector": f"spec.signerName={SIGNER}"}
-
-_log = structlog.get_logger("chancery.kube.trust")
 
 
 class ClusterTrustBundleController:
@@ -31,25 +24,14 @@ class ClusterTrustBundleController:
 
     name = "trust-cluster-bundles"
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        collections: Collections,
-        roots: CurrentRoots,
-        reporter: Reporter,
-        *,
-        propagation: timedelta,
-        boottime: Monotonic,
-    ) -> None:
+    def __init__(self, parts: PublisherParts, *, propagation: timedelta, boottime: Monotonic) -> None:
         """`propagation` is how long kubelets take to show pods what was written, and how long an old bundle stays."""
-        self._cluster = cluster
-        self._roots = roots
-        self._reporter = reporter
+        self._parts = parts
         self._propagation = propagation.total_seconds()
         self._boottime = boottime
         self._succession = Succession(overlap=self._propagation)
         self._versions: Sequence[tuple[Resource, Collection]] = [
-            (version, collections.of(version, query=_OF_SIGNER, projection=cluster_trust_bundles.project))
+            (version, parts.collections.of(version, query=_OF_SIGNER, projection=cluster_trust_bundles.project))
             for version in VERSIONS
         ]
 
@@ -65,22 +47,16 @@ class ClusterTrustBundleController:
 
     def tell_by(self, tell: Tell) -> None:
         """`tell` is called with every key when the roots change."""
-        self._roots.subscribe(lambda: tell((_KEY,)))
+        self._parts.roots.subscribe(lambda: tell((_KEY,)))
 
     def reconcile(self, key: Key) -> timedelta | None:
-        roots, served = self._roots.get(), self._served()
+        roots, served = self._parts.roots.get(), self._served()
         if roots is None or served is None:
             return None
         version, present = served
         now = self._boottime()
         for step in self._succession.steps(present, roots, version.api_version, now):
-            if isinstance(step, Foreign):
-                message = "a ClusterTrustBundle of this name is not ours and is not overwritten"
-                self._reporter.say(key, step.document, EventType.WARNING, "ClusterTrustBundleNotOurs", message)
-                continue
-            with self._reporter.writing(key, _named(present, step)):
-                self._take(version, step)
-            _log.info("published", target=str(key), step=type(step).__name__.lower(), generation=roots.generation)
+            self._parts.take(step, version, key, _named(present, step), generation=roots.generation)
         seconds = self._succession.next_look(now)
         return None if seconds is None else timedelta(seconds=seconds)
 
@@ -95,7 +71,7 @@ class ClusterTrustBundleController:
         yield Observed(
             target=Target(kind=_KIND, name=SIGNER),
             fingerprints=frozenset[str]().union(*(one.fingerprints for one in contents)),
-            version=" ".join(sorted(f"{uid_of(one)}/{resource_version_of(one)}" for one in live)),
+            version=" ".join(sorted(map(version_of, live))),
             propagation=self._propagation,
             not_after=min(ends, default=None),
             about=live[0] if live else _about(served[0]),
@@ -103,17 +79,6 @@ class ClusterTrustBundleController:
 
     def _served(self) -> tuple[Resource, Sequence[JsonObject]] | None:
         return next(((version, one.all()) for version, one in self._versions if one.is_served), None)
-
-    def _take(self, version: Resource, step: Step) -> None:
-        if isinstance(step, Create):
-            self._cluster.create(version.path(), step.document)
-        elif isinstance(step, Update):
-            self._cluster.patch(version.path(name=step.name), step.patch, kind=PatchKind.MERGE)
-        elif isinstance(step, Delete):
-            try:
-                self._cluster.delete(version.path(name=step.name), uid=step.uid, resource_version=step.resource_version)
-            except NotThere:
-                return
 
 
 def _keys(_one: JsonObject) -> Iterable[Key]:
@@ -124,7 +89,7 @@ def _named(present: Sequence[JsonObject], step: Step) -> JsonObject:
     """What an Event about the step names."""
     if isinstance(step, Create):
         return step.document
-    return next((one for one in present if isinstance(step, Update | Delete) and name_of(one) == step.name), {})
+    return next(one for one in present if name_of(one) == step.name)
 
 
 def _about(version: Resource) -> JsonObject:

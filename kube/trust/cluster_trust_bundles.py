@@ -2,7 +2,7 @@
 
 - A new one is made before an old one is touched. Once it was read back, old ones lose the label: who selects by it trusts them no
   more. They are deleted an overlap later, for those who name them.
-- What carries no label of ours is not ours, whatever its signer: it is never written, nor deleted.
+- What carries no label of ours is not ours, whatever its signer.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from kube.projections import kept_metadata
 from kube.trust.contents import Contents
 from kube.trust.labels import PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
+from kube.trust.steps import Delete, Step, Update, step_towards
 from kube.vocabulary import LIVE_LABEL, Signer
 
 SIGNER = Signer.WORKLOAD.value
@@ -24,39 +25,6 @@ VERSIONS: Sequence[Resource] = tuple(
 )
 """In the order in which they are preferred."""
 _DIGITS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
-    document: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """A merge patch."""
-
-    name: str
-    patch: JsonObject
-    was_garbage: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """Of this object in this version only."""
-
-    name: str
-    uid: str
-    resource_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
-    """Somebody else's has the name that ours should have."""
-
-    document: JsonObject
-
-
-Step = Create | Update | Delete | Foreign
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,15 +38,11 @@ class Succession:
         """`present` are those of our signer, as they were read back."""
         name = name_for(roots)
         current = next((one for one in present if name_of(one) == name), None)
-        if current is None:
-            return (Create(document=_document(name, roots, api_version)),)
-        if not is_ours(current):
-            return (Foreign(document=current),)
-        if is_being_deleted(current):
-            return ()  # it is made anew once it is gone
-        update = _update(current, roots)
-        if update is not None:
-            return (update,)
+        step = step_towards(_document(name, roots, api_version), current, lambda ours: _correction(ours, roots))
+        if step is not None:
+            return (step,)
+        if current is None or is_being_deleted(current):
+            return ()
         others = [one for one in present if one is not current and is_ours(one)]
         self._old_since = {uid_of(one): self._old_since.get(uid_of(one), now) for one in others}
         return tuple(self._steps_of_old(others, now))
@@ -94,7 +58,7 @@ class Succession:
                 condition: JsonObject = {"resourceVersion": resource_version_of(one), "labels": {LIVE_LABEL: None}}
                 yield Update(name=name_of(one), patch={"metadata": condition})
             elif now - self._old_since[uid_of(one)] >= self.overlap:
-                yield Delete(name=name_of(one), uid=uid_of(one), resource_version=resource_version_of(one))
+                yield Delete.of(one)
 
 
 def name_for(roots: Roots) -> str:
@@ -127,7 +91,7 @@ def _document(name: str, roots: Roots, api_version: str) -> JsonObject:
     }
 
 
-def _update(current: JsonObject, roots: Roots) -> Update | None:
+def _correction(current: JsonObject, roots: Roots) -> Update | None:
     contents = contents_of(current)
     patch: JsonObject = {"metadata": {"resourceVersion": resource_version_of(current), "labels": {LIVE_LABEL: "true"}}}
     if contents.fingerprints != roots.fingerprints:

@@ -1,70 +1,37 @@
 """The trust bundle in a namespace: ConfigMap `chancery-roots`, key `ca.crt`. What is there and what should be in, a step out.
 
-- A ConfigMap of that name without our label is somebody's: it is never written, nor deleted.
-- Of ours, nothing but the one key is written; every write holds the version that it was decided on.
+- Of ours, nothing but the one key is written.
 """
 
-from dataclasses import dataclass
-
 from kube.collections import Resource
-from kube.documents import JsonObject, is_being_deleted, mapping, resource_version_of, texts, uid_of
+from kube.documents import JsonObject, is_being_deleted, mapping, resource_version_of, texts
 from kube.projections import kept_metadata
 from kube.trust.contents import Contents, kept
 from kube.trust.labels import FIRST_GENERATION, PUBLISHED_BY, REGISTRAR, is_ours
 from kube.trust.roots import Roots
+from kube.trust.steps import Delete, Step, Update, step_towards
 
 CONFIG_MAPS = Resource(version="v1", plural="configmaps")
 NAME = "chancery-roots"
 KEY = "ca.crt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
-    document: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """A merge patch."""
-
-    patch: JsonObject
-    was_garbage: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """Of this object in this version only."""
-
-    uid: str
-    resource_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreign:
-    """Somebody else's is in the way."""
-
-
-Step = Create | Update | Delete | Foreign | None
-
-
-def decide(namespace: str, present: JsonObject | None, roots: Roots, *, opted_in: bool) -> Step:
+def decide(namespace: str, present: JsonObject | None, roots: Roots, *, opted_in: bool) -> Step | None:
     """None: nothing is to be done."""
-    if present is None:
-        return Create(document=_document(namespace, roots)) if opted_in else None
-    if is_being_deleted(present):
+    if opted_in:
+        return step_towards(_document(namespace, roots), present, lambda ours: _correction(ours, roots))
+    if present is None or is_being_deleted(present) or not is_ours(present):
         return None
-    if not opted_in:
-        return _deletion(present) if is_ours(present) else None
-    return _step_of_ours(present, roots) if is_ours(present) else Foreign()
+    return Delete.of(present)
 
 
-def _step_of_ours(present: JsonObject, roots: Roots) -> Step:
+def _correction(present: JsonObject, roots: Roots) -> Step | None:
     contents = contents_of(present)
     if contents.fingerprints == roots.fingerprints:
         return None
     if present.get("immutable") is True:
-        return _deletion(present)  # it is made anew once it is gone
-    return Update(patch=_patch(present, roots), was_garbage=contents.is_garbage)
+        return Delete.of(present)  # it is made anew once it is gone
+    return Update(name=NAME, patch=_patch(present, roots), was_garbage=contents.is_garbage)
 
 
 def contents_of(document: JsonObject) -> Contents:
@@ -109,7 +76,3 @@ def _patch(present: JsonObject, roots: Roots) -> JsonObject:
     if KEY in mapping(present, "binaryData"):  # a key is in one of them only
         patch["binaryData"] = {KEY: None}
     return patch
-
-
-def _deletion(present: JsonObject) -> Delete:
-    return Delete(uid=uid_of(present), resource_version=resource_version_of(present))

@@ -12,7 +12,7 @@ from kube.trust.controller import TrustController
 from kube.trust.current import CurrentRoots
 from kube.trust.metrics import TrustMetrics
 from kube.trust.opting_in import OptingIn
-from kube.trust.publishing import Reporter
+from kube.trust.publishing import PublisherParts, Reporter
 
 if TYPE_CHECKING:
     from kube.process import Parts
@@ -21,29 +21,22 @@ if TYPE_CHECKING:
 def trust_controllers(parts: "Parts", source: TrustSource | None = None) -> Sequence[Controller]:
     """None where both injection and trust are off. `source` is the authority, unless somebody else is to be asked."""
     features, settings = parts.settings.features, parts.settings.distribution
-    roots = CurrentRoots()
     reporter = Reporter(events=parts.events, metrics=TrustMetrics(parts.metrics.registry))
+    for_publishers = PublisherParts(
+        cluster=parts.cluster, collections=parts.collections, roots=CurrentRoots(), reporter=reporter
+    )
     publishers: list[InjectionController | ConfigMapController | ClusterTrustBundleController] = []
     if features.injection:
-        propagation = settings.ca_bundle_propagation
-        publishers += [InjectionController(parts.cluster, parts.collections, roots, reporter, propagation=propagation)]
+        publishers += [InjectionController(for_publishers, propagation=settings.ca_bundle_propagation)]
     if features.trust:
         publishers += [
             ConfigMapController(
-                parts.cluster,
-                parts.collections,
-                roots,
-                reporter,
+                for_publishers,
                 opting_in=OptingIn(listed=frozenset(settings.trust_namespaces), by_label=settings.trust_by_label),
                 propagation=settings.config_map_propagation,
             ),
             ClusterTrustBundleController(
-                parts.cluster,
-                parts.collections,
-                roots,
-                reporter,
-                propagation=settings.cluster_trust_bundle_propagation,
-                boottime=parts.boottime,
+                for_publishers, propagation=settings.cluster_trust_bundle_propagation, boottime=parts.boottime
             ),
         ]
     if not publishers:
@@ -51,7 +44,7 @@ def trust_controllers(parts: "Parts", source: TrustSource | None = None) -> Sequ
     follower = TrustController(
         source or FollowedTrust(parts.authority),
         publishers,
-        roots,
+        for_publishers.roots,
         reporter,
         look_every=settings.trust_interval,
         verify_leading=parts.cluster.verify_leading,

@@ -1,18 +1,22 @@
 """What those who write the trust bundle into the cluster have in common."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from kube.cluster import Cluster, PatchKind
+from kube.collections import Collections, Resource
 from kube.controllers import Key, Watch
-from kube.documents import JsonObject, uid_of
-from kube.errors import CallerFault, Conflict, KubeError, NotLeading
+from kube.documents import JsonObject, resource_version_of, uid_of
+from kube.errors import CallerFault, Conflict, KubeError, NotLeading, NotThere
 from kube.events import EventType
+from kube.trust.current import CurrentRoots
 from kube.trust.gate import Observed
 from kube.trust.metrics import TrustMetrics
+from kube.trust.steps import Create, Delete, Foreign, Step, Update
 
 _REMEMBERED = 10_000
 
@@ -77,7 +81,50 @@ class Reporter:
                 self.say(key, about, EventType.WARNING, "TrustBundleNotWritten", message)
             raise
 
+    def garbage_was_replaced(self, key: Key, about: JsonObject, where: str) -> None:
+        message = f"what cannot be read as certificates was replaced in {where}"
+        self.say_again(key, about, EventType.WARNING, "GarbageReplaced", message)
+
     def _record(self, key: Key, about: JsonObject, kind: EventType, reason: str, message: str) -> None:
         self.events.record(about, kind, reason, message)
         log = _log.info if kind is EventType.NORMAL else _log.warning
         log(message, reason=reason, target=str(key))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherParts:
+    """What every publisher is made of."""
+
+    cluster: Cluster
+    collections: Collections
+    roots: CurrentRoots
+    reporter: Reporter
+
+    def take(self, step: Step, resource: Resource, key: Key, about: JsonObject, *, generation: int) -> None:
+        """And tells of it, at `about`. Raises KubeError."""
+        if isinstance(step, Foreign):
+            message = f"{key.kind} {step.name} is not ours and is not overwritten: remove it, and the trust bundle is published"
+            self.reporter.say(key, about, EventType.WARNING, f"{key.kind}NotOurs", message)
+            return
+        with self.reporter.writing(key, about):
+            self._write(step, resource, key.namespace)
+        if isinstance(step, Update) and step.was_garbage:
+            self.reporter.garbage_was_replaced(key, about, f"{key.kind} {step.name}")
+        _log.info("published", target=str(key), step=type(step).__name__.lower(), generation=generation)
+
+    def _write(self, step: Create | Update | Delete, resource: Resource, namespace: str) -> None:
+        match step:
+            case Create():
+                self.cluster.create(resource.path(namespace), step.document)
+            case Update():
+                self.cluster.patch(resource.path(namespace, step.name), step.patch, kind=PatchKind.MERGE)
+            case Delete():
+                with suppress(NotThere):
+                    self.cluster.delete(
+                        resource.path(namespace, step.name), uid=step.uid, resource_version=step.resource_version
+                    )
+
+
+def version_of(document: JsonObject) -> str:
+    """As what was observed says it: of no other object, and of this one only as it is now."""
+    return f"{uid_of(document)}/{resource_version_of(document)}"

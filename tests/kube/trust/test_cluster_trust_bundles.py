@@ -1,6 +1,7 @@
 """ClusterTrustBundles succeed one another: the new one first, the live label from the old one next, the old one last."""
 
-from kube.trust.cluster_trust_bundles import Create, Delete, Foreign, Succession, Update, name_for
+from kube.trust.cluster_trust_bundles import Succession, name_for
+from kube.trust.steps import Create, Delete, Foreign, Update
 from tests.kube.trust.made_roots import pem_of, roots_of
 
 OLD, BOTH, NEW = roots_of("old"), roots_of("old", "new", generation=2), roots_of("new", generation=3)
@@ -93,7 +94,7 @@ def test_what_is_not_ours_stays():
     other = stored(BOTH, ours=False)
 
     assert steps([foreign, stored(BOTH)], BOTH) == []
-    assert steps([other], BOTH) == [Foreign(document=other)]
+    assert steps([other], BOTH) == [Foreign(name=name_for(BOTH))]
 
 
 def test_one_that_is_being_deleted_is_waited_for():

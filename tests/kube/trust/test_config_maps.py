@@ -2,7 +2,8 @@
 
 import pytest
 
-from kube.trust.config_maps import Create, Delete, Foreign, Update, decide, first_generation_of, project
+from kube.trust.config_maps import NAME, decide, first_generation_of, project
+from kube.trust.steps import Create, Delete, Foreign, Update
 from tests.kube.trust.made_roots import pem_of, roots_of
 
 ROOTS = roots_of("a", "b", generation=4)
@@ -48,7 +49,9 @@ def test_one_that_holds_the_roots_is_not_written():
 def test_other_contents_are_replaced_in_that_version_only(pem):
     step = decide("shop", config_map(pem), ROOTS, opted_in=True)
 
-    assert step == Update(patch={"metadata": {"resourceVersion": "17"}, "data": {"ca.crt": ROOTS.pem.decode()}})
+    assert step == Update(
+        name=NAME, patch={"metadata": {"resourceVersion": "17"}, "data": {"ca.crt": ROOTS.pem.decode()}}
+    )
 
 
 def test_garbage_is_replaced_and_said_to_be():
@@ -64,18 +67,18 @@ def test_key_that_somebody_moved_to_binary_data_comes_back():
 def test_immutable_one_is_made_anew():
     step = decide("shop", config_map(pem_of("a").decode(), immutable=True), ROOTS, opted_in=True)
 
-    assert step == Delete(uid="u-1", resource_version="17")
+    assert step == Delete(name=NAME, uid="u-1", resource_version="17")
 
 
 def test_ours_goes_with_the_opt_in():
     step = decide("shop", config_map(ROOTS.pem.decode()), ROOTS, opted_in=False)
 
-    assert step == Delete(uid="u-1", resource_version="17")
+    assert step == Delete(name=NAME, uid="u-1", resource_version="17")
 
 
 @pytest.mark.parametrize("pem", [None, "theirs", ROOTS.pem.decode()])
 def test_somebody_elses_is_never_touched(pem):
-    assert decide("shop", config_map(pem, ours=False), ROOTS, opted_in=True) == Foreign()
+    assert decide("shop", config_map(pem, ours=False), ROOTS, opted_in=True) == Foreign(name=NAME)
     assert decide("shop", config_map(pem, ours=False), ROOTS, opted_in=False) is None
 
 
@@ -103,7 +106,7 @@ def test_annotation_that_somebody_changed_says_nothing(said):
 def test_what_is_kept_of_one_is_enough_to_decide(document, opted_in):
     kept = project(document)
     kept["metadata"] |= {
-        key: document["metadata"][key] for key in ("uid", "resourceVersion") if key in document["metadata"]
+        key: document["metadata"][key] for key in ("name", "uid", "resourceVersion") if key in document["metadata"]
     }
 
     assert decide("shop", kept, ROOTS, opted_in=opted_in) == decide("shop", document, ROOTS, opted_in=opted_in)
