@@ -5,16 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ca.client.errors import ClientError
-from kube.ambient import Clock
-from kube.cluster import Cluster
 from kube.controllers import Key, Watch, key_of
 from kube.documents import JsonObject, is_being_deleted, name_of, namespace_of
-from kube.errors import NotThere
-from kube.signers.authority import Authority
 from kube.signers.conditions import LONGEST_WAIT
 from kube.signers.errors import AnswerUnfit
 from kube.signers.issuers import CLUSTER_ISSUERS, ISSUERS, KINDS, readiness, with_readiness
-from kube.signers.lookups import Lookups
+from kube.signers.parts import SignerParts
 
 _LOOK_AGAIN = timedelta(seconds=15)
 
@@ -22,11 +18,8 @@ _LOOK_AGAIN = timedelta(seconds=15)
 class IssuerController:
     name = "issuers"
 
-    def __init__(self, cluster: Cluster, authority: Authority, clock: Clock) -> None:
-        self._cluster = cluster
-        self._lookups = Lookups(cluster)
-        self._authority = authority
-        self._clock = clock
+    def __init__(self, parts: SignerParts) -> None:
+        self._parts = parts
 
     def watches(self) -> Sequence[Watch]:
         return [
@@ -46,23 +39,19 @@ class IssuerController:
 
     def reconcile(self, key: Key) -> timedelta | None:
         resource = KINDS[key.kind]
-        document = self._lookups.find(resource, key.namespace, key.name)
+        document = self._parts.lookups.find(resource, key.namespace, key.name)
         if document is None or is_being_deleted(document):
             return None
         status, reason, message = readiness(document, fault_of_authority=self._fault_of_authority())
-        changed = with_readiness(document, status=status, reason=reason, message=message, now=self._clock())
-        if changed is not None:
-            try:
-                self._cluster.replace(
-                    resource.path(namespace_of(document) or None, name_of(document), "status"), changed
-                )
-            except NotThere:
-                return None
+        changed = with_readiness(document, status=status, reason=reason, message=message, now=self._parts.clock())
+        path = resource.path(namespace_of(document) or None, name_of(document), "status")
+        if changed is not None and not self._parts.replace(path, changed):
+            return None
         return _LOOK_AGAIN if reason == "AuthorityUnreachable" else None
 
     def _fault_of_authority(self) -> str:
         try:
-            self._authority.roots()
+            self._parts.authority.roots()
         except (ClientError, AnswerUnfit) as err:
             return str(err)
         return ""

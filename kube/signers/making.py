@@ -9,6 +9,7 @@ from kube.signers.authority import Authority, RegistrarAuthority
 from kube.signers.issuer_controller import IssuerController
 from kube.signers.issuer_request_controller import IssuerRequestController
 from kube.signers.outcomes import Outcomes
+from kube.signers.parts import SignerParts
 from kube.signers.pod_controller import PodRequestController
 from kube.signers.settings import SignerSettings
 from kube.signers.signing_controller import SigningController
@@ -28,11 +29,16 @@ def signing_controllers(parts: "Parts", authority: Authority | None = None) -> S
         default_lifetime=signing.signing_lifetime,
         maximum_lifetime=signing.signing_max_lifetime,
     )
-    asked = authority or RegistrarAuthority(parts.authority)
-    outcomes = Outcomes(parts.events, parts.metrics.registry)
+    for_signers = SignerParts(
+        cluster=parts.cluster,
+        authority=authority or RegistrarAuthority(parts.authority),
+        outcomes=Outcomes(parts.events, parts.metrics.registry),
+        settings=settings,
+        clock=parts.clock,
+    )
     return (
-        SigningController(parts.cluster, asked, outcomes, settings, parts.clock),
-        PodRequestController(parts.cluster, parts.collections, asked, outcomes, settings, parts.clock),
-        IssuerRequestController(parts.cluster, asked, outcomes, settings, parts.clock),
-        IssuerController(parts.cluster, asked, parts.clock),
+        SigningController(for_signers),
+        PodRequestController(for_signers, parts.collections),
+        IssuerRequestController(for_signers),
+        IssuerController(for_signers),
     )

@@ -10,19 +10,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ca.client.values import IssuedCertificate
-from kube.ambient import Clock
-from kube.cluster import Cluster
 from kube.collections import Collections
 from kube.controllers import Key, Watch, key_of
 from kube.core_resources import NODES, PODS, SERVICE_ACCOUNTS
 from kube.documents import JsonObject, mapping, name_of, namespace_of, text
-from kube.errors import Forbidden, NotThere, Refused
+from kube.errors import Forbidden, Refused
 from kube.signers.admission_policy import BINDINGS, POLICIES, fault_of_policy, policy_name, proves
-from kube.signers.authority import Authority
 from kube.signers.decisions import Deny, Fail, Settled, Sign, Wait
 from kube.signers.errors import AnswerUnfit
-from kube.signers.lookups import Lookups
-from kube.signers.outcomes import Outcomes
+from kube.signers.parts import SignerParts
 from kube.signers.pod_requests import (
     POD_REQUESTS,
     POD_REQUESTS_BETA,
@@ -34,7 +30,6 @@ from kube.signers.pod_requests import (
     read_annotations,
 )
 from kube.signers.pod_statuses import is_fresh, issued, refused, what_speaks_against_issuing
-from kube.signers.settings import SignerSettings
 
 ATTEMPTS = 5
 """Each is good for four minutes; the cluster forgets requests after fifteen."""
@@ -50,22 +45,9 @@ _VERSIONS = {resource.version: resource for resource in (POD_REQUESTS, POD_REQUE
 class PodRequestController:
     name = "pod-certificate-requests"
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        collections: Collections,
-        authority: Authority,
-        outcomes: Outcomes,
-        settings: SignerSettings,
-        clock: Clock,
-    ) -> None:
-        self._cluster = cluster
-        self._lookups = Lookups(cluster)
+    def __init__(self, parts: SignerParts, collections: Collections) -> None:
+        self._parts = parts
         self._v1 = collections.of(POD_REQUESTS, projection=_projected)
-        self._authority = authority
-        self._outcomes = outcomes
-        self._settings = settings
-        self._clock = clock
         self._policy: tuple[JsonObject, JsonObject] = {}, {}
         self._policy_seen: datetime | None = None
 
@@ -79,19 +61,19 @@ class PodRequestController:
         resource = _VERSIONS[key.kind]
         if resource is POD_REQUESTS_BETA and self._v1.is_served:
             return None
-        document = self._lookups.find(resource, key.namespace, key.name)
+        document = self._parts.lookups.find(resource, key.namespace, key.name)
         if document is None or not is_ours(document) or is_settled(document):
             return None
         if fault := self._fault_of_policy():
-            self._outcomes.waits(document, "AdmissionPolicyMissing", fault)
+            self._parts.outcomes.waits(document, "AdmissionPolicyMissing", fault)
             return _LOOK_AGAIN
         if not proves(document, *self._policy):
-            self._outcomes.waits(document, "MadeBeforeAdmissionPolicy", _TOO_EARLY)
+            self._parts.outcomes.waits(document, "MadeBeforeAdmissionPolicy", _TOO_EARLY)
             return None
-        decision = decide(document, self._surroundings(document), self._settings, now=self._clock())
+        decision = decide(document, self._surroundings(document), self._parts.settings, now=self._parts.clock())
         match decision:
             case Wait():
-                self._outcomes.waits(document, decision.reason, decision.message)
+                self._parts.outcomes.waits(document, decision.reason, decision.message)
                 return decision.again
             case Sign():
                 self._sign(document, decision)
@@ -105,21 +87,21 @@ class PodRequestController:
 
     def _surroundings(self, document: JsonObject) -> PodSurroundings:
         spec, namespace = mapping(document, "spec"), namespace_of(document)
-        asked = read_annotations(document, self._settings)
+        asked = read_annotations(document, self._parts.settings)
         return PodSurroundings(
-            pod=self._lookups.find(PODS, namespace, text(spec, "podName")),
-            service_account=self._lookups.find(SERVICE_ACCOUNTS, namespace, text(spec, "serviceAccountName")),
-            node=self._lookups.find(NODES, "", text(spec, "nodeName")),
-            services=self._lookups.services(asked.services) if isinstance(asked, Asked) else {},
+            pod=self._parts.lookups.find(PODS, namespace, text(spec, "podName")),
+            service_account=self._parts.lookups.find(SERVICE_ACCOUNTS, namespace, text(spec, "serviceAccountName")),
+            node=self._parts.lookups.find(NODES, "", text(spec, "nodeName")),
+            services=self._parts.lookups.services(asked.services) if isinstance(asked, Asked) else {},
         )
 
     def _fault_of_policy(self) -> str:
-        now = self._clock()
+        now = self._parts.clock()
         if self._policy_seen is not None and timedelta() <= now - self._policy_seen < POLICY_HOLDS:
             return ""
         try:
-            policy = self._lookups.find(POLICIES, "", policy_name())
-            binding = self._lookups.find(BINDINGS, "", policy_name())
+            policy = self._parts.lookups.find(POLICIES, "", policy_name())
+            binding = self._parts.lookups.find(BINDINGS, "", policy_name())
             fault = fault_of_policy(policy, binding)
         except Forbidden as err:
             policy, binding, fault = None, None, f"the admission policy cannot be looked at: {err}"
@@ -135,35 +117,36 @@ class PodRequestController:
         if fault := what_speaks_against_issuing(document, certificate):
             self._refuse(document, "Failed", Fail(reason="LifetimeNotPossible", message=fault))
             return
-        if self._write(document, issued(document, certificate, now=self._clock())):
-            self._outcomes.issued(document, POD_REQUESTS, certificate)
+        if self._write(document, issued(document, certificate, now=self._parts.clock())):
+            self._parts.outcomes.issued(document, POD_REQUESTS, certificate)
 
     def _fresh(self, document: JsonObject, order: Sign) -> IssuedCertificate | Fail:
         for attempt in range(1, ATTEMPTS + 1):
             request_id = order.request_id if attempt == 1 else f"{order.request_id}.{attempt}"
-            certificate = self._outcomes.fulfil(self._authority, replace(order, request_id=request_id), document)
-            if isinstance(certificate, Fail) or is_fresh(certificate, self._clock()):
+            certificate = self._parts.outcomes.fulfil(
+                self._parts.authority, replace(order, request_id=request_id), document
+            )
+            if isinstance(certificate, Fail) or is_fresh(certificate, self._parts.clock()):
                 return certificate
         problem = "the authority's certificates begin more than four minutes from now: its clock and ours differ"
-        self._outcomes.waits(document, "ClocksDiffer", problem)
+        self._parts.outcomes.waits(document, "ClocksDiffer", problem)
         raise AnswerUnfit(problem)
 
     def _refuse(self, document: JsonObject, outcome: str, decision: Deny | Fail) -> None:
-        status = refused(document, type=outcome, reason=decision.reason, message=decision.message, now=self._clock())
+        status = refused(
+            document, type=outcome, reason=decision.reason, message=decision.message, now=self._parts.clock()
+        )
         if self._write(document, status):
-            self._outcomes.written(document, POD_REQUESTS, outcome, decision.reason, decision.message)
+            self._parts.outcomes.written(document, POD_REQUESTS, outcome, decision.reason, decision.message)
 
     def _write(self, document: JsonObject, changed: JsonObject) -> bool:
         """Whether the object was still there. Raises Conflict where it changed since."""
         resource = _VERSIONS[text(document, "apiVersion").rpartition("/")[2]]
         try:
-            self._cluster.replace(resource.path(namespace_of(document), name_of(document), "status"), changed)
-        except NotThere:
-            return False
+            return self._parts.replace(resource.path(namespace_of(document), name_of(document), "status"), changed)
         except Refused as err:
-            self._outcomes.waits(document, "StatusRefused", str(err))
+            self._parts.outcomes.waits(document, "StatusRefused", str(err))
             raise
-        return True
 
 
 def _projected(document: JsonObject) -> JsonObject:

@@ -10,6 +10,7 @@ from kube.signers.admission_policy import policy_and_binding
 from kube.signers.issuer_controller import IssuerController
 from kube.signers.issuer_request_controller import IssuerRequestController
 from kube.signers.outcomes import Outcomes
+from kube.signers.parts import SignerParts
 from kube.signers.pod_controller import PodRequestController
 from kube.signers.settings import SignerSettings
 from kube.signers.signing_controller import SigningController
@@ -82,12 +83,18 @@ class Rig:
         self.events = Heard()
         self.registry = CollectorRegistry()
         self.collections = Collections()
-        outcomes = Outcomes(self.events, self.registry)
-        fixed: Any = (self.authority, outcomes, SignerSettings(), self.time.clock)
-        self.signing = SigningController(self.cluster, *fixed)
-        self.pods = PodRequestController(self.cluster, self.collections, *fixed)
-        self.requests = IssuerRequestController(self.cluster, *fixed)
-        self.issuers = IssuerController(self.cluster, self.authority, self.time.clock)
+        events: Any = self.events
+        parts = SignerParts(
+            cluster=self.cluster,
+            authority=self.authority,
+            outcomes=Outcomes(events, self.registry),
+            settings=SignerSettings(),
+            clock=self.time.clock,
+        )
+        self.signing = SigningController(parts)
+        self.pods = PodRequestController(parts, self.collections)
+        self.requests = IssuerRequestController(parts)
+        self.issuers = IssuerController(parts)
         self.pod = fake.put(f"{SHOP}/pods/cart-1", **body(pod()))
         fake.put(f"{SHOP}/services/cart", **body(service()))
 
