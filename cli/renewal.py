@@ -102,7 +102,12 @@ class Renewal:
         request = build_request(key, SubjectName.from_x509(leaf.subject), alternative_names(leaf))
         with self._of_who_asks().client() as client:
             signed = sign_instead(
-                client, request, replaces=f"{leaf.serial_number:032x}", profile=_SERVER_PROFILE, lifetime=self._lifetime
+                client,
+                request,
+                replaces=(f"{leaf.serial_number:032x}",),
+                request_id=ambient.entropy(16).hex(),
+                profile=_SERVER_PROFILE,
+                lifetime=self._lifetime,
             )
             return signed, client.trust.get_trust_bundle().roots_pem
 

@@ -1,10 +1,9 @@
 """A certificate in the place of another that cannot renew itself, so that a rotation does not wait for that one's end."""
 
 import contextlib
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
-
-from cli import ambient
 
 if TYPE_CHECKING:
     from ca.client.authority import CaClient
@@ -12,20 +11,27 @@ if TYPE_CHECKING:
 
 
 def sign_instead(
-    client: "CaClient", request: bytes, *, replaces: str, profile: str, lifetime: timedelta | None = None
+    client: "CaClient",
+    request: bytes,
+    *,
+    replaces: Sequence[str],
+    request_id: str,
+    profile: str,
+    lifetime: timedelta | None = None,
 ) -> "IssuedCertificate":
-    """`replaces` may be unknown to the authority, or have been asked for by somebody else: then it stands as it is.
+    """In the place of the first of `replaces` that this caller was ever issued. They may be unknown to the authority, or have been
+    asked for by somebody else: then they stand as they are.
 
     Raises ClientError.
     """
     from ca.client.errors import CallNotFound
 
     def sign(replaced: str) -> "IssuedCertificate":
-        request_id = ambient.entropy(16).hex()
         return client.certificates.sign_csr(
             request, profile=profile, lifetime=lifetime, request_id=request_id, replaces=replaced
         )
 
-    with contextlib.suppress(CallNotFound):
-        return sign(replaces)
+    for replaced in replaces:
+        with contextlib.suppress(CallNotFound):
+            return sign(replaced)
     return sign("")

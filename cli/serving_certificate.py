@@ -1,28 +1,35 @@
 """A serving certificate from the authority, for a server of ours that is not the authority: asked for, held in memory, renewed.
 
 - The key is made here and never leaves the process's memory; each certificate gets a fresh one.
+- So what a process before this one held in the same place is used no more, and the authority is told (`cli.places`). What this one
+  holds is given up at its stop, by revocation; where that fails, whoever comes after says so.
 - The identity that asks is read anew each time, so that it may itself be renewed by others.
 - The trust bundle is looked at with every step of the timetable, at least once a minute, and not only at renewals.
 """
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from agent.credentials import Credentials
+from agent.errors import AgentError
 from agent.renewer import RenewalEvent, Renewed, Renewer, Scheduled, StepFailed
 from agent.schedule import Clock
 from cli import ambient
 from cli.endpoint import Endpoint
 from cli.errors import CliError
+from cli.places import Place
 
 if TYPE_CHECKING:
     from ca.client.following import TrustFollower
     from certs.alternative_names import SubjectAlternativeNames
 
 _PROFILE = "server"
+_GIVING_UP = timedelta(seconds=3)
 
 _log = structlog.get_logger("chancery.serving")
 
@@ -36,8 +43,10 @@ class ServingCertificateKeeper:
         *,
         common_name: str,
         names: "SubjectAlternativeNames",
+        place: Place | None = None,
         clock: Clock = ambient.clock,
     ) -> None:
+        """Without a `place` nothing is known of processes before this one."""
         self._endpoint = endpoint
         self._clock = clock
         self._common_name = common_name
@@ -45,7 +54,7 @@ class ServingCertificateKeeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._held: Credentials | None = None
-        self._replaced = ""
+        self._place = place or Place()
         self._is_hurried = False
         self._follower: TrustFollower | None = None
 
@@ -59,10 +68,12 @@ class ServingCertificateKeeper:
 
         key = ambient.make_key(KeyType.EC_P256)  # every client can verify it, and TLS libraries are slow with others
         request = build_request(key, SubjectName(common_name=self._common_name), self._names)
+        request_id, replaced = ambient.entropy(16).hex(), self._place.names
+        self._place.note(request_id)
         with self._endpoint.client() as client:
-            signed = sign_instead(client, request, replaces=self._replaced, profile=_PROFILE)
+            signed = sign_instead(client, request, replaces=replaced, request_id=request_id, profile=_PROFILE)
             roots = client.trust.get_trust_bundle().roots_pem
-        self._replaced = signed.id
+        self._place.settle(signed.id)
         self._held = Credentials.from_pem(
             certificate_chain=signed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
         )
@@ -94,6 +105,25 @@ class ServingCertificateKeeper:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+    def give_up(self) -> None:
+        """Revokes what is held, once nothing is served with it any more; takes some seconds at most, and fails without harm."""
+        from ca.client.errors import ClientError
+        from ca.client.values import RevocationReason
+
+        is_asking = self._thread is not None and self._thread.is_alive()
+        if self._held is None or is_asking:
+            return
+        serial = f"{self._held.leaf.serial_number:032x}"
+        endpoint = replace(self._endpoint, timeout=min(self._endpoint.timeout, _GIVING_UP))
+        try:
+            with endpoint.client() as client:
+                client.certificates.revoke_certificate(serial, RevocationReason.CESSATION_OF_OPERATION)
+        except (ClientError, CliError, AgentError) as err:
+            _log.info("serving certificate not revoked; it ends by itself", error=str(err))
+        else:
+            self._held = None
+            self._place.settle()
 
     def _with_present_trust(self, publish: Callable[[Credentials], None]) -> Credentials:
         """What is held; where the authority has other roots by now, they are held and published first."""

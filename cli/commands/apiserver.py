@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUPS = ("objects", "serving", "trust", "delegation", "limits", "auditing", "observability")
 VARIABLE_PREFIX = "CHANCERY_APISERVER"
 _COMMON_NAME = "chancery-apiserver"
+_PLACE = "serving-certificate.json"
 
 
 @click.command(
@@ -54,20 +55,18 @@ def command(endpoint: Endpoint, /, **given: object) -> None:
     settings = ApiServerSettings.from_mapping({"data_directory": ambient.home() / "apiserver"} | gather(given))
     configure_logs(log_format=settings.observability.log_format, log_level=settings.observability.log_level)
     with contextlib.ExitStack() as stack:
-        pair, trust, keeper = _credentials(settings, endpoint)
-        if keeper is not None:
-            stack.callback(keeper.stop)
+        pair, trust, keeper = _credentials(settings, endpoint, stack)
         _run(settings, pair, trust, keeper)
 
 
 def _credentials(
-    settings: ApiServerSettings, endpoint: Endpoint
+    settings: ApiServerSettings, endpoint: Endpoint, stack: contextlib.ExitStack
 ) -> "tuple[ServingPair, Trust, ServingCertificateKeeper | None]":
     """What the server starts with, and who keeps it fresh where that is not a file."""
     from apiserver.identity.files import read_pair
     from apiserver.identity.trust import CaBundle, Trust, TrustSettings
 
-    held, keeper = _from_authority(settings, endpoint)
+    held, keeper = _from_authority(settings, endpoint, stack)
     bundle = CaBundle() if held is None else CaBundle.from_pem(held.trust_bundle)
     trust = Trust(TrustSettings(client_ca=bundle))
     serving = settings.serving
@@ -79,7 +78,7 @@ def _credentials(
 
 
 def _from_authority(
-    settings: ApiServerSettings, endpoint: Endpoint
+    settings: ApiServerSettings, endpoint: Endpoint, stack: contextlib.ExitStack
 ) -> "tuple[Credentials | None, ServingCertificateKeeper | None]":
     """From the authority, where there is an identity to ask with and something to ask for."""
     directory = endpoint.identity_directory
@@ -88,10 +87,16 @@ def _from_authority(
     if not asked_for or not (named or directory.is_dir()):
         return None, None
     ambient.require_tls_1_3()
+    from cli.places import Place, boot_id
     from cli.serving_certificate import ServingCertificateKeeper
 
-    keeper = ServingCertificateKeeper(endpoint, common_name=_COMMON_NAME, names=_serving_names(settings))
-    return keeper.ask(), keeper
+    place = Place.take(settings.data_directory / _PLACE, boot=boot_id())
+    stack.callback(place.close)
+    keeper = ServingCertificateKeeper(endpoint, common_name=_COMMON_NAME, names=_serving_names(settings), place=place)
+    held = keeper.ask()
+    stack.callback(keeper.give_up)
+    stack.callback(keeper.stop)
+    return held, keeper
 
 
 def _self_signed(settings: ApiServerSettings) -> "ServingPair":
