@@ -128,7 +128,7 @@ class ServingCertificateKeeper:
     def _with_present_trust(self, publish: Callable[[Credentials], None]) -> Credentials:
         """What is held; where the authority has other roots by now, they are held and published first."""
         from ca.client.errors import ClientError
-        from ca.client.following import TrustFollower
+        from ca.client.following import TrustFollower, leads_to_a_root
 
         held = self._held or self.ask()
         follower = self._follower = self._follower or TrustFollower(f"{self._common_name}@{ambient.host_name()}"[:64])
@@ -139,7 +139,8 @@ class ServingCertificateKeeper:
             _log.warning("trust bundle not looked at", error=str(err))
             return held
         roots = bundle.roots_pem
-        self._is_hurried = follower.asks_for_renewal(bundle, held.leaf, roots)
+        leads_nowhere = not leads_to_a_root(bundle, held.certificate_chain)
+        self._is_hurried = leads_nowhere or follower.asks_for_renewal(bundle, held.leaf, roots)
         if roots == held.trust_bundle:
             return held
         self._held = Credentials.from_pem(

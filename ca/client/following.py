@@ -36,9 +36,24 @@ class TrustFollower:
 
     def asks_for_renewal(self, bundle: TrustBundle, leaf: x509.Certificate, held_roots: bytes) -> bool:
         """Whether `leaf` is of an issuing CA that is being replaced, or the roots are others by now."""
-        issuer = extension_value(leaf, x509.AuthorityKeyIdentifier)
-        key_id = "" if issuer is None or issuer.key_identifier is None else issuer.key_identifier.hex()
+        key_id = (_issuer_key_id(leaf) or b"").hex()
         return key_id in bundle.retiring_key_ids or _fingerprints(held_roots) != set(bundle.sha256_fingerprints)
+
+
+def leads_to_a_root(bundle: TrustBundle, certificate_chain: bytes) -> bool:
+    """Whether a chain, PEM, does so by the identifiers of keys; where not, nobody who holds the bundle believes the leaf."""
+    issuers = {_issuer_key_id(one) for one in split_certificates(certificate_chain)}
+    return any(_key_id(root) in issuers for root in split_certificates(bundle.roots_pem))
+
+
+def _issuer_key_id(certificate: x509.Certificate) -> bytes | None:
+    issuer = extension_value(certificate, x509.AuthorityKeyIdentifier)
+    return None if issuer is None else issuer.key_identifier
+
+
+def _key_id(certificate: x509.Certificate) -> bytes:
+    subject = extension_value(certificate, x509.SubjectKeyIdentifier)
+    return b"" if subject is None else subject.digest
 
 
 def _fingerprints(roots: bytes) -> set[str]:

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from agent.credentials import Credentials
 from certs.alternative_names import SubjectAlternativeNames
 from certs.crl import RevocationReason
 from cli.endpoint import Endpoint
@@ -76,6 +77,22 @@ def test_certificate_is_renewed_when_two_thirds_of_its_life_are_over(keeper, ser
     (fresh,) = published
     assert fresh.fingerprint != held.fingerprint
     assert fresh.not_after > held.not_after
+
+
+def test_certificate_of_an_authority_that_was_made_anew_is_replaced_at_once(keeper, server, tmp_path):
+    """As after a loss: the same address, other roots."""
+    published = []
+    with running_server(tmp_path / "lost") as lost:
+        of_lost = lost.administrator
+    keeper._held = Credentials.from_pem(
+        certificate_chain=of_lost.chain, private_key=of_lost.private_key, trust_bundle=of_lost.roots
+    )
+    keeper.renewer(published.append).step()
+
+    *_, fresh = published
+    assert fresh.trust_bundle == server.administrator.roots
+    assert keeper._held == fresh
+    assert record(server, fresh) is not None
 
 
 def test_renewed_certificate_takes_the_place_of_the_one_before(keeper, server):
