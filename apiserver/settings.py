@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from apiserver.errors import ApiSettingsInvalid
+from serving.log_settings import LogSettings
 from serving.settings import build, setting
 
 
@@ -153,10 +154,8 @@ class Auditing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observability:
+class Observability(LogSettings):
     profiling: bool = setting(True, "Serve /debug/pprof/ to those who may.")
-    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
-    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +193,7 @@ class ApiServerSettings:
 def _contradictions(settings: ApiServerSettings) -> list[str]:
     """What no single setting shows."""
     serving, trust, limits, objects = settings.serving, settings.trust, settings.limits, settings.objects
-    observability, delegation = settings.observability, settings.delegation
+    delegation = settings.delegation
     checks = (
         (serving.secure_port > 65535, f"secure_port: {serving.secure_port} is out of range"),
         (
@@ -221,10 +220,5 @@ def _contradictions(settings: ApiServerSettings) -> list[str]:
         (limits.max_mutating_requests_inflight < 1, "max_mutating_requests_inflight: must be at least 1"),
         (limits.max_body_octets_inflight < 1 << 20, "max_body_octets_inflight: must be at least 1048576"),
         (limits.request_timeout < timedelta(seconds=1), "request_timeout: must be at least one second"),
-        (observability.log_format not in {"auto", "json", "console"}, "log_format: must be json, console or auto"),
-        (
-            observability.log_level not in {"debug", "info", "warning", "error"},
-            "log_level: must be debug, info, warning or error",
-        ),
     )
-    return [fault for wrong, fault in checks if wrong]
+    return [*(fault for wrong, fault in checks if wrong), *settings.observability.log_faults()]

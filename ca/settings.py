@@ -18,6 +18,7 @@ from certs.errors import CertsError
 from certs.keys import KeyType
 from certs.names import SpiffeId, TrustDomain
 from certs.permitted_names import PermittedNames
+from serving.log_settings import LogSettings
 from serving.settings import build, is_loopback, setting
 
 MAXIMUM_CRL_SHARDS = 1024
@@ -211,12 +212,6 @@ class Kubernetes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observability:
-    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
-    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     storage: Storage = field(default_factory=Storage)
     listeners: Listeners = field(default_factory=Listeners)
@@ -224,7 +219,7 @@ class ServeSettings:
     issuance: Issuance = field(default_factory=Issuance)
     rotation: Rotation = field(default_factory=Rotation)
     kubernetes: Kubernetes = field(default_factory=Kubernetes)
-    observability: Observability = field(default_factory=Observability)
+    observability: LogSettings = field(default_factory=LogSettings)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> "ServeSettings":
@@ -334,10 +329,7 @@ def _contradictions(settings: ServeSettings) -> list[str]:
     faults += _post_quantum_faults(settings)
     faults += _token_faults(settings)
     faults += _kubernetes_faults(settings)
-    if settings.observability.log_format not in {"auto", "json", "console"}:
-        faults.append("log_format: must be json, console or auto")
-    if settings.observability.log_level not in {"debug", "info", "warning", "error"}:
-        faults.append("log_level: must be debug, info, warning or error")
+    faults += settings.observability.log_faults()
     try:
         _ = settings.hierarchy.permitted_names
     except CertsError as err:

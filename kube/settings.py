@@ -8,15 +8,12 @@ from pathlib import Path
 from certs.errors import MalformedName
 from certs.names import TrustDomain
 from kube.errors import KubeSettingsInvalid
-from kube.service_names import NameForms
+from kube.shared_settings import HEALTH_PORT, NamesOfServices, Observability, OwnIdentity, namespace_of_the_pod
 from serving.settings import build, setting
-
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_VOLUMES = Path("/var/run/secrets/chancery.dev")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InCluster:
+class InCluster(NamesOfServices):
     """Which cluster, and where in it this process has its lease."""
 
     kubeconfig: Path | None = setting(
@@ -24,37 +21,15 @@ class InCluster:
     )
     namespace: str = setting("", "Namespace of the lease. Empty: that of the pod.")
     lease_name: str = setting("chancery-controller", "Lease by which one of several processes leads.")
-    cluster_domain: str = setting(
-        "cluster.local", "DNS domain of the cluster, below which its Services have their names."
-    )
-    short_names: bool = setting(
-        True, "Register names of Services without `.svc` too, as in `web.shop`. Off where policy does not let them be."
-    )
     workers: int = setting(4, "Threads that each controller works with.")
-
-    @property
-    def name_forms(self) -> NameForms:
-        """Raises MalformedName."""
-        return NameForms.of(self.cluster_domain, short_names=self.short_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToAuthority:
+class ToAuthority(OwnIdentity):
     """Where the authority is, and as whom this process comes to it."""
 
     server: str = setting("chancery.chancery.svc:8112", "The authority's gRPC port, HOST:PORT.")
     http_server: str = setting("chancery.chancery.svc:8111", "Its HTTPS port, HOST:PORT: for enrollment and renewal.")
-    identity: Path = setting(
-        _VOLUMES / "tls", "Directory of tls.crt, tls.key and ca.crt; followed while others replace them."
-    )
-    token_file: Path | None = setting(
-        None,
-        "Service account token, or one-time token, to get that identity with; it is then kept fresh in this process. Empty: "
-        "somebody else sees to the directory.",
-    )
-    bootstrap: Path = setting(
-        _VOLUMES / "bootstrap" / "ca.crt", "With token_file: roots by which the authority is believed the first time."
-    )
     call_timeout: timedelta = setting(timedelta(seconds=10), "Longest time for a call to the authority.")
 
 
@@ -112,11 +87,8 @@ class Signers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observability:
-    health_address: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics; `0.0.0.0` or `::` for all.")
-    health_port: int = setting(8114, "Its port, plain HTTP. 0: any free port.")
-    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
-    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
+class ControllerObservability(Observability):
+    health_port: int = setting(8114, HEALTH_PORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +98,7 @@ class ControllerSettings:
     features: Features = field(default_factory=Features)
     distribution: Distribution = field(default_factory=Distribution)
     signers: Signers = field(default_factory=Signers)
-    observability: Observability = field(default_factory=Observability)
+    observability: ControllerObservability = field(default_factory=ControllerObservability)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> "ControllerSettings":
@@ -143,17 +115,9 @@ class ControllerSettings:
         return self.cluster.namespace or namespace_of_the_pod()
 
 
-def namespace_of_the_pod() -> str:
-    """Raises KubeSettingsInvalid outside of a pod."""
-    try:
-        return _NAMESPACE_FILE.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as err:
-        raise KubeSettingsInvalid(["namespace: this process is in no pod that says it; give --namespace"]) from err
-
-
 def _contradictions(settings: ControllerSettings) -> list[str]:
     """What no single setting shows."""
-    cluster, features, observability = settings.cluster, settings.features, settings.observability
+    cluster, features = settings.cluster, settings.features
     spread, signers = settings.distribution, settings.signers
     propagations = (
         spread.config_map_propagation,
@@ -175,7 +139,6 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
         ),
         (not 1 <= cluster.workers <= 64, "workers: must be from 1 to 64"),
         (not cluster.lease_name, "lease_name: must not be empty"),
-        (not _is_cluster_domain(cluster.cluster_domain), f"cluster_domain: {cluster.cluster_domain!r} cannot be one"),
         (
             not any((features.signing, features.injection, features.trust, features.pods)),
             "signing, injection, trust and pods are all off: there would be nothing to do",
@@ -189,27 +152,14 @@ def _contradictions(settings: ControllerSettings) -> list[str]:
             not timedelta(seconds=1) <= settings.authority.call_timeout <= timedelta(minutes=1),
             "call_timeout: must be from 1s to 1m",
         ),
-        (observability.health_port > 65535, f"health_port: {observability.health_port} is out of range"),
-        (observability.log_format not in {"auto", "json", "console"}, "log_format: must be json, console or auto"),
-        (
-            observability.log_level not in {"debug", "info", "warning", "error"},
-            "log_level: must be debug, info, warning or error",
-        ),
     )
-    return [fault for wrong, fault in checks if wrong]
+    faults = [fault for wrong, fault in checks if wrong]
+    return [*faults, *cluster.name_faults(), *settings.observability.faults()]
 
 
 def _is_trust_domain(text: str) -> bool:
     try:
         TrustDomain.parse(text)
-    except MalformedName:
-        return False
-    return True
-
-
-def _is_cluster_domain(text: str) -> bool:
-    try:
-        NameForms.of(text, short_names=True)
     except MalformedName:
         return False
     return True

@@ -54,7 +54,7 @@ class Setting:
 def describe(settings_class: type[Any]) -> Iterator[Setting]:
     """Yields every setting of a class of groups, group by group."""
     for group in dataclasses.fields(settings_class):
-        for one in dataclasses.fields(_group_class(group)):
+        for one in _own_first(_group_class(group)):
             type_name, parse = _parser(one.type)
             yield Setting(
                 group=group.name,
@@ -98,6 +98,17 @@ def is_loopback(address: str) -> bool:
 def _group_class(group: "dataclasses.Field[Any]") -> type[Any]:
     factory = group.default_factory
     return cast("type[Any]", factory)
+
+
+def _own_first(group: type[Any]) -> "list[dataclasses.Field[Any]]":
+    """Settings of a group before those that it inherits, as it shares them with others."""
+
+    def depth(one: "dataclasses.Field[Any]") -> int:
+        return max(
+            number for number, each in enumerate(group.__mro__) if one.name in vars(each).get("__annotations__", ())
+        )
+
+    return sorted(dataclasses.fields(group), key=depth)
 
 
 def _boolean(value: object) -> bool:

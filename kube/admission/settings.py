@@ -7,17 +7,14 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from certs.errors import MalformedName
 from kube.admission.names import Mode
 from kube.errors import KubeSettingsInvalid
-from kube.service_names import NameForms
-from kube.settings import namespace_of_the_pod
+from kube.shared_settings import HEALTH_PORT, NamesOfServices, Observability, OwnIdentity, namespace_of_the_pod
 from kube.vocabulary import Signer
 from serving.settings import build, setting
 
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
-_VOLUMES = Path("/var/run/secrets/chancery.dev")
 _QUANTITY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?(?:m|k|M|G|Ki|Mi|Gi)?")
 
 
@@ -50,24 +47,7 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToAuthority:
-    """How the injector comes by its serving certificate."""
-
-    identity: Path = setting(
-        _VOLUMES / "tls", "Directory of tls.crt, tls.key and ca.crt to serve with; followed while others replace them."
-    )
-    token_file: Path | None = setting(
-        None,
-        "Service account token, or one-time token, to get that identity with; it is then kept fresh in this process. Empty: "
-        "somebody else sees to the directory.",
-    )
-    bootstrap: Path = setting(
-        _VOLUMES / "bootstrap" / "ca.crt", "With token_file: roots by which the authority is believed the first time."
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Injection:
+class Injection(NamesOfServices):
     """What is put into pods."""
 
     http_server: str = setting(
@@ -100,18 +80,6 @@ class Injection:
         False,
         "Inject pods of the host's network too. Otherwise they are refused, or left alone where only the namespace asks.",
     )
-    cluster_domain: str = setting(
-        "cluster.local",
-        "DNS domain of the cluster; the controller's. Pods that ask for names of other forms are refused.",
-    )
-    short_names: bool = setting(
-        True, "Let pods ask for names of Services without `.svc`, as in `web.shop`; as the controller registers them."
-    )
-
-    @property
-    def name_forms(self) -> NameForms:
-        """Raises MalformedName."""
-        return NameForms.of(self.cluster_domain, short_names=self.short_names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,22 +92,17 @@ class Delegation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observability:
-    """What is told."""
-
-    health_address: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics; `0.0.0.0` or `::` for all.")
-    health_port: int = setting(8116, "Its port, plain HTTP. 0: any free port.")
-    log_format: str = setting("auto", "`json`, `console`, or `auto`: console on a terminal.")
-    log_level: str = setting("info", "`debug`, `info`, `warning` or `error`.")
+class InjectorObservability(Observability):
+    health_port: int = setting(8116, HEALTH_PORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectorSettings:
     serving: Serving = field(default_factory=Serving)
-    authority: ToAuthority = field(default_factory=ToAuthority)
+    authority: OwnIdentity = field(default_factory=OwnIdentity)
     injection: Injection = field(default_factory=Injection)
     delegation: Delegation = field(default_factory=Delegation)
-    observability: Observability = field(default_factory=Observability)
+    observability: InjectorObservability = field(default_factory=InjectorObservability)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> "InjectorSettings":
@@ -176,10 +139,7 @@ def _injection_faults(injection: Injection) -> list[str]:
         faults.append("image_pull_policy: choose from Always, IfNotPresent, Never")
     if injection.mode not in {"auto", *Mode}:
         faults.append(f"mode: choose from auto, {', '.join(Mode)}")
-    try:
-        NameForms.of(injection.cluster_domain, short_names=True)
-    except MalformedName:
-        faults.append(f"cluster_domain: {injection.cluster_domain!r} cannot be one")
+    faults += injection.name_faults()
     for name in ("agent_cpu_request", "agent_memory_request", "agent_memory_limit", "agent_cpu_limit"):
         quantity = getattr(injection, name)
         if not _QUANTITY.fullmatch(quantity) and (quantity or name != "agent_cpu_limit"):
@@ -194,12 +154,8 @@ def _other_faults(settings: InjectorSettings) -> list[str]:
         for name, text in (("service", serving.service), ("namespace", serving.namespace))
         if _LABEL.fullmatch(text) is None and (text or name == "service")
     ]
-    if max(serving.webhook_port, observability.health_port) > 65535:
-        faults.append("webhook_port, health_port: must be at most 65535")
+    if serving.webhook_port > 65535:
+        faults.append(f"webhook_port: {serving.webhook_port} is out of range")
     if serving.webhook_port == observability.health_port != 0:
         faults.append("health_port: must differ from webhook_port")
-    if observability.log_format not in {"json", "console", "auto"}:
-        faults.append("log_format: choose from json, console, auto")
-    if observability.log_level not in {"debug", "info", "warning", "error"}:
-        faults.append("log_level: choose from debug, info, warning, error")
-    return faults
+    return [*faults, *observability.faults()]
