@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from ca.transport import FORCE_TLS_1_3
 from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
 from tests.servers.helm.programs import programs_directory
+from tests.servers.image import built_image  # noqa: F401 - a fixture
 from tests.servers.kubernetes.binaries import VARIABLE as KUBERNETES_BINARIES
 from tests.servers.kubernetes.binaries import find_binaries
 from tests.servers.peers.programs import VARIABLE as PEERS
