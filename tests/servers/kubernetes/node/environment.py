@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.servers.image import BuiltImage
 from tests.servers.kubernetes.node.access import JsonObject, NodeAccess
 
 _DOCKERFILE = Path(__file__).parents[4] / "Dockerfile"
@@ -18,7 +19,7 @@ _EVERY_ADDRESS = {"0.0.0.0", "::"}
 class Image:
     entry_point: tuple[str, ...]
     command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": os.defpath, "HOME": "/nonexistent"})
 
     @classmethod
     def of_dockerfile(cls) -> "Image":
@@ -31,7 +32,17 @@ class Image:
         return cls(
             entry_point=tuple(instructions["ENTRYPOINT"]),
             command=tuple(instructions["CMD"]),
-            environment=variables,
+            environment={"PATH": os.defpath, "HOME": "/nonexistent", **variables},
+        )
+
+    @classmethod
+    def of_built(cls, image: BuiltImage) -> "Image":
+        """The home of its user is the runtime's to say."""
+        said = image.config
+        return cls(
+            entry_point=tuple(said.get("Entrypoint") or ()),
+            command=tuple(said.get("Cmd") or ()),
+            environment=image.environment,
         )
 
     @classmethod
@@ -54,8 +65,6 @@ def environment_of(
     """`address` is where the pod listens: also where it says that it listens everywhere. Raises NotThereYet."""
     host, port = api_server.removeprefix("https://").split(":")
     environment = {
-        "PATH": os.defpath,
-        "HOME": "/nonexistent",
         "HOSTNAME": pod["metadata"]["name"],
         "KUBERNETES_SERVICE_HOST": host,
         "KUBERNETES_SERVICE_PORT": port,

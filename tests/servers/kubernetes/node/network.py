@@ -12,8 +12,9 @@ import contextlib
 import itertools
 import json
 import random
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ class Network:
     client: ApiClient
     addresses: Addresses
     directory: Path
+    make_socket: Callable[[], socket.socket] = socket.socket
+    """Of the network in which pods are."""
+    api_server: Endpoint | None = None
+    """Where pods look for it, if that is not where it is for us."""
+    followers: list[Callable[[Mapping[str, str]], None]] = field(default_factory=list)
+    """Are told of names of Services and where these are."""
     _routes: dict[Endpoint, list[Endpoint]] = field(default_factory=dict)
     _listeners: dict[Endpoint, asyncio.Server] = field(default_factory=dict)
     _informers: list[Informer] = field(default_factory=list)
@@ -73,7 +80,7 @@ class Network:
             self._loop.close()
 
     async def _close(self) -> None:
-        for server in (self._egress, *self._listeners.values()):
+        for server in (self._egress, *self._listeners.values(), *([self._to_api_server] if self.api_server else [])):
             server.close()
         await asyncio.sleep(0)  # a task that is cancelled before it runs closes nothing
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -83,6 +90,9 @@ class Network:
 
     async def _listen(self) -> None:
         self._egress = await asyncio.start_unix_server(self._tunnel, self.egress_socket)
+        if self.api_server:
+            listening = self._bound(self.api_server)
+            self._to_api_server = await asyncio.start_server(self._call_api_server, sock=listening)
 
     def _changed(self) -> None:
         if self._loop.is_closed():
@@ -93,6 +103,7 @@ class Network:
         async with self._applying:
             services, slices = (informer.objects() for informer in self._informers)
             names: dict[str, Endpoint] = {}
+            hosts: dict[str, str] = {}
             routes: dict[Endpoint, list[Endpoint]] = {}
             for (namespace, name), service in services.items():
                 address = service["spec"].get("clusterIP", "None")
@@ -101,6 +112,7 @@ class Network:
                     routes[place] = self._endpoints(slices.values(), namespace, name, port.get("name", ""))
                     for host in (address, f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.{_CLUSTER_DOMAIN}"):
                         names[f"{host} {port['port']}"] = place
+                        hosts[host] = place[0]
             for each in slices.values():
                 for endpoint in each.get("endpoints") or ():
                     for address, number in itertools.product(endpoint["addresses"], each.get("ports") or ()):
@@ -109,13 +121,21 @@ class Network:
             beside = self.names.with_suffix(".new")
             beside.write_text(json.dumps(names))
             beside.replace(self.names)
+            for follow in self.followers:
+                follow(hosts)
             await self._open({place for place, endpoints in routes.items() if endpoints})
 
     async def _open(self, wanted: set[Endpoint]) -> None:
         for place in self._listeners.keys() - wanted:
             self._listeners.pop(place).close()
         for place in wanted - self._listeners.keys():
-            self._listeners[place] = await asyncio.start_server(self._forwarder(place), *place)
+            self._listeners[place] = await asyncio.start_server(self._forwarder(place), sock=self._bound(place))
+
+    def _bound(self, place: Endpoint) -> socket.socket:
+        bound = self.make_socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(place)
+        return bound
 
     def _endpoints(self, slices: Any, namespace: str, service: str, port: str) -> list[Endpoint]:
         ready, serving = [], []
@@ -137,6 +157,11 @@ class Network:
                 await self._connect(reader, writer, self._routes.get(place, []), b"")
 
         return forward
+
+    async def _call_api_server(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self.api_server
+        with self._held(writer), contextlib.suppress(OSError):
+            await _join(reader, writer, *await asyncio.open_connection(*self.api_server))
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One CONNECT of the API server."""
@@ -168,16 +193,32 @@ class Network:
         try:
             if not endpoints:
                 raise ConnectionRefusedError("no endpoint")
-            remote = await asyncio.open_connection(*random.choice(endpoints))
+            remote = await self._open_connection(random.choice(endpoints))
         except OSError:
             if greeting:
                 writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             return
+        writer.write(greeting)
+        await _join(reader, writer, *remote)
+
+    async def _open_connection(self, endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        connecting = self.make_socket()
+        connecting.setblocking(False)
         try:
-            writer.write(greeting)
-            await asyncio.gather(_pump(reader, remote[1]), _pump(remote[0], writer))
-        finally:
-            remote[1].close()
+            await self._loop.sock_connect(connecting, endpoint)
+        except BaseException:
+            connecting.close()
+            raise
+        return await asyncio.open_connection(sock=connecting)
+
+
+async def _join(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, remote: asyncio.StreamReader, sink: asyncio.StreamWriter
+) -> None:
+    try:
+        await asyncio.gather(_pump(reader, sink), _pump(remote, writer))
+    finally:
+        sink.close()
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

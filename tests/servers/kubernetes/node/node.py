@@ -1,7 +1,8 @@
 """A node in one process for a control plane that has none: scheduler, kubelet, kube-proxy, volumes; for pods of Python programs.
 
-- Pods run as processes without any right (`container`), on addresses of loopback of their own (`addresses`, `network`). So it works
-  for every user, in any container; what it does not play is said there.
+- Pods have addresses of loopback of their own (`addresses`, `network`). They run as processes without any right (`container`): so
+  it works for every user, in any container. Or, where there is an image and root, as containers of it (`runc`). What neither plays
+  is said there.
 - Each part speaks to the API server as the part of Kubernetes that it plays, with that one's rights.
 """
 
@@ -19,6 +20,7 @@ from tests.servers.kubernetes.node.environment import Image
 from tests.servers.kubernetes.node.informer import Informer
 from tests.servers.kubernetes.node.network import Network
 from tests.servers.kubernetes.node.pod import Pod
+from tests.servers.kubernetes.node.runtime import Processes, Runtime
 from tests.servers.kubernetes.node.volumes import Volumes
 
 NAME = "played-node"
@@ -35,6 +37,8 @@ class Node:
     look_seconds: float = 0.0
     """How often those in pods look at the trust bundle, where it is not to be a minute."""
     addresses: Addresses = field(default_factory=Addresses)
+    runtime: Runtime | None = None
+    """Processes, unless another is given."""
     pods: dict[str, Pod] = field(default_factory=dict)
     """By UID, those that are gone included."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -51,6 +55,13 @@ class Node:
         self._register(cluster.admin)
         proxy = cluster.client("system:kube-proxy")
         self.network = Network(client=proxy, addresses=self.addresses, directory=self.directory)
+        if self.runtime is None:
+            self.runtime = Processes(root=self.directory, names=self.network.names, look_seconds=self.look_seconds)
+        else:
+            self.network.api_server = _api_server_of(cluster)
+        self.runtime.start()
+        self.network.make_socket = self.runtime.socket
+        self.network.followers.append(self.runtime.names_changed)
         self.network.start()
         pods = "/api/v1/pods"
         self._unbound = Informer(self._scheduler, pods, self._bind, fieldSelector="spec.nodeName=")
@@ -71,6 +82,8 @@ class Node:
         for pod in self.pods.values():
             for container in pod.containers.values():
                 container.join()
+        if self.runtime is not None:
+            self.runtime.end()
         self.addresses.release()
 
     def pod(self, namespace: str, prefix: str) -> Pod:
@@ -124,15 +137,20 @@ class Node:
                 self.pods[uid].delete(0)
 
     def _make(self, document: dict[str, object]) -> Pod:
+        assert self.runtime is not None
         directory = self.directory / "pods" / f"{next(self._numbers)}"
         address = self.addresses.new()
         listens_at = self.addresses.of_pod(address)
         volumes = Volumes(
             access=self._access, pod=document, directory=directory / "volumes", claims=self.directory / "claims",
-            address=listens_at,
+            address=listens_at, ownership=self.runtime.ownership(document),
         )  # fmt: skip
         return Pod(
             document=document, access=self._access, images=self.images, volumes=volumes, address=address,
-            listens_at=listens_at, directory=directory, root=self.directory, names=self.network.names,
-            api_server=self._cluster.url, look_seconds=self.look_seconds,
+            listens_at=listens_at, directory=directory, runtime=self.runtime, api_server=self._cluster.url,
         )  # fmt: skip
+
+
+def _api_server_of(cluster: ControlPlane) -> tuple[str, int]:
+    host, _, port = cluster.url.removeprefix("https://").rpartition(":")
+    return host, int(port)

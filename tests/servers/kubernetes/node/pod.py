@@ -21,6 +21,7 @@ import urllib3
 from tests.servers.kubernetes.node.access import JsonObject, NodeAccess, NotThereYet
 from tests.servers.kubernetes.node.environment import Image, environment_of
 from tests.servers.kubernetes.node.running import RunningContainer
+from tests.servers.kubernetes.node.runtime import Runtime
 from tests.servers.kubernetes.node.volumes import Volumes
 
 _TICK_SECONDS = 0.1
@@ -38,10 +39,8 @@ class Pod:
     """As the cluster knows it."""
     listens_at: str
     directory: Path
-    root: Path
-    names: Path
+    runtime: Runtime
     api_server: str
-    look_seconds: float
     containers: dict[str, RunningContainer] = field(default_factory=dict)
     waits_for: str = ""
     is_gone: bool = False
@@ -102,9 +101,15 @@ class Pod:
             return image.command_of(said, environment), environment, self.volumes.mounts(said)
 
         self.containers[said["name"]] = RunningContainer(
-            said=said, directory=self.directory, root=self.root, names=self.names, address=self.listens_at,
-            prepare=prepare, look_seconds=self.look_seconds, restarts=restarts, tries_once=tries_once,
-        )  # fmt: skip
+            said=said,
+            container=self.runtime.container(said, self.document, directory=self.directory, address=self.listens_at),
+            directory=self.directory,
+            address=self.listens_at,
+            prepare=prepare,
+            make_socket=self.runtime.socket,
+            restarts=restarts,
+            tries_once=tries_once,
+        )
 
     def _bringing_up(self) -> Iterator[None]:
         while not self._fill():

@@ -24,6 +24,7 @@ class Probe:
     container: JsonObject
     address: str
     run: Run
+    make_socket: Callable[[], socket.socket] = socket.socket
 
     @property
     def period(self) -> float:
@@ -43,7 +44,7 @@ class Probe:
                 return self._answers(scheme, port, request.get("path", "/"), seconds)
             case {"tcpSocket": request}:
                 with contextlib.suppress(OSError):
-                    socket.create_connection((self.address, self._port(request["port"])), timeout=seconds).close()
+                    self._connect((self.address, self._port(request["port"])), seconds).close()
                     return True
                 return False
         raise NotImplementedError(f"a probe of {', '.join(self.said)}")
@@ -57,10 +58,21 @@ class Probe:
             )
         else:
             connection = http.client.HTTPConnection(self.address, port, timeout=seconds)
+        connection._create_connection = self._connect  # type: ignore[attr-defined]  # a hook of its own that has no type
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
             return 200 <= connection.getresponse().status < 400
         return False
+
+    def _connect(self, address: tuple[str, int], timeout: float, source: object = None) -> socket.socket:
+        connecting = self.make_socket()
+        connecting.settimeout(timeout)
+        try:
+            connecting.connect(address)
+        except OSError:
+            connecting.close()
+            raise
+        return connecting
 
     def _port(self, port: int | str) -> int:
         named = {each.get("name"): each["containerPort"] for each in self.container.get("ports", [])}
@@ -74,6 +86,7 @@ class Health:
     said: JsonObject
     address: str
     run: Run
+    make_socket: Callable[[], socket.socket] = socket.socket
     is_started: bool = False
     is_ready: bool = False
     _probes: dict[str, Probe] = field(default_factory=dict)
@@ -83,7 +96,9 @@ class Health:
     def __post_init__(self) -> None:
         for name in ("startup", "readiness", "liveness"):
             if found := self.said.get(f"{name}Probe"):
-                self._probes[name] = Probe(said=found, container=self.said, address=self.address, run=self.run)
+                self._probes[name] = Probe(
+                    said=found, container=self.said, address=self.address, run=self.run, make_socket=self.make_socket
+                )
         if "startup" not in self._probes:
             self._start()
 

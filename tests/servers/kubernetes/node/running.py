@@ -1,13 +1,10 @@
-"""One container as a process: started, probed, restarted, stopped; in a thread of its own, which lives as long as the process.
+"""One container: started, probed, restarted, stopped; in a thread of its own, which lives as long as the process.
 
 - The thread that starts a process must outlive it: PR_SET_PDEATHSIG, by which nothing outlives the tests, goes by threads.
 """
 
-import json
-import shutil
-import signal
+import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +13,8 @@ from pathlib import Path
 
 from tests.servers.kubernetes.node.access import JsonObject, NotThereYet
 from tests.servers.kubernetes.node.probes import Health
+from tests.servers.kubernetes.node.runtime import Container, Process
 
-_PROGRAM = Path(__file__).with_name("container.py")
 _TICK_SECONDS = 0.05
 _PROBE_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
@@ -29,12 +26,11 @@ class RunningContainer:
     """`prepare` gives command and environment anew for each start, and may raise NotThereYet."""
 
     said: JsonObject
+    container: Container
     directory: Path
-    root: Path
-    names: Path
     address: str
     prepare: Callable[[], tuple[list[str], dict[str, str], dict[str, str]]]
-    look_seconds: float
+    make_socket: Callable[[], socket.socket] = socket.socket
     restarts: bool
     """Whether it is started again when it ends well; it always is when it ends badly, unless `tries_once`."""
     tries_once: bool = False
@@ -44,7 +40,7 @@ class RunningContainer:
     restart_count: int = 0
     pid: int = 0
     waits_for: str = ""
-    _process: "subprocess.Popen[bytes] | None" = None
+    _process: Process | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _grace: float = 30.0
@@ -108,14 +104,14 @@ class RunningContainer:
     def _run_once(self) -> int:
         command, environment, mounts = self.prepare()
         self.waits_for = ""
-        self._process = process = self._spawn(command, environment, mounts)
+        self._process = process = self.container.spawn(command, environment, mounts, self.log)
         self.pid = process.pid
         probing = threading.Thread(target=self._probe, args=(process, environment), daemon=True)
         probing.start()
         while process.poll() is None and not self._stopping.wait(_TICK_SECONDS):
             pass
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             try:
                 process.wait(self._grace)
             except subprocess.TimeoutExpired:
@@ -124,42 +120,13 @@ class RunningContainer:
         probing.join(10)
         return status
 
-    def _spawn(
-        self, command: list[str], environment: dict[str, str], mounts: dict[str, str]
-    ) -> "subprocess.Popen[bytes]":
-        specification = self.directory / f"{self.name}.json"
-        led = {"mounts": mounts, "kept": str(self.root), "names": str(self.names), "address": self.address}
-        specification.write_text(json.dumps({**led, "look_seconds": self.look_seconds}))
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self._command(command),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-            )
-
-    def _command(self, command: list[str]) -> list[str]:
-        setpriv = shutil.which("setpriv")
-        prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
-        return [*prefix, sys.executable, "-P", str(_PROGRAM), str(self.directory / f"{self.name}.json"), *command]
-
     def run(
         self, command: list[str], environment: dict[str, str], seconds: float
     ) -> "subprocess.CompletedProcess[bytes]":
         """Another command in the container, as `kubectl exec` does. Raises subprocess.TimeoutExpired."""
-        return subprocess.run(
-            self._command(command),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            cwd=self.directory,
-            timeout=seconds,
-            check=False,
-        )
+        return self.container.run(command, environment, seconds)
 
-    def _probe(self, process: "subprocess.Popen[bytes]", environment: dict[str, str]) -> None:
+    def _probe(self, process: Process, environment: dict[str, str]) -> None:
         def run(command: list[str], seconds: float) -> int:
             try:
                 return self.run(command, environment, seconds + 5).returncode  # machines of tests are slow
@@ -169,7 +136,7 @@ class RunningContainer:
         def goes_on() -> bool:
             return process.poll() is None and not self._stopping.is_set()
 
-        self.health = Health(said=self.said, address=self.address, run=run)
+        self.health = Health(said=self.said, address=self.address, run=run, make_socket=self.make_socket)
         while goes_on():
             if self.health.look(time.monotonic()):
                 process.kill()

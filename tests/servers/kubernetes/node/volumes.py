@@ -13,8 +13,17 @@ from typing import Any
 
 from tests.servers.kubernetes.node.access import JsonObject, NodeAccess, NotThere
 from tests.servers.kubernetes.node.environment import field_of
+from tests.servers.kubernetes.node.ownership import DEFAULT_MODE, Ownership, Unowned
 
 _SHARE_OF_A_TOKEN = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    octets: bytes
+    mode: int
+    is_own: bool
+    """Whether a kubelet keeps it for the pod's user."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,15 +35,18 @@ class Volumes:
     directory: Path
     claims: Path
     address: str
-    _contents: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    ownership: Ownership = field(default_factory=Unowned)
+    _contents: dict[str, dict[str, File]] = field(default_factory=dict)
     _tokens: dict[tuple[str, str, str], tuple[bytes, float]] = field(default_factory=dict)
     _number: int = 0
 
     def fill(self) -> None:
         """All of them, or what has changed since. Raises NotThereYet."""
         for volume in self.pod["spec"].get("volumes", []):
-            if "persistentVolumeClaim" in volume or "emptyDir" in volume:
-                self._of(volume).mkdir(parents=True, exist_ok=True)
+            if "persistentVolumeClaim" in volume:
+                self.ownership.make_claim(self._of(volume))
+            elif "emptyDir" in volume:
+                self.ownership.make_empty(self._of(volume), volume["emptyDir"])
             else:
                 self._publish(volume["name"], self._content(volume))
 
@@ -54,10 +66,15 @@ class Volumes:
             return self.claims / self.pod["metadata"]["namespace"] / str(claim["claimName"])
         return self.directory / str(volume["name"])
 
-    def _content(self, volume: Mapping[str, Any]) -> dict[str, bytes]:
-        content: dict[str, bytes] = {}
-        for source in volume.get("projected", {}).get("sources", [volume]):
-            content |= self._of_source(source)
+    def _content(self, volume: Mapping[str, Any]) -> dict[str, File]:
+        content: dict[str, File] = {}
+        for kind in ("projected", "configMap", "secret", "downwardAPI"):
+            mode = volume.get(kind, {}).get("defaultMode", DEFAULT_MODE)
+            for source in volume[kind].get("sources", [volume]) if kind in volume else ():
+                is_own = not source.keys().isdisjoint({"serviceAccountToken", "clusterTrustBundle"})
+                modes = {item["path"]: item.get("mode", mode) for item in _items(source)}
+                for path, octets in self._of_source(source).items():
+                    content[path] = File(octets=octets, mode=modes.get(path, mode), is_own=is_own)
         return content
 
     def _of_source(self, source: Mapping[str, Any]) -> dict[str, bytes]:
@@ -96,18 +113,21 @@ class Volumes:
             self._tokens[key] = (token, time.monotonic() + _SHARE_OF_A_TOKEN * seconds)
         return token
 
-    def _publish(self, name: str, content: dict[str, bytes]) -> None:
+    def _publish(self, name: str, content: dict[str, File]) -> None:
         if self._contents.get(name) == content:
             return
         directory = self.directory / name
         self._number += 1
         made = directory / f"..{self._number}"
         before = (directory / "..data").resolve() if (directory / "..data").exists() else None
-        for path, octets in content.items():
-            (made / path).parent.mkdir(parents=True, exist_ok=True)
-            (made / path).write_bytes(octets)
+        self.ownership.give_directory(directory)
+        self.ownership.give_directory(made)
+        for path, file in content.items():
+            for parent in reversed(Path(path).parents[:-1]):
+                self.ownership.give_directory(made / parent)
+            (made / path).write_bytes(file.octets)
+            self.ownership.give_file(made / path, file.mode, is_own=file.is_own)
         beside = directory / "..new"
-        made.mkdir(parents=True, exist_ok=True)
         beside.symlink_to(made.name)
         beside.replace(directory / "..data")
         for path in content:
@@ -117,3 +137,7 @@ class Volumes:
         if before:
             shutil.rmtree(before, ignore_errors=True)
         self._contents[name] = content
+
+
+def _items(source: Mapping[str, Any]) -> list[JsonObject]:
+    return [item for said in source.values() if isinstance(said, dict) for item in said.get("items", [])]
