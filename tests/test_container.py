@@ -7,16 +7,20 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from tests.servers.image import BASE, DOCKERFILE, ROOT, BuiltImage, buildah
+from tests.servers.image import why_not as why_not_built
+from tests.servers.kubernetes.node.runc import Runc
+from tests.servers.kubernetes.node.runc import why_not as why_not_contained
 from tests.servers.ports import free_ports
 from tests.test_wheel import runtime_files
 
-ROOT = Path(__file__).parents[1]
-DOCKERFILE = ROOT / "Dockerfile"
 LARGEST_ENVIRONMENT = 250_000_000  # 180 MB when this was written, 240 without `strip`
 
 pytestmark = pytest.mark.xdist_group("image")  # one process makes the image for all tests here
@@ -143,55 +147,83 @@ def test_environment_of_the_image_is_small(slimmed):
     assert octets < LARGEST_ENVIRONMENT
 
 
-BASE = next(line.split()[1] for line in instructions() if line.startswith("FROM "))
 TAG = f"chancery-under-test-{os.getpid()}"
+SECONDS = 300
+RunInImage = Callable[..., str]
+
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+VOLUMES = ("/tmp", "/var/lib/chancery")
 
 
-def succeeds(*command: str) -> bool:
-    found = shutil.which(command[0]) is not None
-    return found and subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
-
-
-def output_of(*command: str, timeout: int = 300) -> str:
+def output_of(*command: str, timeout: int = SECONDS) -> str:
     result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
     return result.stdout.strip()
 
 
 @pytest.fixture(scope="module")
-def run_in_image():
-    """Builds the image, where a builder is here and the base with it (no registry is asked), and runs commands in it."""
-    if succeeds("buildah", "inspect", "--type", "image", BASE):
-        output_of(
-            "buildah",
-            "build",
-            "--format",
-            "docker",
-            "--isolation",
-            "chroot",
-            "--pull-never",
-            "-t",
-            TAG,
-            str(ROOT),
-            timeout=840,
-        )
-        container = output_of("buildah", "from", "--pull-never", TAG)
-        yield lambda *command: output_of("buildah", "run", "--isolation", "chroot", container, "--", *command)
-        output_of("buildah", "rm", container)
-        output_of("buildah", "rmi", TAG)
-    elif succeeds("docker", "image", "inspect", BASE):
+def run_in_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunInImage]:
+    """Builds the image, where a builder is here and the base with it (no registry is asked), and runs commands in it: by runc as a
+    cluster would, by docker nearly so, or else by buildah, with rights that no cluster gives."""
+    lacking = why_not_built()
+    if not lacking:
+        image = request.getfixturevalue("built_image")
+        if why_not_contained():
+            yield lambda *command: buildah("run", image.container, "--", *command)
+            return
+        with contained(image, tmp_path_factory.mktemp("image")) as run:
+            yield run
+    elif (
+        shutil.which("docker")
+        and subprocess.run(
+            ["docker", "image", "inspect", BASE], check=False, capture_output=True, timeout=60
+        ).returncode
+        == 0
+    ):
         output_of("docker", "build", "-t", TAG, str(ROOT), timeout=840)
         options = ("--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--entrypoint", "")
         yield lambda *command: output_of("docker", "run", *options, TAG, *command)
         output_of("docker", "rmi", TAG)
     else:
-        pytest.skip("no buildah or docker with the base image at hand")
+        pytest.skip(f"{lacking}; no docker with the base at hand either")
+
+
+@contextmanager
+def contained(image: BuiltImage, directory: Path) -> Iterator[RunInImage]:
+    said = {"name": "image", "image": "image", "securityContext": RESTRICTED}
+    said["volumeMounts"] = [{"name": path, "mountPath": path} for path in VOLUMES]
+    pod = {"metadata": {"name": "image"}, "spec": {"containers": [said]}}
+    mounts = {path: str(directory / "volumes" / path[1:]) for path in VOLUMES}
+    runtime = Runc(directory=directory, images={"image": image}, prefix=f"chancery-image-{os.getpid()}")
+    runtime.start()
+    for place in mounts.values():
+        runtime.ownership(pod).make_empty(Path(place), {"medium": "Memory"})
+    container = runtime.container(said, pod, directory=directory, address="127.0.0.1")
+
+    def run(*command: str) -> str:
+        log = directory / "log"
+        log.unlink(missing_ok=True)
+        status = container.spawn(command, image.environment, mounts, log).wait(SECONDS)
+        assert status == 0, f"{' '.join(command)}\n{log.read_text()[-4000:]}"
+        return log.read_text().strip()
+
+    try:
+        yield run
+    finally:
+        runtime.end()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_image_makes_an_authority_without_rights(run_in_image):
     assert run_in_image("id", "-u") == "65532"
+    assert run_in_image("sh", "-c", "touch /opt/chancery/here 2>/dev/null || echo refused") == "refused"
     assert "0.1.0" in run_in_image("ca-cli", "--version")
 
     run_in_image("ca-cli", "init")
