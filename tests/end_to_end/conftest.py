@@ -12,10 +12,12 @@ import pytest
 from tests.charts.conftest import make_helm
 from tests.end_to_end.installation import IMAGE, PROGRAMS, TLS, Installation
 from tests.servers.helm.programs import MAJORS
+from tests.servers.image import BuiltImage
 from tests.servers.kubernetes.binaries import VARIABLE, find_binaries
 from tests.servers.kubernetes.control_plane import ControlPlane
 from tests.servers.kubernetes.node.environment import Image
 from tests.servers.kubernetes.node.node import Node
+from tests.servers.kubernetes.node.runc import node_of_containers
 
 _LOOK_SECONDS = 3.0
 
@@ -38,10 +40,11 @@ _LIFE = {
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A release is installed first and uninstalled last, whatever shuffles tests."""
-    places = [place for place, item in enumerate(items) if "end_to_end/test_life" in item.nodeid]
-    in_order = sorted((items[place] for place in places), key=lambda item: item.reportinfo()[1] or 0)
-    for place, item in zip(places, in_order, strict=True):
-        items[place] = item
+    for story in ("test_life", "test_image"):
+        places = [place for place, item in enumerate(items) if f"end_to_end/{story}" in item.nodeid]
+        in_order = sorted((items[place] for place in places), key=lambda item: item.reportinfo()[1] or 0)
+        for place, item in zip(places, in_order, strict=True):
+            items[place] = item
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,8 @@ def life() -> Iterator[Installation]:
 
 
 @contextmanager
-def cluster_for(values: Mapping[str, Any]) -> Iterator[Installation]:
-    """In which nothing is installed yet."""
+def cluster_for(values: Mapping[str, Any], *, image: BuiltImage | None = None) -> Iterator[Installation]:
+    """In which nothing is installed yet. Pods are containers of `image` where that is given."""
     binaries = find_binaries(os.environ)
     if not (binaries.are_complete and binaries.has_controller_manager):
         pytest.skip(f"no control plane in {VARIABLE} or the cache: run scripts/build_kubernetes.sh")
@@ -62,9 +65,13 @@ def cluster_for(values: Mapping[str, Any]) -> Iterator[Installation]:
         for part in parts.values():
             part.mkdir()
         helm = make_helm(MAJORS[0], parts["helm"])
-        images = dict.fromkeys((IMAGE, f"registry.example.com/{IMAGE}"), Image.of_dockerfile())
-        images |= {path.stem: Image.of_program(path) for path in PROGRAMS.glob("*.py")}
-        node = Node(directory=parts["node"], images=images, look_seconds=_LOOK_SECONDS)
+        names = (IMAGE, f"registry.example.com/{IMAGE}")
+        if image:
+            node = node_of_containers(parts["node"], dict.fromkeys(names, image))
+        else:
+            images = dict.fromkeys(names, Image.of_dockerfile())
+            images |= {path.stem: Image.of_program(path) for path in PROGRAMS.glob("*.py")}
+            node = Node(directory=parts["node"], images=images, look_seconds=_LOOK_SECONDS)
         cluster = ControlPlane.make(binaries, parts["control-plane"], node_proxy=node.egress_socket)
         try:
             cluster.start()
