@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest
 PACKAGES := agent apiserver ca certs cli kube serving store
-PROCESSES := -n 4 --dist loadgroup # tests wait more than they compute
+PROCESSES := -n 4 --dist loadgroup --no-loadscope-reorder # tests wait more than they compute; tests/distribution.py
 TESTS :=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -18,6 +18,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
+from tests.distribution import distribute
 from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
 from tests.servers.helm.programs import programs_directory
 from tests.servers.image import built_image  # noqa: F401 - a fixture
