@@ -73,6 +73,12 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(refuse_foreign_hosts)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes: before pytest-xdist reads the groups
+        distribute(items)
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Of what is long, the parameter's name: certificates differ between the processes of one run, tests' names must not."""
     return argname if isinstance(val, bytes | str) and len(val) > _LONGEST_ID else None
