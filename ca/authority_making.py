@@ -2,11 +2,13 @@
 
 - Each key gets a name of its own: path building goes by names.
 - A key is durable before the record that names it; a key without a record is left over and harmless, the reverse would not be.
+- Nothing is said of an authority before its record is durable: what is described here may come to nothing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -104,7 +106,6 @@ class AuthorityMaker:
             serves=serves,
             key_type=key_type_of(key.public_key()).value,
         )
-        _log.info("authority", action=Action.AUTHORITY_REQUEST.value, id=authority_id, subject=name.rfc4514)
         return request, event
 
     def make_cross(self, root: Pair, by: Pair) -> Pair:
@@ -165,7 +166,6 @@ class AuthorityMaker:
             not_after=epoch_seconds(certificate.not_valid_after_utc),
             key_type=key_type_of(certificate.public_key()).value,
         )
-        _log.info("authority", action=action.value, id=authority_id, subject=record.subject)
         return record, event
 
     def _sign(self, profile: str, subject: SubjectName, public_key: PublicKey, issuer: Issuer) -> x509.Certificate:
@@ -195,3 +195,8 @@ class AuthorityMaker:
             not_after=window[1],
             permitted_names=self.settings.permitted_names if profile == "intermediate" else None,
         )
+
+
+def announce(event: AuditEvent) -> None:
+    """Logs what was made, imported or asked for, once the act is recorded."""
+    _log.info("authority", action=event.action, id=event.subject_id, subject=orjson.loads(event.details)["subject"])

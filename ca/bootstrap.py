@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 
 from ca.audit import Action
-from ca.authority_making import AuthorityMaker, Pair
+from ca.authority_making import AuthorityMaker, Pair, announce
 from ca.callers import Caller
 from ca.calls import Call
 from ca.data_directory import write_private_file
@@ -73,9 +73,13 @@ class HierarchyFounder:
             self.maker.put_away(profile, pair, self.keys, action, _CALL)
             for profile, pair, action in (self._made() if brought is None else self._taken_over(brought))
         ]
-        records = [record for record, _event in acts]
-        kept = self.authorities.establish(records, [event for _record, event in acts])
-        return records[0].id in {record.id for record in kept}
+        records, events = [record for record, _event in acts], [event for _record, event in acts]
+        kept = self.authorities.establish(records, events)
+        if records[0].id not in {record.id for record in kept}:
+            return False
+        for event in events:
+            announce(event)
+        return True
 
     def _made(self) -> tuple[_Founding, _Founding]:
         root = self.maker.make_root()

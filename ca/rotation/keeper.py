@@ -14,6 +14,7 @@ import structlog
 
 from ca.ambient import Clock, epoch_seconds
 from ca.audit import Action, audit_event
+from ca.authority_making import announce
 from ca.callers import Caller
 from ca.calls import Call
 from ca.errors import CaError, NoRotation, RotationUnderWay
@@ -158,7 +159,10 @@ class RotationKeeper:
             return waiting
         request, event = self.moves.request(serves, call)
         lost = None if waiting is None else waiting.authority_id
-        return self.rotations.keep_request(request, event, instead_of=lost)
+        kept = self.rotations.keep_request(request, event, instead_of=lost)
+        if kept.authority_id == request.authority_id:
+            announce(event)
+        return kept
 
     def abort(self, call: Call) -> RotationRecord:
         """Turns the rotation under way back, though a keeper moves it on meanwhile; never forward again one that another aborts.
@@ -244,6 +248,8 @@ class RotationKeeper:
             rotation = self.rotations.begin(move)
         except AlreadyExists as err:
             raise RotationUnderWay("another replica has just begun a rotation; look at it with --status") from err
+        for _record, event in move.added:
+            announce(event)
         return self._told(rotation)
 
     @property

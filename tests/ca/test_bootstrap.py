@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from structlog.typing import EventDict
 
 from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder
@@ -19,8 +20,10 @@ from ca.errors import (
 )
 from ca.keys import KeyFiles
 from ca.office import Office
+from ca.settings import ServeSettings
 from certs.errors import PassphraseRequired, WrongPassphrase
-from certs.keys import KeyType, generate_private_key
+from certs.keys import KeyType, PrivateKey, generate_private_key
+from store.audit import AuditTrail
 from store.authorities import Authorities
 from store.database import open_database
 from store.errors import StoreCorrupt, StoreExposed
@@ -66,6 +69,48 @@ def test_later_starts_adopt_what_they_find(premises: Premises) -> None:
 
     with premises.open(root_common_name="Another", key_type="ec-p384") as office:
         assert authorities_of(office) == first
+
+
+class Rival(KeyFiles):
+    """Keys of a start that is overtaken once they are kept, and before anything is recorded."""
+
+    overtaken: Callable[[], object]
+
+    def put(self, authority_id: str, key: PrivateKey) -> None:
+        super().put(authority_id, key)
+        self.overtaken()
+
+
+def test_start_that_another_one_overtakes_adopts_and_says_nothing_of_what_it_had_made(
+    empty_premises: Premises, tmp_path: Path, logs: list[EventDict]
+) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'shared.db'}")
+    authorities = Authorities(database)
+    first, late = (
+        HierarchyFounder(
+            authorities=authorities,
+            keys=kind(tmp_path / name, b"passphrase", empty_premises.entropy),
+            maker=AuthorityMaker(
+                settings=ServeSettings.from_mapping({}).hierarchy,
+                clock=empty_premises.clock,
+                entropy=empty_premises.entropy,
+                key_factory=generate_private_key,
+            ),
+        )
+        for name, kind in (("first", KeyFiles), ("late", Rival))
+    )
+    assert isinstance(late.keys, Rival)
+    late.keys.overtaken = first.ensure
+
+    assert late.ensure() is False
+
+    kept = {record.id for record in authorities.list()}
+    told = [event["id"] for event in logs if event["event"] == "authority"]
+    audited = [event.subject_id for event in AuditTrail(database).page().items]
+    database.close()
+    assert len(kept) == 2
+    assert (set(told), len(told)) == (kept, 2)
+    assert (set(audited), len(audited)) == (kept, 2)
 
 
 @pytest.mark.parametrize("key_type", ["ec-p384", "ed25519"])

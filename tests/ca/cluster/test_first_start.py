@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import random
+import re
 import shutil
 import ssl
 import subprocess
@@ -32,6 +33,7 @@ pytestmark = [*KUBERNETES, pytest.mark.postgresql]
 PASSPHRASE, ROOTS = "chancery-passphrase", "chancery-roots"
 USER = "chancery-ca"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_MADE = re.compile(r'"action": "authority\.create", "id": "(\w+)"')
 _numbers = itertools.count(1)
 
 RULES = [
@@ -79,6 +81,14 @@ class Site:
         with contextlib.suppress(Exception), opened(self.database) as database:
             return sum(record.profile == "root" for record in Authorities(database).list())
         return 0
+
+    def authorities(self) -> list[str]:
+        with opened(self.database) as database:
+            return sorted(record.id for record in Authorities(database).list())
+
+    def told_of_authorities(self) -> list[str]:
+        """Ids of those that were made, as the logs of all replicas have it."""
+        return sorted(one for replica in self.replicas for one in _MADE.findall(replica.log))
 
     def verify_one_authority_serves(self) -> None:
         passphrase, roots = self.secret(PASSPHRASE), self.secret(ROOTS)
@@ -160,6 +170,7 @@ def test_four_that_start_at_once_make_one_root_and_serve_it(site: Site) -> None:
 
     site.verify_one_authority_serves()
     assert sum("roots published" in replica.log for replica in site.replicas) == 1
+    assert site.told_of_authorities() == site.authorities()
 
 
 STEPS: dict[str, Callable[[Site], object]] = {

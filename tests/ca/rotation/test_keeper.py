@@ -393,3 +393,44 @@ def test_a_replica_that_was_killed_is_the_same_one_when_it_comes_back(premises):
         office.rotations.look()
 
         assert [one.id for one in office.rotations.rotations.replicas(seen_since=0)] == [before]
+
+
+class OvertakenKeys:
+    """Keeps keys; each time, somebody else has acted meanwhile."""
+
+    def __init__(self, keys, act):
+        self.keys, self.act = keys, act
+
+    def put(self, authority_id, key):
+        self.keys.put(authority_id, key)
+        self.act()
+
+    def get(self, authority_id):
+        return self.keys.get(authority_id)
+
+    def has(self, authority_id):
+        return self.keys.has(authority_id)
+
+
+@pytest.mark.parametrize("kind", ["issuer", "root", "request"])
+def test_what_another_replica_has_begun_meanwhile_is_all_that_is_told(office, logs, kind):
+    def begin(keeper):
+        return keeper.request(ADMINISTRATOR) if kind == "request" else keeper.start(kind, "now", ADMINISTRATOR)
+
+    first = office.rotations
+    begun = []
+    keys = OvertakenKeys(first.moves.keys, lambda: begun or begun.append(begin(first)))
+    late = replace(first, moves=replace(first.moves, keys=keys))
+
+    if kind == "request":
+        assert begin(late) == begun[0]
+        made = {begun[0].authority_id}
+    else:
+        with pytest.raises(RotationUnderWay):
+            begin(late)
+        made = set(begun[0].incoming)
+
+    told = [event["id"] for event in logs if event["event"] == "authority"]
+    audited = {event.subject_id for event in office.audit.page().items if event.action.startswith("authority.")}
+    assert sorted(told) == sorted(made)
+    assert audited == made | {one.id for one in office.authorities.list()}
