@@ -29,12 +29,19 @@ class ChosenCluster:
 
     @contextmanager
     def doctor(self, endpoint: "Endpoint") -> "Iterator[ClusterDoctor]":
-        """Asks the authority too where `endpoint` was said to be it. Raises KubeSettingsInvalid."""
+        """Asks the authority too where `endpoint` was said to be it. Raises KubeSettingsInvalid, UsageError."""
+        from cli.logs import hush_logs
         from kube.cluster import Cluster
+        from kube.core_resources import NAMESPACES
         from kube.diagnosis.doctor import ClusterDoctor
         from kube.errors import KubeSettingsInvalid
         from serving.kubeconfig import KubeconfigInvalid
 
+        hush_logs()
+        try:
+            NAMESPACES.path(name=self.namespace)
+        except ValueError as err:
+            raise click.UsageError(f"--namespace: {err}") from err
         try:
             cluster = Cluster.open(self.kubeconfig)
         except KubeconfigInvalid as err:

@@ -1,9 +1,17 @@
-"""The logs of long-running commands: events with fields, JSON in a container, readable on a terminal; to standard error."""
+"""The logs of long-running commands: events with fields, JSON in a container, readable on a terminal; to standard error.
+
+- A command that answers at once logs nothing but what a person has to know, and never to standard output, which is for its answer.
+"""
 
 import logging
 import sys
 
 import structlog
+
+
+def hush_logs() -> None:
+    """For commands that answer at once."""
+    configure_logs(log_format="console", log_level="warning")
 
 
 def configure_logs(*, log_format: str, log_level: str) -> None:

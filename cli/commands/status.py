@@ -10,7 +10,7 @@ from cli.clusters import ChosenCluster, cluster_options
 from cli.documents import status_document, status_fields
 from cli.endpoint import Endpoint
 from cli.options import connection_options
-from cli.output import Column, Document, Listing, OutputFormat, output_choice, piped_as_json, show_fields
+from cli.output import Column, Document, Listing, OutputFormat, notice, output_choice, piped_as_json, show_fields
 from cli.readiness import verify_ready
 from cli.text import instant, relative
 
@@ -63,7 +63,7 @@ def command(endpoint: Endpoint, quiet: bool, output: OutputFormat, chosen: Chose
 
 def _show_cluster(chosen: ChosenCluster, endpoint: Endpoint, output: OutputFormat) -> None:
     """Raises ClusterUnreachable, KubeSettingsInvalid."""
-    from kube.diagnosis.findings import Cause
+    from kube.diagnosis.findings import Cause, Severity
     from kube.diagnosis.overview import lines_of
     from kube.errors import ClusterUnreachable
 
@@ -72,6 +72,8 @@ def _show_cluster(chosen: ChosenCluster, endpoint: Endpoint, output: OutputForma
     for finding in (one for examined in examination for one in examined.findings):
         if finding.cause is Cause.API_SERVER_UNREACHABLE:
             raise ClusterUnreachable(finding.summary)
+        if finding.severity is Severity.PROBLEM and finding.cause in {Cause.RIGHTS_MISSING, Cause.NOT_INSTALLED}:
+            notice(f"{finding.target}: {finding.summary}")
     _listing(ambient.clock()).show(
         list(lines_of(examination)), output, empty="nobody is called, and no certificate seen"
     )

@@ -35,10 +35,12 @@ class Workstation:
 
     def open(self) -> "Reach":
         """Raises InputMissing where there is no kubeconfig, InputInvalid where one is of no use."""
+        from cli.logs import hush_logs
         from kube.cluster import Cluster
         from kube.credentials import Credentials
         from serving.kubeconfig import ApiServerAccess, KubeconfigInvalid, chosen_context
 
+        hush_logs()
         file = self._file()
         context, namespace = (None, "default") if file is None else chosen_context(file, context=self.context)
         try:

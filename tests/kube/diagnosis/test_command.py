@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.program import Program, client_variables
 from tests.kube.ambient import real_clock
-from tests.kube.diagnosis.conftest import encoded
+from tests.kube.diagnosis.conftest import encoded, https_server
 from tests.kube.diagnosis.made import DAY
 from tests.kube.injection.webhook_server import webhook_server
 from tests.servers.kubernetes.fixtures import KUBERNETES
@@ -90,6 +90,36 @@ def test_cluster_that_does_not_answer_is_told_by_both(product, cli, tmp_path):
     assert doctor.status == 1
     assert finding["runbook"] == "docs/runbooks.md#api-server-unreachable"
     assert cli("status", "--kubeconfig", away).status == 5
+
+
+def test_answer_is_json_also_where_credentials_had_to_be_read_anew(product, cli, tmp_path):
+    """An API server of another authority: they are, and in vain."""
+    context = product.serving_context(begins=real_clock() - DAY, ends=real_clock() + DAY)
+    with https_server(context, "{}") as port:
+        other = tmp_path / "other.kubeconfig"
+        other.write_text(
+            product.cluster.admin_kubeconfig.read_text().replace(product.cluster.url, f"https://127.0.0.1:{port}")
+        )
+        outcome = cli("doctor", "--kubeconfig", other)
+
+    (finding,) = json.loads(outcome.output)
+    assert "CERTIFICATE_VERIFY_FAILED" in finding["found"]
+    assert outcome.errors == ""
+
+
+@pytest.mark.parametrize("command", ["doctor", "status"])
+def test_namespace_that_cannot_be_one_is_a_wrong_command_line(cli, command):
+    outcome = cli(command, "--namespace", "../kube-system")
+
+    assert outcome.status == 2
+    assert "'../kube-system' cannot be the name" in outcome.errors
+
+
+def test_status_says_what_kept_it_from_looking(product, cli):
+    outcome = cli("status", "--kubeconfig", product.cluster.kubeconfig_for_user("nobody"))
+
+    assert (outcome.status, json.loads(outcome.output)) == (0, [])
+    assert "your rights: you may not list" in outcome.errors
 
 
 def test_kubeconfig_that_is_none_is_refused_with_its_reason(cli, tmp_path):
