@@ -97,6 +97,34 @@ def debugging() -> bool:
     return environment(DEBUG_VARIABLE) is not None
 
 
+def system_roots() -> bytes:
+    """The CAs that this system believes, PEM: those of SSL_CERT_FILE, or of the file in which systems of its kind have them."""
+    file = _system_file()
+    return file.read_bytes() if file is not None else b""
+
+
+def look_for_system_roots() -> None:
+    """Names that file to every OpenSSL in this process, unless the environment names one: that of psycopg's wheels knows none."""
+    file = _system_file()
+    if file is not None and environment("SSL_CERT_DIR") is None:
+        os.environ["SSL_CERT_FILE"] = str(file)
+
+
+def believe(file: Path) -> None:
+    """Has OpenSSL, and with it libpq's `sslrootcert=system`, and the exporter of traces believe the CAs in `file` alone."""
+    os.environ["SSL_CERT_FILE"] = str(file)
+    os.environ["SSL_CERT_DIR"] = str(file.parent)  # where nothing is found by hash
+    if environment("REQUESTS_CA_BUNDLE") is None:
+        os.environ["REQUESTS_CA_BUNDLE"] = str(file)
+
+
+def _system_file() -> Path | None:
+    from serving.system_roots import find_system_file
+
+    named = environment("SSL_CERT_FILE")
+    return Path(named) if named else find_system_file()
+
+
 def silence_grpc() -> None:
     """Keeps gRPC's own log lines off standard error: what matters in them is in our errors. Call before importing it."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -4,6 +4,7 @@
 - Options are made from the settings themselves (`ca.settings`, `apiserver.settings`), so that none can lack its flag.
 """
 
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -17,9 +18,16 @@ from ca.settings import ServeSettings
 from cli import ambient
 from cli.inputs import read_input
 from cli.options import FILE
+from cli.outside_roots import outside_roots
 from serving.settings import Setting, describe
 
 CONFIG = "config"
+_OUTSIDE: Mapping[str, str] = {
+    "extra_ca_certificates": "Files and directories of CA certificates, PEM, separated by commas: believed beside the system's by "
+    "what connects to a database (sslrootcert=system), a collector of traces or a proxy. Read at the start.",
+    "default_ca_certificates": "The same, in place of the system's.",
+}
+"""Of flags and variables alone: they hold for whatever a process does, and not for a server."""
 _LARGEST_FILE = 1 << 20
 _PASSWORD = re.compile(r"//[^/@]*:[^/@]+@|[?&](ssl)?password=")
 
@@ -31,19 +39,45 @@ def settings_options(
     of: type[Any] = ServeSettings,
     prefix: str = "CHANCERY",
     shown: Collection[str] | None = None,
+    outside: bool = True,
 ) -> Callable[..., Any]:
     """Adds `--config` and an option for each setting of `groups` and for those called in `names`.
 
-    Options that are not `shown`, where that is said, work without being in the help.
+    Options that are not `shown`, where that is said, work without being in the help. `outside` adds those that say whom to believe
+    beyond the cluster, and has the command's libraries believe them.
     """
     chosen = [setting for setting in describe(of) if setting.group in groups or setting.name in names]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        if outside:
+            command = _outside_options(prefix, hidden=shown is not None)(_believing(command))
         for setting in reversed(chosen):
             command = _option(setting, prefix, hidden=shown is not None and setting.name not in shown)(command)
         return click.option("--config", type=FILE, envvar=f"{prefix}_CONFIG", help="YAML file of settings.")(command)
 
     return decorate
+
+
+def _outside_options(prefix: str, *, hidden: bool) -> Callable[..., Any]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, help_text in reversed(list(_OUTSIDE.items())):
+            flag, variable = f"--{name.replace('_', '-')}", f"{prefix}_{name.upper()}"
+            command = click.option(
+                flag, name, envvar=variable, default="", metavar="LIST", help=help_text, hidden=hidden
+            )(command)
+        return command
+
+    return decorate
+
+
+def _believing(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def believing(*arguments: object, **given: object) -> object:
+        extra, default = (str(given.pop(name) or "") for name in _OUTSIDE)
+        with outside_roots(extra, default):
+            return command(*arguments, **given)
+
+    return believing
 
 
 def read_settings(given: Mapping[str, object]) -> ServeSettings:
@@ -56,7 +90,9 @@ def gather(given: Mapping[str, object]) -> dict[str, object]:
     config = given.get(CONFIG)
     values = _read_file(config) if isinstance(config, Path) else {}
     _verify_no_password(given.get("database"))
-    return values | {name: value for name, value in given.items() if name != CONFIG and value is not None}
+    return values | {
+        name: value for name, value in given.items() if name not in {CONFIG, *_OUTSIDE} and value is not None
+    }
 
 
 def _verify_no_password(database: object) -> None:

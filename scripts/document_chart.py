@@ -3,7 +3,7 @@
 - `# --` begins the description of the key below it, `# @schema` what its default cannot say: a mapping of JSON Schema, `ref` (one
   of SHAPES, also inside of `items`), `open` (any object) or `settings` (those of a server, by name and type).
 - A plain comment above a group gives it a section of its own in the README.
-- Every object is closed, and every value has a description: a key that lacks one is a fault.
+- Every object is closed but those marked `open`, and every value has a description: a key that lacks one is a fault.
 """
 
 import json
@@ -288,10 +288,10 @@ def _comment(lines: list[str], line: int, path: tuple[str, ...]) -> tuple[str, s
     return " ".join(description), " ".join(heading), shape
 
 
-def _object(values: tuple[Value, ...]) -> dict[str, Any]:
+def _object(values: tuple[Value, ...], *, is_open: bool = False) -> dict[str, Any]:
     return {
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": is_open,
         "required": [
             each.path[-1] for each in values
         ],  # Helm validates what defaults and user say together: null takes away
@@ -301,7 +301,7 @@ def _object(values: tuple[Value, ...]) -> dict[str, Any]:
 
 def _property(value: Value) -> dict[str, Any]:
     if value.is_group:
-        return _object(value.parts)
+        return _object(value.parts, is_open=bool(value.shape.get("open")))
     said = dict(value.shape)
     if server := said.pop("settings", None):
         described = {"description": value.description, "default": value.default}

@@ -4,6 +4,7 @@
 - Of a long chain, as one of ML-DSA is, the leaf alone is shown: the authority knows its issuing CAs, and gRPC breaks off
   handshakes in which a client shows more than about 8 kB.
 - Every attempt at a unary call has a deadline; streams are held open by keepalive, so that a dead peer is noticed within a minute.
+- No proxy lies on the way, whatever `https_proxy` says, as none does on that of HTTPS calls to the authority.
 - A connection is used by one thread or many; whoever opened it closes it.
 """
 
@@ -34,6 +35,7 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.enable_http_proxy", 0),
 )
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
 

@@ -32,7 +32,7 @@ Examples:
   ca-cli injector --image registry.example/chancery:0.1.0 --mode sidecar --identity ./identity --kubeconfig admin.conf
   ca-cli injector webhooks --namespace chancery""",
 )
-@settings_options(groups=GROUPS, of=InjectorSettings, prefix=VARIABLE_PREFIX)
+@settings_options(groups=GROUPS, of=InjectorSettings, prefix=VARIABLE_PREFIX, outside=False)
 @click.pass_context
 def command(context: click.Context, /, **given: object) -> None:
     """Run the webhook that gives labelled pods an identity, until it is told to stop.

@@ -26,8 +26,9 @@ SERVERS = {
     "controller": ("CHANCERY_CONTROLLER_", ControllerSettings),
     "injector": ("CHANCERY_INJECTOR_", InjectorSettings),
 }
-OUTSIDE = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+OUTSIDE = {"OTEL_EXPORTER_OTLP_ENDPOINT", "HTTPS_PROXY", "NO_PROXY"}
 """Read by libraries."""
+FLAGS_ALONE = ("EXTRA_CA_CERTIFICATES", "DEFAULT_CA_CERTIFICATES")
 ALL_SETTINGS = {
     "boolean": True,
     "integer": 1000000,
@@ -63,6 +64,7 @@ def test_variables_are_settings(helm, chart, scenario):
     for name in SERVERS.keys() & {each["name"] for each in containers(rendered)}:
         prefix, kind = SERVERS[name]
         known = {f"{prefix}{one.name.upper()}" for one in describe(kind)}
+        known |= {f"{prefix}{one}" for one in FLAGS_ALONE}
         assert variables(rendered, name).keys() - known - others == set()
         settings(rendered, name)
 

@@ -2,6 +2,9 @@
 
 import contextlib
 import gzip
+import socket
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +35,8 @@ class Collector:
     endpoint: str
     spans: list[Span] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    refused: int = 0
+    """Handshakes that whoever called broke off."""
 
     def await_span(self, fits: Callable[[Span], bool]) -> Span:
         deadline = time.monotonic() + _SECONDS
@@ -67,7 +72,7 @@ class Collector:
 
 
 @contextlib.contextmanager
-def collector() -> Iterator[Collector]:
+def collector(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             octets = self.rfile.read(int(self.headers["Content-Length"]))
@@ -80,8 +85,22 @@ def collector() -> Iterator[Collector]:
         def log_message(self, *_arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running = Collector(endpoint=f"http://127.0.0.1:{server.server_address[1]}")
+    class Server(ThreadingHTTPServer):
+        def get_request(self) -> tuple[socket.socket, object]:
+            connection, address = super().get_request()
+            if tls is not None:
+                connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            return connection, address
+
+        def handle_error(self, *about: object) -> None:
+            if isinstance(sys.exc_info()[1], ssl.SSLError):
+                running.refused += 1
+            else:
+                super().handle_error(*about)  # type: ignore[arg-type] - as it came
+
+    server = Server(("127.0.0.1", 0), Handler)
+    scheme = "http" if tls is None else "https"
+    running = Collector(endpoint=f"{scheme}://localhost:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -5,14 +5,15 @@
 {{- if not (regexMatch "^[a-z]" (include "chancery.fullname" .)) -}}
 {{- fail (printf "fullnameOverride: the names of Services begin with a letter, but %q does not; set one that does" (include "chancery.fullname" .)) -}}
 {{- end -}}
-{{- range list "apiServerCIDRs" "databaseCIDRs" -}}
+{{- range list "apiServerCIDRs" "databaseCIDRs" "proxyCIDRs" -}}
 {{- $key := . -}}
 {{- range index $values.networkPolicy $key -}}
 {{- include "chancery.checkNetwork" (dict "key" (printf "networkPolicy.%s" $key) "network" .) -}}
 {{- end -}}
 {{- end -}}
+{{- include "chancery.checkOutside" . -}}
 {{- with $values.networkPolicy -}}
-{{- if and (not .enabled) (or .apiServerCIDRs .additionalPeers .createEgressRules .databaseCIDRs) -}}
+{{- if and (not .enabled) (or .apiServerCIDRs .additionalPeers .createEgressRules .databaseCIDRs .collectorPeers .collectorPort .proxyCIDRs .proxyPort) -}}
 {{- fail "networkPolicy: enabled is false, but the rest of it says whom to let in or out; enable it, or take the rest away" -}}
 {{- end -}}
 {{- if and .additionalPeers (not .apiServerCIDRs) -}}
@@ -28,14 +29,6 @@
 {{- $monitor := include "chancery.serviceMonitor" (dict "root" $ "values" (get $values $component)) | fromYaml -}}
 {{- if and $monitor.enabled (not (has $monitor.namespace (list "" $.Release.Namespace))) (has $component (list "ca" "apiserver")) (not (include "chancery.controllerDoes" (dict "root" $ "feature" "trust"))) -}}
 {{- fail (printf "serviceMonitor.namespace: nobody publishes the roots in namespace %s, by which %s is believed there; enable the controller with its setting trust, or leave the namespace empty" $monitor.namespace $component) -}}
-{{- end -}}
-{{- end -}}
-{{- with $values.tracing.endpoint -}}
-{{- if regexMatch "^[^/]*//[^/]*@" . -}}
-{{- fail "tracing.endpoint: credentials do not belong into a URL that everybody may read; give them as OTEL_EXPORTER_OTLP_HEADERS from a Secret, in the env of ca, apiserver and controller" -}}
-{{- end -}}
-{{- if not (regexMatch (printf "^%s(/[^\\s?#]*)?$" (include "chancery.originPattern" $)) .) -}}
-{{- fail (printf "tracing.endpoint: %q is no URL of a collector; write http:// or https://, its host and port, such as http://collector.observability.svc:4318" .) -}}
 {{- end -}}
 {{- end -}}
 {{- range $values.injector.includeNamespaces -}}
@@ -124,4 +117,57 @@
 {{/* Scheme, host and port, by which the port can be told. */}}
 {{- define "chancery.originPattern" -}}
 https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?
+{{- end }}
+
+{{/* What servers connect to outside. */}}
+{{- define "chancery.checkOutside" -}}
+{{- $values := .Values -}}
+{{- with $values.tracing.endpoint -}}
+{{- if regexMatch "^[^/]*//[^/]*@" . -}}
+{{- fail "tracing.endpoint: credentials do not belong into a URL that everybody may read; give them as OTEL_EXPORTER_OTLP_HEADERS from a Secret, in the env of ca, apiserver and controller" -}}
+{{- end -}}
+{{- if not (regexMatch (printf "^%s(/[^\\s?#]*)?$" (include "chancery.originPattern" $)) .) -}}
+{{- fail (printf "tracing.endpoint: %q is no URL of a collector; write http:// or https://, its host and port, such as http://collector.observability.svc:4318" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $isPolicy := $values.networkPolicy.createEgressRules -}}
+{{- with $values.global -}}
+{{- $url := .httpsProxy -}}
+{{- if regexMatch "^[^/]*(//)?[^/]*@" $url -}}
+{{- fail "global.httpsProxy: a URL with credentials does not belong into values; put it into the Secret that global.proxySecretName names, below the key httpsProxy" -}}
+{{- end -}}
+{{- if and $url (not (regexMatch (printf "^%s/?$" (include "chancery.originPattern" $)) $url)) -}}
+{{- fail (printf "global.httpsProxy: %q is no URL of a proxy; write http:// or https://, its host and port, such as http://proxy.example.com:3128" $url) -}}
+{{- end -}}
+{{- range include "chancery.noProxy" $ | fromYamlArray -}}
+{{- if not (regexMatch "^[A-Za-z0-9.:*_/\\[\\]-]+$" .) -}}
+{{- fail (printf "global.noProxy: %q is neither a host nor a network; write names, suffixes such as .example.com and addresses, separated by commas" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .noProxy (not (or $url .proxySecretName)) -}}
+{{- fail "global.noProxy: there is no proxy to go without; name it in global.httpsProxy, or take this away" -}}
+{{- end -}}
+{{- if and $isPolicy .proxySecretName (not $url) (not $values.networkPolicy.proxyPort) -}}
+{{- fail "networkPolicy.proxyPort: createEgressRules is set, and no port is known of a proxy whose URL is in a Secret; say it" -}}
+{{- end -}}
+{{- if and (or $values.networkPolicy.proxyPort $values.networkPolicy.proxyCIDRs) (not (and $isPolicy (or $url .proxySecretName))) -}}
+{{- fail "networkPolicy.proxyPort, proxyCIDRs: they hold nothing without createEgressRules and a proxy; set those, or take them away" -}}
+{{- end -}}
+{{- range $key := list "extraCaCertificates" "overrideDefaultCaCertificates" -}}
+{{- with get $values.global $key -}}
+{{- if and .enabled (not .secretName) -}}
+{{- fail (printf "global.%s: it is enabled, and no Secret is named; say which in secretName" $key) -}}
+{{- end -}}
+{{- if and .secretName (not .enabled) -}}
+{{- fail (printf "global.%s: secretName is given, and enabled is false; enable it, or take the name away" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .extraCaCertificates.enabled (eq .extraCaCertificates.secretName .overrideDefaultCaCertificates.secretName) -}}
+{{- fail "global.extraCaCertificates: its Secret is that of overrideDefaultCaCertificates, which are believed already; take one of the two away" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (or $values.networkPolicy.collectorPort $values.networkPolicy.collectorPeers) (not (and $isPolicy $values.tracing.endpoint)) -}}
+{{- fail "networkPolicy.collectorPort, collectorPeers: they hold nothing without createEgressRules and tracing.endpoint; set those, or take them away" -}}
+{{- end -}}
 {{- end }}
