@@ -230,5 +230,5 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "
 
 def octets(quantity: str) -> int:
     """Of a resource.Quantity that counts octets."""
-    digits = quantity.rstrip("kMGi")
+    digits = quantity.rstrip("kKMGi")
     return int(float(digits) * _UNITS[quantity[len(digits) :]])
