@@ -18,8 +18,8 @@ import structlog
 from kube.ambient import Clock, Entropy, Monotonic
 from kube.clock_skew import ClockComparison
 from kube.cluster import Cluster
-from kube.collections import Collection, Collections
-from kube.controllers import Controller, Watch
+from kube.collections import Collections
+from kube.controllers import Controller
 from kube.election import LeaseName, LeaseTiming
 from kube.errors import KubeSettingsInvalid
 from kube.events import Events
@@ -28,6 +28,7 @@ from kube.leadership import Leadership
 from kube.metrics import Metrics
 from kube.own_identity import identity_ends_at
 from kube.reflector import Reflector, Timing
+from kube.reflectors import Reflectors
 from kube.runner import ControllerRunner
 from kube.settings import ControllerSettings
 from kube.work_queue import Retries
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from serving.tracing import Tracing
 
 COMPONENT = "chancery-controller"
-_LONGEST_SILENCE = 600.0
 _LONGEST_STANDSTILL = 60.0
 _TICK_SECONDS = 1.0
 _WORKERS_GRACE = 8.0
@@ -103,7 +103,6 @@ class ControllerProcess:
     ) -> None:
         tuning = tuning or Tuning()
         self.metrics = Metrics()
-        self._monotonic = ambient.monotonic
         self.leadership = Leadership(
             cluster,
             LeaseName(namespace=settings.namespace, name=settings.cluster.lease_name),
@@ -115,52 +114,17 @@ class ControllerProcess:
             entropy=ambient.entropy,
             timing=tuning.lease,
         )
-        fenced = cluster.fenced(self.leadership.permit)
-        collections = Collections()
-        self._events = Events(
-            fenced,
-            component=COMPONENT,
-            instance=ambient.instance,
-            clock=ambient.clock,
+        parts = self._make_parts(settings, cluster.fenced(self.leadership.permit), authority, ambient)
+        self._events = parts.events
+        self._reflectors = Reflectors(
+            cluster,
+            parts.collections,
             monotonic=ambient.monotonic,
             entropy=ambient.entropy,
-            dropped=self.metrics.events_dropped.inc,
+            timing=tuning.reflector,
         )
-        controllers = make(
-            Parts(
-                settings=settings,
-                cluster=fenced,
-                collections=collections,
-                events=self._events,
-                metrics=self.metrics,
-                authority=authority,
-                clock=ambient.clock,
-                monotonic=ambient.monotonic,
-                boottime=ambient.boottime,
-                entropy=ambient.entropy,
-            )
-        )
-        self._reflectors: dict[int, tuple[Reflector, Collection]] = {}
-        self._runners = []
-        for controller in controllers:
-            watches = [
-                (watch, self._follow(cluster, collections, watch, ambient, tuning)) for watch in controller.watches()
-            ]
-            runner = ControllerRunner(
-                controller,
-                [(watch, collection) for watch, (_, collection) in watches],
-                metrics=self.metrics,
-                within=self.leadership.within,
-                clock=ambient.clock,
-                monotonic=ambient.monotonic,
-                entropy=ambient.entropy,
-                workers=settings.cluster.workers,
-                retries=tuning.retries,
-                tracing=ambient.tracing,
-            )
-            for watch, (reflector, _) in watches:
-                reflector.subscribe(partial(runner.tell, watch))
-            self._runners.append(runner)
+        self._runners = [self._make_runner(one, parts, tuning.retries, ambient.tracing) for one in make(parts)]
+        self._monotonic = ambient.monotonic
         self._identity = settings.authority.identity
         self._clocks = ClockComparison(
             lambda: cluster.fetch("/version").headers, clock=ambient.clock, show=self.metrics.clock_skew.set
@@ -169,9 +133,53 @@ class ControllerProcess:
         self._term_lock = threading.Lock()
         self._ticker = threading.Thread(target=self._tick, name="ticker", daemon=True)
 
+    def _make_parts(
+        self, settings: ControllerSettings, fenced: Cluster, authority: "FollowedConnection", ambient: Ambient
+    ) -> Parts:
+        events = Events(
+            fenced,
+            component=COMPONENT,
+            instance=ambient.instance,
+            clock=ambient.clock,
+            monotonic=ambient.monotonic,
+            entropy=ambient.entropy,
+            dropped=self.metrics.events_dropped.inc,
+        )
+        return Parts(
+            settings=settings,
+            cluster=fenced,
+            collections=Collections(),
+            events=events,
+            metrics=self.metrics,
+            authority=authority,
+            clock=ambient.clock,
+            monotonic=ambient.monotonic,
+            boottime=ambient.boottime,
+            entropy=ambient.entropy,
+        )
+
+    def _make_runner(
+        self, controller: Controller, parts: Parts, retries: Retries, tracing: "Tracing | None"
+    ) -> ControllerRunner:
+        watches = [(watch, *self._reflectors.follow(watch)) for watch in controller.watches()]
+        runner = ControllerRunner(
+            controller,
+            [(watch, collection) for watch, _, collection in watches],
+            metrics=self.metrics,
+            within=self.leadership.within,
+            clock=parts.clock,
+            monotonic=parts.monotonic,
+            entropy=parts.entropy,
+            workers=parts.settings.cluster.workers,
+            retries=retries,
+            tracing=tracing,
+        )
+        for watch, reflector, _ in watches:
+            reflector.subscribe(partial(runner.tell, watch))
+        return runner
+
     def start(self) -> None:
-        for reflector, _ in self._reflectors.values():
-            reflector.start()
+        self._reflectors.start()
         for runner in self._runners:
             runner.start()
         self._events.start()
@@ -189,59 +197,24 @@ class ControllerProcess:
         have_ended = all([runner.join(deadline - self._monotonic()) for runner in self._runners])  # noqa: C419 - each of them
         self._events.stop(_EVENTS_GRACE)
         self.leadership.stop(release=have_ended)
-        for reflector, _ in self._reflectors.values():
-            reflector.stop()
-        for reflector, _ in self._reflectors.values():
-            reflector.join(_EVENTS_GRACE)
+        self._reflectors.stop(_EVENTS_GRACE)
 
     def refresh_metrics(self) -> None:
         self.metrics.leading.set(self.leadership.is_leading)
         self.metrics.identity_expiry.set(identity_ends_at(self._identity))
-        for reflector, collection in self._reflectors.values():
-            self.metrics.collection_objects.labels(reflector.resource.plural).set(collection.size)
-            self.metrics.collection_silent_seconds.labels(reflector.resource.plural).set(reflector.silent_seconds)
+        self._reflectors.show(self.metrics)
 
     def check_alive(self) -> str:
         idle = self.leadership.idle_seconds
         return f"leadership has not moved for {idle:.0f} seconds" if idle > _LONGEST_STANDSTILL else ""
 
     def check_ready(self) -> str:
-        faults = []
-        for reflector, collection in self._reflectors.values():
-            name = reflector.resource.plural
-            if not collection.synced.is_set():
-                faults.append(f"{name} not listed yet")
-            elif reflector.silent_seconds > _LONGEST_SILENCE:
-                faults.append(f"nothing heard about {name} for {reflector.silent_seconds:.0f} seconds")
-        if self._stopping.is_set():
-            faults.append("stopping")
-        return "\n".join(faults)
-
-    def _follow(
-        self, cluster: Cluster, collections: Collections, watch: Watch, ambient: Ambient, tuning: Tuning
-    ) -> tuple[Reflector, Collection]:
-        """Watches of the same objects, cut down alike, have one reflector."""
-        collection = collections.of(watch.resource, query=watch.query, projection=watch.projection)
-        known = self._reflectors.get(id(collection))
-        if known is None:
-            reflector = Reflector(
-                cluster,
-                watch.resource,
-                collection,
-                query=watch.query,
-                projection=watch.projection,
-                monotonic=ambient.monotonic,
-                entropy=ambient.entropy,
-                timing=tuning.reflector,
-            )
-            known = self._reflectors[id(collection)] = (reflector, collection)
-        return known
+        stopping = ["stopping"] if self._stopping.is_set() else []
+        return "\n".join([*self._reflectors.faults(), *stopping])
 
     def _begin_term(self, term: int) -> None:
         """Each controller begins as soon as what it watches was read anew: one that waits for a permission holds up no other."""
-        wanted = {
-            id(collection): (reflector, reflector.relist()) for reflector, collection in self._reflectors.values()
-        }
+        wanted = self._reflectors.relist()
         for runner in self._runners:
             lists = [wanted[id(collection)] for _, collection in runner.sources]
             name = f"{runner.controller.name}-term"
