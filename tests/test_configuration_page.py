@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from ca.settings import ServeSettings
+from kube.settings import ControllerSettings
 from scripts.document_settings import PAGE, SERVERS, with_settings
 from serving.settings import describe
 
@@ -30,3 +31,9 @@ def test_example_is_a_valid_configuration():
 
     assert settings.hierarchy.trust_domain == "example.com"
     assert settings.database_url.startswith("postgresql://")
+
+
+def test_what_a_group_shares_with_other_servers_comes_behind_its_own():
+    names = [setting.name for setting in describe(ControllerSettings) if setting.group == "observability"]
+
+    assert names == ["health_address", "health_port", "log_format", "log_level"]
