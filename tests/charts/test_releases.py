@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,15 @@ KINDS = (
     "validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions"
 )
 LEFT = "secrets,persistentvolumeclaims,leases,configmaps"
+REGISTRATIONS = {
+    "APIService": "/apis/apiregistration.k8s.io/v1/apiservices",
+    "MutatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+}
+SERVERS = {
+    "StatefulSet": "/apis/apps/v1/statefulsets",
+    "Deployment": "/apis/apps/v1/deployments",
+    "Service": "/api/v1/services",
+}
 DEFINITIONS = ("issuers.chancery.dev", "clusterissuers.chancery.dev")
 _numbers = itertools.count()
 
@@ -211,6 +221,36 @@ def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(each_r
         kubectl(*shlex.split(command), "--wait=false")
     assert len(commands) == 5
     assert names_of(release, LEFT) == set()
+
+
+def test_uninstall_begins_with_what_the_cluster_would_call_in_vain(each_release):
+    """A dead APIService is in the way of namespaces and discovery everywhere. For Helm 3 webhook configurations are as any other kind:
+    it deletes them last."""
+    release = each_release
+    release.install()
+    installed = release.found()
+    paths = (*REGISTRATIONS.values(), *SERVERS.values())
+    now = {path: release.cluster.admin.get(path).document["metadata"]["resourceVersion"] for path in paths}
+
+    release.helm_run("uninstall", release.name)
+
+    gone = {name: revision for path in paths for name, revision in deletions(release, path, now[path])}
+    of_kind = {kind: [gone[each] for each in gone if each.startswith(f"{kind}/")] for kind in REGISTRATIONS | SERVERS}
+    servers = [revision for kind in SERVERS for revision in of_kind[kind]]
+    assert gone.keys() == {each for each in installed if each.split("/")[0] in of_kind}
+    assert all(of_kind.values())
+    assert max(of_kind["APIService"]) < min(servers)
+    webhooks = of_kind["MutatingWebhookConfiguration"]
+    assert max(webhooks) < min(servers) if release.helm.program.major > 3 else min(webhooks) > max(servers)
+
+
+def deletions(release: Release, path: str, since: str) -> Iterator[tuple[str, int]]:
+    """What was deleted of the release, and at which revision of all that the cluster stores."""
+    with release.cluster.admin.watch(path, resourceVersion=since, timeoutSeconds=1) as watch:
+        gone = [event["object"] for event in watch.rest() if event["type"] == "DELETED"]
+    for each in gone:
+        if each["metadata"].get("labels", {}).get("app.kubernetes.io/instance") == release.name:
+            yield f"{each['kind']}/{each['metadata']['name']}", int(each["metadata"]["resourceVersion"])
 
 
 def test_install_again_takes_up_what_was_left(release):
