@@ -224,8 +224,8 @@ def test_uninstall_leaves_what_notes_say_and_they_say_how_to_be_rid_of_it(each_r
 
 
 def test_uninstall_begins_with_what_the_cluster_would_call_in_vain(each_release):
-    """A dead APIService is in the way of namespaces and discovery everywhere. For Helm 3 webhook configurations are as any other kind:
-    it deletes them last."""
+    """A dead APIService is in the way of namespaces and discovery everywhere. Helm 3 has no place for webhook configurations in its
+    order, and deletes them last."""
     release = each_release
     release.install()
     installed = release.found()
