@@ -75,3 +75,15 @@ class Granted:
     pod: Pod | None = None
     needs_approval: str = ""
     again: timedelta | None = None
+
+    def order(self, csr: bytes, request: CertificateRequest, *, lifetime: timedelta, request_id: str) -> Sign:
+        return Sign(
+            csr=csr,
+            request=request,
+            subject=self.subject,
+            names=self.names,
+            profile=self.profile,
+            lifetime=lifetime,
+            request_id=request_id,
+            pod=self.pod,
+        )

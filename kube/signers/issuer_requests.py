@@ -11,7 +11,7 @@ from datetime import timedelta
 from kube.collections import Resource
 from kube.documents import JsonObject, JsonValue, is_being_deleted, mapping, namespace_of, text, uid_of
 from kube.signers.conditions import condition_of, holds
-from kube.signers.decisions import Decision, Deny, Fail, Settled, Sign, Wait
+from kube.signers.decisions import Decision, Deny, Fail, Settled, Wait
 from kube.signers.errors import IssuerInvalid
 from kube.signers.issuer_judgement import LOOK_AGAIN, IssuerSurroundings, judge
 from kube.signers.issuer_statuses import DENIED
@@ -83,16 +83,9 @@ def _order(
     if duration is not None and duration <= timedelta():
         return Deny(reason="InvalidDuration", message="spec.duration is no duration such as 24h0m0s")
     lifetime = settings.lifetime(duration)
-    return Sign(
-        csr=sent.octets,
-        request=sent.request,
-        subject=granted.subject,
-        names=granted.names,
-        profile=granted.profile,
-        lifetime=lifetime if terms.maximum_lifetime is None else min(lifetime, terms.maximum_lifetime),
-        request_id=f"cr-{uid_of(document)}",
-        pod=granted.pod,
-    )
+    if terms.maximum_lifetime is not None:
+        lifetime = min(lifetime, terms.maximum_lifetime)
+    return granted.order(sent.octets, sent.request, lifetime=lifetime, request_id=f"cr-{uid_of(document)}")
 
 
 def _said(document: JsonObject, type: str) -> str:  # noqa: A002 - the field's name

@@ -15,7 +15,7 @@ from kube.documents import JsonObject, is_being_deleted, mapping, sequence, text
 from kube.instants import timestamp
 from kube.signers.conditions import condition as made_condition
 from kube.signers.conditions import condition_of, holds, seconds_of, with_condition, with_status
-from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Sign, Wait
+from kube.signers.decisions import Approve, Decision, Deny, Fail, Granted, Settled, Wait
 from kube.signers.judgement import Surroundings, judge
 from kube.signers.requesters import requester_of
 from kube.signers.requests import SentRequest, read_request
@@ -83,16 +83,8 @@ def _examine(
 
 
 def _approved(document: JsonObject, sent: SentRequest, granted: Granted, settings: SignerSettings) -> Decision:
-    return Sign(
-        csr=sent.octets,
-        request=sent.request,
-        subject=granted.subject,
-        names=granted.names,
-        profile=granted.profile,
-        lifetime=settings.lifetime(seconds_of(mapping(document, "spec").get("expirationSeconds"))),
-        request_id=f"csr-{uid_of(document)}",
-        pod=granted.pod,
-    )
+    lifetime = settings.lifetime(seconds_of(mapping(document, "spec").get("expirationSeconds")))
+    return granted.order(sent.octets, sent.request, lifetime=lifetime, request_id=f"csr-{uid_of(document)}")
 
 
 def signed(document: JsonObject, certificate: IssuedCertificate) -> JsonObject:
