@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _LONGEST_PAUSE = 30.0
+CURSOR_MARK = "\x1e"
+"""Before a cursor on a line of its own; no other line begins so, as control characters are shown and not written."""
 
 
 @click.command(
@@ -44,6 +46,7 @@ Examples:
 @click.option("--page-token", default="", help="Go on where an earlier listing stopped.")
 @click.option("-w", "--watch", is_flag=True, help="Show certificates as they are issued, from now on.")
 @click.option("--resume-cursor", default="", help="With --watch: go on after this cursor; 0 starts at the beginning.")
+@click.option("--report-cursors", is_flag=True, hidden=True, help="With --watch: to standard error, for the plugin.")
 @output_choice()
 @connection_options
 def command(
@@ -60,6 +63,7 @@ def command(
     page_token: str,
     watch: bool,
     resume_cursor: str,
+    report_cursors: bool,
     output: OutputFormat,
 ) -> None:
     """List what was issued, newest first, or watch it being issued."""
@@ -81,7 +85,7 @@ def command(
     listing = certificate_listing(now)
     with endpoint.client() as client:
         if watch:
-            _watch(client.certificates, conditions, resume_cursor, output)
+            _watch(client.certificates, conditions, resume_cursor, output, reports=report_cursors)
             return
         found = _collect(client.certificates, conditions, limit, page_token)
     listing.show(found.certificates, output, empty="no certificates found")
@@ -112,6 +116,8 @@ def _watch(
     conditions: "CertificateFilter",
     cursor: str,
     output: OutputFormat,
+    *,
+    reports: bool,
 ) -> None:
     """Until it is interrupted; goes on after the last cursor where the server was away for a while."""
     from ca.client.errors import CallUnavailable, ServerUnreachable
@@ -122,6 +128,8 @@ def _watch(
             for event in client.watch_certificates(conditions, resume_cursor=cursor):
                 certificate_listing(ambient.clock()).show_one(event.certificate, output)
                 cursor, pause = event.cursor, 1.0
+                if reports:
+                    click.echo(f"{CURSOR_MARK}{cursor}", err=True)
         except (CallUnavailable, ServerUnreachable) as err:
             if not cursor:
                 raise

@@ -28,6 +28,8 @@ _DIGEST = 8
 _REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 _LARGEST_DOCUMENT = 16 << 20
 
+Sink = Callable[[bytes], None]
+
 
 class Errand:
     """Finds the cluster, the pod, and who asks, when it is first needed."""
@@ -60,10 +62,23 @@ class Errand:
 
         return namespace_of(self.pods[0])
 
-    def run(self, command: Sequence[str], options: Sequence[str], arguments: Sequence[str] = ()) -> int:
-        """The exit status of the command, whose output and errors become ours. Raises as `kube.exec_session.execute`."""
-        output, errors = sink_for(sys.stdout), sink_for(sys.stderr)
-        return self._execute(self._words(command, options, arguments), output, errors)
+    def look_again(self) -> None:
+        """The pods of before may be gone."""
+        self._pods = ()
+
+    def run(
+        self,
+        command: Sequence[str],
+        options: Sequence[str],
+        arguments: Sequence[str] = (),
+        *,
+        errors: Callable[[Sink], Sink] = lambda sink: sink,
+    ) -> int:
+        """The exit status of the command, whose output and errors become ours. Raises as `kube.exec_session.execute`.
+
+        `errors` may put something before the sink of errors."""
+        words = self._words(command, options, arguments)
+        return self._execute(words, sink_for(sys.stdout), errors(sink_for(sys.stderr)))
 
     def ask(
         self, command: Sequence[str], options: Sequence[str], arguments: Sequence[str] = ()
@@ -90,7 +105,7 @@ class Errand:
         local = f"--local-administrator={self._administrator}"
         return [_PROGRAM, *command, *options, local, *(["--", *arguments] if arguments else [])]
 
-    def _execute(self, words: Sequence[str], output: Callable[[bytes], None], errors: Callable[[bytes], None]) -> int:
+    def _execute(self, words: Sequence[str], output: Sink, errors: Sink) -> int:
         from kube.exec_session import execute
 
         return execute(self.reach.access, ready_container(self.pods), words, output=output, errors=errors)
@@ -118,7 +133,7 @@ def administrator_name(user: str) -> str:
     return f"{name[:head]}~{name[head - kept :]}#{digest}"
 
 
-def sink_for(stream: TextIO) -> Callable[[bytes], None]:
+def sink_for(stream: TextIO) -> Sink:
     """What is written there at once, octet by octet; on a terminal, as text in which control characters are shown, not obeyed."""
     if not stream.isatty():
         return lambda octets: _write(stream, octets)

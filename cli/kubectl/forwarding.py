@@ -21,6 +21,10 @@ Before = Callable[[Errand, Mapping[str, Any], Sequence[str]], Sequence[str]]
 """Called with what was said and the arguments; what it returns is said in addition. It may ask, and raise."""
 
 
+Run = Callable[[Errand, Sequence[str], Sequence[str], Sequence[str]], int]
+"""Command, options and arguments, to the exit status."""
+
+
 class Forwarded(click.Command):
     """Remembers what was said, before defaults and types."""
 
@@ -38,6 +42,7 @@ def forwarded(
     examples: Sequence[str],
     without: Collection[str] = (),
     before: Before | None = None,
+    carry_out: Run = Errand.run,
 ) -> click.Command:
     """The command under the same name. `without` names parameters that stay behind."""
     name = original.name or ""
@@ -49,7 +54,7 @@ def forwarded(
         options, arguments = list(said_options(ours, said)), said_arguments(ours, said)
         if before is not None:
             options += before(errand, said, arguments)
-        return errand.run([name], [*options, f"--output={_there(output)}"], arguments)
+        return carry_out(errand, [name], [*options, f"--output={_there(output)}"], arguments)
 
     callback = authority_options(output_choice(*_formats(original), piped=OutputFormat.JSON)(run))
     return Forwarded(

@@ -243,6 +243,22 @@ def test_pod_that_dies_in_the_middle_is_told_and_its_output_shown(cluster: Clust
     assert "ended before the command did; it may have been done all the same" in outcome.stderr
 
 
+def test_watch_goes_on_in_the_pod_after_what_was_shown(cluster: Cluster, tmp_path: Path) -> None:
+    script = """
+case "$*" in
+  *--resume-cursor=7*) echo second; exit 0 ;;
+  *) echo first; printf '\\0367\\n' >&2; echo notice >&2; exit 137 ;;
+esac"""
+    namespace = cluster.new_namespace()
+    cluster.new_pod(namespace, "sample-ca-0", played(script, tmp_path))
+
+    outcome = cluster.run("list", "--watch", "-n", namespace)
+
+    cluster.delete_pod(namespace, "sample-ca-0")
+    assert (outcome.returncode, outcome.stdout) == (0, "first\nsecond\n")
+    assert outcome.stderr == "notice\nthe command in the pod ended with status 137; watching again in 1 s\n"
+
+
 def test_huge_output_passes_through_and_is_not_kept(cluster: Cluster, tmp_path: Path) -> None:
     namespace = cluster.new_namespace()
     cluster.new_pod(namespace, "sample-ca-0", played("head -c 200000000 /dev/zero", tmp_path))
