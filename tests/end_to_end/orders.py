@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from certs.names import SubjectName
+from certs.keys import KeyType, generate_private_key
+from certs.names import SubjectAlternativeNames, SubjectName
 from certs.pem import split_certificates
+from certs.requests import build_request
 from tests.end_to_end.installation import Installation, certificate_in, fault
 from tests.end_to_end.objects import SHOP, labelled_pod, signing_request
-from tests.kube.signers.documents import csr
 
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 PODS = f"/api/v1/namespaces/{SHOP}/pods"
@@ -46,7 +47,8 @@ class Orders:
         """An order of somebody outside pods, approved as an administrator does."""
         admin, name = self.release.cluster.admin, f"order-{next(self._numbers)}"
         dns = f"{name}.{SHOP}.svc"
-        request = csr(SubjectName(common_name=dns), dns=[dns])
+        key = generate_private_key(KeyType.EC_P256)  # what was revoked with a key is refused under it for good
+        request = build_request(key, SubjectName(common_name=dns), SubjectAlternativeNames.parse(dns=[dns]))
         if wrong := fault(made := admin.create(REQUESTS, signing_request(name, request)), 201):
             return wrong
         approved = {"type": "Approved", "status": "True", "reason": "ByTest"}

@@ -54,10 +54,15 @@ def promtool(*arguments: str | Path, directory: Path) -> "subprocess.CompletedPr
 class Prometheus:
     url: str
 
-    def query(self, expression: str) -> Sequence[Mapping[str, Any]]:
-        """Series and values, at this instant. Fails the test where Prometheus refuses the expression."""
-        answer = self._get("query", {"query": expression})
-        return answer["data"]["result"]
+    def query(self, expression: str, *, at: float | None = None) -> Sequence[Mapping[str, Any]]:
+        """Series and values, at this instant or `at` seconds since 1970. Fails the test where Prometheus refuses the expression."""
+        when = {} if at is None else {"time": str(at)}
+        return self._get("query", {"query": expression, **when})["data"]["result"]
+
+    def query_range(self, expression: str, began: float, ended: float, *, step: float) -> Sequence[Mapping[str, Any]]:
+        """Series with their values every `step` seconds."""
+        asked = {"query": expression, "start": str(began), "end": str(ended), "step": str(step)}
+        return self._get("query_range", asked)["data"]["result"]
 
     def alerts(self) -> Sequence[Mapping[str, Any]]:
         """What the rules say, one by one, with `health` and `lastError`."""
