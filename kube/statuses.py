@@ -30,7 +30,7 @@ _KINDS: Mapping[int, type[KubeError]] = {
 def error_of(method: str, path: str, code: int, headers: Mapping[str, str], body: bytes) -> KubeError:
     """`code` is of HTTP and not a success."""
     status = _status(body)
-    said = text(status, "message")[:_LONGEST_MESSAGE] or f"{code} without a reason"
+    said = text(status, "message")[:_LONGEST_MESSAGE] or f"{code} {_plain_words(body) or 'without a reason'}"
     message = f"{method} {path}: {said}"
     kind = _KINDS.get(code)
     if code == 409 and text(status, "reason") == "AlreadyExists":
@@ -40,6 +40,12 @@ def error_of(method: str, path: str, code: int, headers: Mapping[str, str], body
     if code in {408, 429} or not 400 <= code < 500:
         return ClusterUnreachable(message, retry_after=_advice(headers))
     return Refused(message)
+
+
+def _plain_words(body: bytes) -> str:
+    """Of what is no Status: the aggregator and proxies answer in plain text where nobody is behind them."""
+    words = " ".join(body[:_LONGEST_MESSAGE].decode("utf-8", "replace").split())
+    return words if words.isprintable() and not words.startswith(("<", "{")) else ""
 
 
 def _status(body: bytes) -> JsonObject:

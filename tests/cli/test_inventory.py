@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from cli import ambient
+from cli.commands.list_ import CURSOR_MARK
 from cli.diagnosis import Doctor, Severity
 from cli.endpoint import Endpoint
 from tests.cli.program import Program, serving
@@ -47,7 +48,7 @@ def test_list_filters_by_state_and_expiry(cli: Program) -> None:
 
 
 def test_watch_shows_what_is_issued_after_it_began(cli: Program) -> None:
-    process = cli.start("list", "--watch", "-o", "json", GRPC_VERBOSITY="NONE")
+    process = cli.start("list", "--watch", "--report-cursors", "-o", "json", GRPC_VERBOSITY="NONE")
     issued: list[str] = []
     shown = threading.Event()
 
@@ -64,9 +65,10 @@ def test_watch_shows_what_is_issued_after_it_began(cli: Program) -> None:
         shown.set()
         signer.join()
         process.terminate()
-        process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
 
     assert seen["id"] in issued
+    assert re.match(rf"{CURSOR_MARK}\d+\n", errors)
 
 
 def test_revoking_needs_a_yes_and_happens_once(cli: Program) -> None:
