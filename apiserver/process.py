@@ -56,7 +56,7 @@ async def serve(
     Raises KindsInvalid, ApiSettingsInvalid, and `store.errors` StorageFault leaves.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    catalogue = Catalogue(load_kinds(kind_paths(settings)))
+    catalogue = Catalogue(settings.body_limits.applied(load_kinds(kind_paths(settings))))
     adopt_files(settings, trust)
     async with contextlib.AsyncExitStack() as stack:
         parts = await _open(settings, catalogue, pair, trust, ambient, stack)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from apiserver.errors import ApiSettingsInvalid
+from apiserver.kinds.body_limits import BodyLimits
 from serving.log_settings import LogSettings
 from serving.settings import build, setting
 
@@ -64,6 +65,10 @@ class Serving:
     tls_min_version: TlsVersion = setting(TlsVersion.TLS_1_3, "Oldest TLS version that is spoken.")
     serving_names: tuple[str, ...] = setting(
         (), "DNS names and addresses of a serving certificate that is asked for, beside localhost and loopback."
+    )
+    serving_lifetime: timedelta = setting(
+        timedelta(0),
+        "Lifetime of a serving certificate that is asked for, as far as policy allows it. 0s: the authority's default.",
     )
     shutdown_delay_duration: timedelta = setting(
         timedelta(0), "How long to go on serving, not ready any more, once the process is told to stop."
@@ -130,6 +135,14 @@ class Limits:
     max_body_octets_inflight: int = setting(
         256 << 20, "Octets of request bodies in memory at once; whoever would go beyond is told to come back."
     )
+    max_body: str = setting(
+        "3Mi", "Largest request body (413 beyond) of kinds whose manifest says none, as a quantity; 1Gi at most."
+    )
+    kind_max_body: tuple[str, ...] = setting(
+        (),
+        "Largest request body by kind, whatever its manifest says: PLURAL.GROUP=QUANTITY, as in "
+        "policyreports.wgpolicyk8s.io=20Mi.",
+    )
     request_timeout: timedelta = setting(timedelta(seconds=60), "Longest time for a request that is no watch.")
     min_request_timeout: timedelta = setting(
         timedelta(minutes=30), "Shortest time that a watch lives, if it asks for none; at most twice as long."
@@ -186,8 +199,17 @@ class ApiServerSettings:
         return self.objects.database or f"sqlite:///{self.data_directory / 'apiserver.db'}"
 
     @property
+    def body_limits(self) -> BodyLimits:
+        return _body_limits(self.limits)[0]
+
+    @property
     def audit_log(self) -> str:
         return self.auditing.audit_log_path or str(self.data_directory / "audit.log")
+
+
+def _body_limits(limits: Limits) -> tuple[BodyLimits, list[str]]:
+    largest = limits.max_body_octets_inflight - limits.max_body_octets_inflight // 4
+    return BodyLimits.parse(limits.max_body, limits.kind_max_body, largest=largest)
 
 
 def _contradictions(settings: ApiServerSettings) -> list[str]:
@@ -221,4 +243,8 @@ def _contradictions(settings: ApiServerSettings) -> list[str]:
         (limits.max_body_octets_inflight < 1 << 20, "max_body_octets_inflight: must be at least 1048576"),
         (limits.request_timeout < timedelta(seconds=1), "request_timeout: must be at least one second"),
     )
-    return [*(fault for wrong, fault in checks if wrong), *settings.observability.log_faults()]
+    return [
+        *(fault for wrong, fault in checks if wrong),
+        *_body_limits(limits)[1],
+        *settings.observability.log_faults(),
+    ]

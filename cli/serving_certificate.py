@@ -43,14 +43,16 @@ class ServingCertificateKeeper:
         *,
         common_name: str,
         names: "SubjectAlternativeNames",
+        lifetime: timedelta | None = None,
         place: Place | None = None,
         clock: Clock = ambient.clock,
     ) -> None:
-        """Without a `place` nothing is known of processes before this one."""
+        """Without a `lifetime` it is the authority's default; without a `place` nothing is known of processes before this one."""
         self._endpoint = endpoint
         self._clock = clock
         self._common_name = common_name
         self._names = names
+        self._lifetime = lifetime
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._held: Credentials | None = None
@@ -71,7 +73,9 @@ class ServingCertificateKeeper:
         request_id, replaced = ambient.entropy(16).hex(), self._place.names
         self._place.note(request_id)
         with self._endpoint.client() as client:
-            signed = sign_instead(client, request, replaces=replaced, request_id=request_id, profile=_PROFILE)
+            signed = sign_instead(
+                client, request, replaces=replaced, request_id=request_id, profile=_PROFILE, lifetime=self._lifetime
+            )
             roots = client.trust.get_trust_bundle().roots_pem
         self._place.settle(signed.id)
         self._held = Credentials.from_pem(

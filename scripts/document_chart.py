@@ -57,6 +57,8 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "labels": _TEXTS,
+    "octets": {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]*(Ki|Mi|Gi)?$"}]},
+    "optionalDuration": {"type": "string", "pattern": _SPAN},
     "optionalName": {"type": "string", "pattern": rf"^$|{_NAME}", "maxLength": 253},
     "policyRule": {
         "type": "object",
@@ -97,6 +99,16 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
                 "properties": {"name": {"type": "string", "minLength": 1}},
             },
         ]
+    },
+    "subject": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["kind", "name"],
+        "properties": {
+            "kind": {"enum": ["User", "Group", "ServiceAccount"]},
+            "name": {"type": "string", "minLength": 1},
+            "namespace": {"type": "string", "pattern": _NAME},
+        },
     },
     "serviceMonitorOverride": {
         "type": "object",
@@ -143,8 +155,11 @@ _OF_THE_CHART = {
         "data_directory",
         "database",
         "kinds",
+        "kind_max_body",
         "kubeconfig",
+        "max_body",
         "secure_port",
+        "serving_lifetime",
         "serving_names",
         "tls_cert_file",
         "tls_private_key_file",
@@ -320,8 +335,8 @@ def _expanded(said: Mapping[str, Any]) -> dict[str, Any]:
                 expanded["allOf"] = [{"$ref": f"#/definitions/{value}"}]  # beside $ref draft 7 reads no other keyword
             case "open":
                 expanded["type"] = "object"
-            case "items":
-                expanded["items"] = _expanded(value)
+            case "items" | "additionalProperties":
+                expanded[key] = _expanded(value)
             case _:
                 expanded[key] = value
     return expanded

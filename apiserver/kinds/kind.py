@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from apiserver.documents import JsonObject
 from apiserver.errors import Subject
+from apiserver.kinds.body_limits import DEFAULT_BODY
 from apiserver.schema.structural import Schema
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -59,7 +60,7 @@ class Kind:
     columns: tuple[Column, ...] = ()
     selectable_fields: tuple[str, ...] = ()
     status: bool = False
-    maximum_octets: int = 3 << 20
+    maximum_octets: int = DEFAULT_BODY
     opaque: frozenset[str] = frozenset()
     deprecation_warning: str = ""
     description: str = ""

@@ -4,13 +4,13 @@
 - What is not supported is refused, not passed over: a manifest that loads does what it says.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from apiserver.documents import JsonObject
 from apiserver.errors import KindsInvalid
+from apiserver.kinds.body_limits import DEFAULT_BODY, MAXIMUM_BODY, parse_octets
 from apiserver.kinds.clashes import clashes
 from apiserver.kinds.faults import Faults
 from apiserver.kinds.kind import Kind, Names
@@ -23,14 +23,7 @@ from apiserver.schema.labels import mixed_case_faults, rfc1035_faults
 STORED_AS = "chancery.dev/stored-as"
 """Annotation: `<plural>.<group>` of the resource whose stored objects the kind is a view of."""
 
-MAXIMUM_BODY = "chancery.dev/maximum-body"
-"""Annotation: how large a request body may be, as a quantity (`20Mi`)."""
-
 _OURS = "chancery.dev/"
-_DEFAULT_BODY = 3 << 20
-_LARGEST_BODY = 1 << 30
-_QUANTITY = re.compile(r"(\d{1,9})(Ki|Mi|Gi)?", re.ASCII)
-_UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _SPEC = frozenset({"group", "names", "scope", "versions", "conversion", "preserveUnknownFields"})
 _NAMES = frozenset({"plural", "singular", "kind", "listKind", "shortNames", "categories"})
@@ -178,10 +171,9 @@ def _annotations(metadata: JsonObject, resource: str, faults: Faults) -> _Annota
     stored_as = texts.get(STORED_AS, resource)
     if subdomain_faults(stored_as) or "." not in stored_as:
         faults.add(f"{path}[{STORED_AS}]", "must be the plural and the group of a resource, such as things.example.com")
-    octets = _DEFAULT_BODY
-    if MAXIMUM_BODY in texts:
-        match = _QUANTITY.fullmatch(texts[MAXIMUM_BODY])
-        octets = int(match[1]) * _UNITS[match[2]] if match else 0
-    if not 0 < octets <= _LARGEST_BODY:
-        faults.add(f"{path}[{MAXIMUM_BODY}]", "must be a quantity up to 1Gi, such as 20Mi")
+    octets = DEFAULT_BODY
+    try:
+        octets = parse_octets(texts[MAXIMUM_BODY]) if MAXIMUM_BODY in texts else DEFAULT_BODY
+    except ValueError as err:
+        faults.add(f"{path}[{MAXIMUM_BODY}]", str(err))
     return _Annotations(all=texts, stored_as=stored_as, maximum_octets=octets)

@@ -92,7 +92,13 @@ def _from_authority(
 
     place = Place.take(settings.data_directory / _PLACE, boot=boot_id())
     stack.callback(place.close)
-    keeper = ServingCertificateKeeper(endpoint, common_name=_COMMON_NAME, names=_serving_names(settings), place=place)
+    keeper = ServingCertificateKeeper(
+        endpoint,
+        common_name=_COMMON_NAME,
+        names=_serving_names(settings),
+        lifetime=settings.serving.serving_lifetime or None,
+        place=place,
+    )
     held = keeper.ask()
     stack.callback(keeper.give_up)
     stack.callback(keeper.stop)

@@ -114,6 +114,33 @@ CASES = {
         {"controller": {"certManager": {"approve": True}, "settings": {"signing": False}}},
         ["controller.certManager.approve: nobody signs what would be approved"],
     ),
+    "subjects of no role": (
+        {"kubectlPlugin": {"role": {"subjects": [{"kind": "User", "name": "me"}]}}},
+        ["kubectlPlugin.role.subjects: create is false"],
+    ),
+    "everybody an administrator": (
+        {"kubectlPlugin": {"role": {"create": True, "subjects": [{"kind": "Group", "name": "system:authenticated"}]}}},
+        ["kubectlPlugin.role.subjects: system:authenticated is everybody"],
+    ),
+    "namespace of a user": (
+        {"kubectlPlugin": {"role": {"create": True, "subjects": [{"kind": "User", "name": "me", "namespace": "a"}]}}},
+        ["kubectlPlugin.role.subjects: User me has no namespace"],
+    ),
+    "kind of a subject": (
+        {"kubectlPlugin": {"role": {"create": True, "subjects": [{"kind": "Robot", "name": "me"}]}}},
+        ["subjects", "kind"],
+    ),
+    "limit of what is no kind": (
+        {"apiserver": {"limits": {"maxObjectSizes": {"PolicyReport": "1Mi"}}}},
+        ['apiserver.limits.maxObjectSizes: "PolicyReport" is no kind; write its plural and its group'],
+    ),
+    "limit in other units": (
+        {"apiserver": {"limits": {"maxObjectSizes": {"things.example.com": "1MB"}}}},
+        ["maxObjectSizes"],
+    ),
+    "limit of nothing": ({"apiserver": {"limits": {"defaultMaxObjectSize": 0}}}, ["defaultMaxObjectSize"]),
+    "setting that limits have": ({"apiserver": {"settings": {"max_body": "1Mi"}}}, ["max_body", "not allowed"]),
+    "lifetime": ({"apiserver": {"certificateLifetime": "a week"}}, ["certificateLifetime"]),
     "failure policy": ({"injector": {"failurePolicy": {"pods": "Retry"}}}, ["failurePolicy"]),
     "key that null takes away": ({"apiserver": {"settings": None}}, ["/apiserver", "settings"]),
     "group that null takes away": ({"networkPolicy": None}, ["networkPolicy"]),

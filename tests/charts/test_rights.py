@@ -1,9 +1,15 @@
 """What the servers may do in the cluster, rule by rule, and who reaches them over the network."""
 
+import re
+from pathlib import Path
+
+import yaml
+
 from kube.signers.manifests import RBAC, read_manifests
 from tests.charts.test_rendering import each_scenario
 from tests.servers.helm.commands import documents
 
+ROOT = Path(__file__).parents[2]
 READ_VERBS = {"get", "list", "watch"}
 
 
@@ -118,6 +124,52 @@ def test_what_goes_out_is_held_where_it_was_asked_for(helm, chart):
     assert authority[2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
     assert [8111, 8112, 8113] in [
         [port["port"] for port in rule["ports"]] for rule in found["chancery-apiserver"]["egress"]
+    ]
+
+
+# Users of kubectl chancery
+
+NAME = "chancery-administrators"
+
+
+def role_objects(helm, chart, **role):
+    rendered = documents(helm.render(chart, namespace="pki", values={"kubectlPlugin": {"role": role}}))
+    return {each["kind"]: each for each in rendered if each["metadata"]["name"] == NAME}
+
+
+def test_users_of_the_plugin_may_what_its_page_says(helm, chart):
+    page = (ROOT / "docs" / "kubectl.md").read_text()
+    (said,) = [
+        yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "pods/exec" in text
+    ]
+    found = role_objects(helm, chart, create=True)
+
+    assert found.keys() == {"Role"}
+    assert found["Role"]["rules"] == said["rules"]
+    assert found["Role"]["metadata"]["namespace"] == "pki"
+
+
+def test_nobody_is_given_the_authority_unasked(helm, chart):
+    assert role_objects(helm, chart) == {}
+    assert "pods/exec" not in helm.render(chart)
+
+
+def test_subjects_are_bound(helm, chart):
+    subjects = [
+        {"kind": "Group", "name": "platform:admins"},
+        {"kind": "User", "name": "2026"},
+        {"kind": "ServiceAccount", "name": "deployer"},
+        {"kind": "ServiceAccount", "name": "deployer", "namespace": "ci"},
+    ]
+    binding = role_objects(helm, chart, create=True, subjects=subjects)["RoleBinding"]
+    group = "rbac.authorization.k8s.io"
+
+    assert binding["roleRef"] == {"apiGroup": group, "kind": "Role", "name": NAME}
+    assert binding["subjects"] == [
+        {"kind": "Group", "name": "platform:admins", "apiGroup": group},
+        {"kind": "User", "name": "2026", "apiGroup": group},
+        {"kind": "ServiceAccount", "name": "deployer", "namespace": "pki"},
+        {"kind": "ServiceAccount", "name": "deployer", "namespace": "ci"},
     ]
 
 

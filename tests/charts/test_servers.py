@@ -111,6 +111,24 @@ def test_a_setting_of_the_user_wins_over_that_of_the_chart(helm, chart):
     assert given.listeners.revocation_port == 8110
 
 
+@pytest.mark.parametrize(
+    ("limits", "default", "by_kind"),
+    [
+        ({}, 3 << 20, {}),
+        ({"defaultMaxObjectSize": 400000}, 400000, {}),
+        (
+            {"maxObjectSizes": {"policyreports.wgpolicyk8s.io": "20Mi", "flunders.wardle.example.com": 12345678}},
+            3 << 20,
+            {"policyreports.wgpolicyk8s.io": 20 << 20, "flunders.wardle.example.com": 12345678},
+        ),
+    ],
+)
+def test_limits_of_objects_are_those_of_the_api_server(helm, chart, limits, default, by_kind):
+    found = settings(helm.render(chart, values={"apiserver": {"limits": limits}}), "apiserver").body_limits
+
+    assert (found.default, found.by_resource) == (default, by_kind)
+
+
 def test_authority_keeps_passphrase_and_roots_in_secrets(helm, chart):
     kept = settings(helm.render(chart), "ca").kubernetes
     mounted = settings(helm.render(chart, values={"ca": {"passphrase": {"existingSecret": "mine"}}}), "ca")
@@ -158,6 +176,15 @@ def test_api_server_gets_a_certificate_for_the_names_of_its_service(helm, chart)
     decision = policy(rendered).decide(asks("chancery/sa/chancery-apiserver", **serving("localhost", *names)))
 
     assert decision.allowed, decision.explanation
+
+
+@pytest.mark.parametrize(("asked", "is_allowed"), [(timedelta(days=7), True), (timedelta(days=8), False)])
+def test_certificate_of_the_api_server_may_be_as_long_as_it_is_asked_for(helm, chart, asked, is_allowed):
+    rendered = helm.render(chart, values={"apiserver": {"certificateLifetime": "7d"}})
+    request = {**serving("chancery-apiserver.chancery.svc"), "lifetime": asked}
+
+    assert settings(rendered, "apiserver").serving.serving_lifetime == timedelta(days=7)
+    assert policy(rendered).decide(asks("chancery/sa/chancery-apiserver", **request)).allowed is is_allowed
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,19 @@
 {{- if and $values.ca.policy.rules $values.ca.policy.existingConfigMap -}}
 {{- fail "ca.policy: rules and existingConfigMap are both given; put the rules into the ConfigMap, or take it away" -}}
 {{- end -}}
+{{- with $values.kubectlPlugin.role -}}
+{{- if and .subjects (not .create) -}}
+{{- fail "kubectlPlugin.role.subjects: create is false, so that there is no Role to have; set it, or take the subjects away" -}}
+{{- end -}}
+{{- range .subjects -}}
+{{- if and (eq .kind "Group") (regexMatch "^system:(authenticated|unauthenticated|serviceaccounts|nodes)(:|$)" .name) -}}
+{{- fail (printf "kubectlPlugin.role.subjects: %s is everybody, or nearly; name those who shall administer the authority" .name) -}}
+{{- end -}}
+{{- if and .namespace (ne .kind "ServiceAccount") -}}
+{{- fail (printf "kubectlPlugin.role.subjects: %s %s has no namespace; take it away" .kind .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $injects := include "chancery.controllerDoes" (dict "root" . "feature" "injection") -}}
 {{- if and $values.injector.enabled (not (and $injects (include "chancery.controllerDoes" (dict "root" . "feature" "pods")))) -}}
 {{- fail "injector.enabled: the webhook needs the controller with its settings injection and pods, or it has neither a name to serve nor a caBundle; enable those, or disable the injector" -}}
@@ -72,6 +85,11 @@
 {{- end -}}
 {{- if and $values.apiserver.database.existingSecret (eq $values.apiserver.database.existingSecret $values.ca.database.existingSecret) (eq $values.apiserver.database.key $values.ca.database.key) -}}
 {{- fail "apiserver.database: this is the authority's database; the two need one each" -}}
+{{- end -}}
+{{- range $kind, $_ := $values.apiserver.limits.maxObjectSizes -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$" $kind) -}}
+{{- fail (printf "apiserver.limits.maxObjectSizes: %q is no kind; write its plural and its group, such as policyreports.wgpolicyk8s.io" $kind) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $values.apiserver.hostNetwork $values.userNamespaces -}}
 {{- fail "apiserver.hostNetwork: a pod with userNamespaces has a network of its own; take one of the two away" -}}

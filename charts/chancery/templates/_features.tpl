@@ -9,6 +9,11 @@
 {{- include "chancery.overridden" (dict "common" .root.Values.serviceMonitor "own" .values.serviceMonitor) -}}
 {{- end }}
 
+{{/* A number of octets, or a quantity of them: numbers of values are floats. */}}
+{{- define "chancery.octets" -}}
+{{ if kindIs "string" . }}{{ . }}{{ else }}{{ int64 . }}{{ end }}
+{{- end }}
+
 {{/* Whether anything is scraped by an operator; not empty where it is. */}}
 {{- define "chancery.monitored" -}}
 {{- range $component := list "ca" "apiserver" "controller" "injector" -}}

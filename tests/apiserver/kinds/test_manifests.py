@@ -4,7 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apiserver.errors import KindsInvalid
-from apiserver.kinds.manifests import MAXIMUM_BODY, STORED_AS, load_kinds
+from apiserver.kinds.body_limits import MAXIMUM_BODY
+from apiserver.kinds.manifests import STORED_AS, load_kinds
 from tests.apiserver.kinds.manifests import TEXT, changed, faults_of, load, manifest, version
 
 V = "spec.versions[0]"
