@@ -116,6 +116,12 @@ valueFrom), env (the user's). A name that occurs twice ends the render. */}}
 {{- $_ := set $names .name true -}}
 {{- end -}}
 {{- range .env -}}
+{{- if not (kindIs "string" .name) -}}
+{{- fail (printf "%s.env: an entry has no name, or one that is no text; write name and value, or valueFrom" $.component) -}}
+{{- end -}}
+{{- if and (hasKey . "value") (not (kindIs "string" .value)) -}}
+{{- fail (printf "%s.env: the value of %s is no text; put it in quotes (or use --set-string)" $.component .name) -}}
+{{- end -}}
 {{- if hasKey $names .name -}}
 {{- fail (printf "%s.env: %s is set twice; the chart has it from another value, or you gave it twice" $.component .name) -}}
 {{- end -}}
