@@ -25,13 +25,26 @@ pytestmark = [
 ]
 
 VALUES = {"injector": {"replicaCount": 1}}
+TOLD = {"chancery.dev/reload": "signal:HUP:app"}
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/enforce-version": "latest",
 }
 UNPRIVILEGED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
-IDLE = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
+LOOSE = "loose"
+"""A namespace that is held to nothing."""
+
+IDLE = """
+import signal
+signal.signal(signal.SIGTERM, lambda *_: exit(0))
+signal.signal(signal.SIGHUP, lambda *_: print("told", flush=True))
+while True:
+    signal.pause()
+"""
+TELL = "from agent.reload import SignalHook; SignalHook(container='app').run()"
+"""As the agent does it when it has renewed."""
+
 LOOK = """
 import json, os, pathlib, sys
 status = dict(line.split(":\\t", 1) for line in pathlib.Path("/proc/1/status").read_text().splitlines() if ":\\t" in line)
@@ -71,8 +84,9 @@ def release(built_image: BuiltImage) -> Iterator[Installation]:
 
 
 def test_every_pod_of_the_chart_becomes_ready(release: Installation) -> None:
-    release.apply({**objects.namespace(), "metadata": {"name": SHOP, "labels": RESTRICTED}})
-    release.apply({**objects.namespace(NAMESPACE), "metadata": {"name": NAMESPACE, "labels": RESTRICTED}})
+    for name in (SHOP, NAMESPACE):
+        release.apply({**objects.namespace(name), "metadata": {"name": name, "labels": RESTRICTED}})
+    release.apply(objects.namespace(LOOSE))
 
     release.install()
 
@@ -87,7 +101,7 @@ def test_no_container_has_rights_or_writes_outside_its_volumes(release: Installa
     none = f"{0:016x}"
     for pod in release.node.pods_of(NAMESPACE, "chancery"):
         for name, container in pod.containers.items():
-            found = json.loads(inside(container.container, "python", "-c", LOOK))
+            found = look(container.container)
 
             assert found["status"] == {
                 "CapPrm": none, "CapEff": none, "CapBnd": none, "NoNewPrivs": "1", "Seccomp": "2",
@@ -97,15 +111,57 @@ def test_no_container_has_rights_or_writes_outside_its_volumes(release: Installa
 
 
 def test_files_of_a_pod_are_for_its_user_and_group_alone(release: Installation) -> None:
-    run(release, application("one", users=[1000], fsGroup=2000))
+    run(release, application("one", users=[1000], security={"fsGroup": 2000}))
 
     app = container_in(release, "one", "app")
 
-    files = json.loads(inside(app, "python", "-c", FILES, TLS))
+    files = files_of(app)
     assert files["tls.key"] == ["440", 1000, 2000, True]
     assert files["bundle.pem"] == ["440", 1000, 2000, True]
     assert files["tls.crt"][3]
-    assert json.loads(inside(app, "python", "-c", FILES, TLS, user=4242))["tls.key"][3] is False
+    assert files["ca.crt"][3]
+    strange = files_of(app, user=4242)
+    assert not strange["tls.key"][3]
+    assert not strange["bundle.pem"][3]
+
+
+def test_containers_of_two_users_read_the_key_by_the_group_that_the_injector_gives(release: Installation) -> None:
+    run(release, application("two", users=[1000, 1001]))
+
+    for name in ("app", "app-1"):
+        mode, _, group, is_readable = files_of(container_in(release, "two", name))["tls.key"]
+        assert (mode, group, is_readable) == ("440", 65532, True)
+    assert not files_of(container_in(release, "two", "app"), user=4242)["tls.key"][3]
+
+
+def test_agent_of_a_pod_of_root_needs_no_capability(release: Installation) -> None:
+    pod = application("root", users=[0], namespace=LOOSE)
+    pod["spec"]["securityContext"]["runAsNonRoot"] = False
+    run(release, pod)
+
+    (agent,) = [each for name, each in release.node.pod(LOOSE, "root").containers.items() if name != "app"]
+    assert look(agent.container)["status"]["CapEff"] == f"{0:016x}"
+    assert files_of(release.node.pod(LOOSE, "root").containers["app"].container)["tls.key"][3]
+
+
+def test_agent_signals_another_container_where_they_share_their_processes(release: Installation) -> None:
+    run(release, application("told", users=[1000], annotations=TOLD, shareProcessNamespace=True))
+    containers = release.node.pod(SHOP, "told").containers
+    (agent,) = [each for name, each in containers.items() if name != "app"]
+
+    inside(agent.container, "python", "-c", TELL)
+
+    release.wait_until(lambda: "told" in containers["app"].log.read_text(), "the container gets its signal")
+
+
+def files_of(container: Any, user: int | None = None) -> dict[str, tuple[str, int, int, bool]]:
+    """Mode, user, group, and whether it can be read."""
+    found: dict[str, tuple[str, int, int, bool]] = json.loads(inside(container, "python", "-c", FILES, TLS, user=user))
+    return found
+
+
+def look(container: Any) -> Any:
+    return json.loads(inside(container, "python", "-c", LOOK))
 
 
 def inside(container: Any, *command: str, user: int | None = None) -> bytes:
@@ -121,14 +177,23 @@ def container_in(release: Installation, pod: str, name: str) -> Any:
 
 def run(release: Installation, pod: dict[str, Any]) -> None:
     release.apply(pod)
+    names = (pod["metadata"]["name"], f"--namespace={pod['metadata']['namespace']}")
     release.wait_until(
-        lambda: release.read("pod", pod["metadata"]["name"], f"--namespace={SHOP}")["status"]["phase"] == "Running",
+        lambda: release.read("pod", *names)["status"]["phase"] == "Running",
         "the pod runs",
         seconds=60,
     )
 
 
-def application(name: str, *, users: list[int], **security: Any) -> dict[str, Any]:
+def application(
+    name: str,
+    *,
+    users: list[int],
+    namespace: str = SHOP,
+    security: dict[str, Any] | None = None,
+    annotations: dict[str, str] | None = None,
+    **of_pod: Any,
+) -> dict[str, Any]:
     """A labelled pod with a container for each of the users, `app`, `app-1`…"""
     containers = [
         {
@@ -139,12 +204,12 @@ def application(name: str, *, users: list[int], **security: Any) -> dict[str, An
         }
         for number, user in enumerate(users)
     ]
-    of_pod = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **security}
+    context = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **(security or {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": SHOP, "labels": LABEL},
-        "spec": {"securityContext": of_pod, "terminationGracePeriodSeconds": 5, "containers": containers},
+        "metadata": {"name": name, "namespace": namespace, "labels": LABEL, "annotations": annotations or {}},
+        "spec": {"securityContext": context, "terminationGracePeriodSeconds": 5, "containers": containers, **of_pod},
     }
 
 
@@ -159,7 +224,7 @@ def test_container_that_is_killed_comes_back(release: Installation) -> None:
 
 
 def test_nothing_runs_after_uninstalling(release: Installation) -> None:
-    release.kubectl("delete", "namespace", SHOP, "--timeout=60s")
+    release.kubectl("delete", "namespace", SHOP, LOOSE, "--timeout=50s")
     release.helm.run("uninstall", "chancery", "--wait", "--timeout=60s", *release.access, seconds=70)
     release.wait_until(lambda: not release.node.pods_of(NAMESPACE, ""), "the pods are gone")
 

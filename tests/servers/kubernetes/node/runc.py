@@ -12,6 +12,7 @@ import json
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,9 @@ class Runc:
     _hosts: dict[str, str] = field(default_factory=dict)
     _hosts_files: dict[Path, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _namespaces: dict[Path, str] = field(default_factory=dict)
+    _holders: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.enclosure = Enclosure(directory=self.directory / "containers")
@@ -75,6 +79,8 @@ class Runc:
 
     def end(self) -> None:
         self.enclosure.end()
+        for holder in self._holders:
+            holder.wait(_KILL_SECONDS)
 
     def container(self, said: JsonObject, pod: JsonObject, *, directory: Path, address: str) -> "RuncContainer":
         hosts = directory / "hosts"
@@ -102,6 +108,20 @@ class Runc:
 
     def new_name(self) -> str:
         return f"{self.prefix}-{next(self._numbers)}"
+
+    def process_namespace(self, pod: Path) -> str:
+        """That of a pod whose containers share one, by the pod's directory; it stays until the end."""
+        with self._lock:
+            if pod not in self._namespaces:
+                place = self.enclosure.directory / f"processes-{len(self._namespaces)}"
+                self.enclosure.seen(place).touch()
+                command = self.enclosure.command("unshare", f"--pid={place}", "--fork", "sleep", "infinity")
+                self._holders.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+                deadline = time.monotonic() + _KILL_SECONDS
+                while self.enclosure.run("mountpoint", "--quiet", str(place)).returncode:
+                    assert time.monotonic() < deadline, "no PID namespace can be had"
+                self._namespaces[pod] = str(place)
+            return self._namespaces[pod]
 
     def names(self) -> list[str]:
         """Of containers that are there."""
@@ -141,7 +161,8 @@ class RuncContainer:
             host_name=self.pod["metadata"]["name"],
             root=str(bundle / "root"),
             security=security,
-            binds=[*self._files_of_etc(), *self._binds(mounts)],
+            binds=[*self._files_of_etc(), self._last_words(name), *self._binds(mounts)],
+            process_namespace=runtime.process_namespace(self.directory) if self._shares_processes else "",
             cgroup=f"/{name}",
         )
         runtime.enclosure.seen(bundle / "config.json").write_text(json.dumps(document))
@@ -179,6 +200,19 @@ class RuncContainer:
         self.runtime.write_hosts(hosts)
         resolver.touch()
         return [Bind(destination=f"/etc/{path.name}", source=str(path)) for path in (hosts, resolver)]
+
+    @property
+    def _shares_processes(self) -> bool:
+        return self.pod["spec"].get("shareProcessNamespace") is True
+
+    def _last_words(self, name: str) -> Bind:
+        """A file for each start of the container, at a path as a kubelet has it."""
+        file = self.directory / "containers" / str(self.said["name"]) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        file.chmod(0o666)
+        path = self.said.get("terminationMessagePath", "/dev/termination-log")
+        return Bind(destination=path, source=str(file))
 
     def _binds(self, mounts: Mapping[str, str]) -> list[Bind]:
         read_only = {

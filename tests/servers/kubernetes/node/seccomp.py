@@ -48,7 +48,7 @@ def seccomp(capabilities: Sequence[str], *, profile: Path = PROFILE, machine: st
         rules = [*_THREADS, *(_without(each, _FOR_ADMINISTRATORS) for each in rules)]
     return {
         "defaultAction": said["defaultAction"],
-        "defaultErrnoRet": said.get("defaultErrnoRet", 1),
+        "defaultErrnoRet": errno.EPERM,
         "architectures": [architecture, *narrower],
         "syscalls": [each for each in rules if each["names"]],
     }
