@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
 from tests.distribution import distribute
+from tests.servers import go
 from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
 from tests.servers.helm.programs import programs_directory
 from tests.servers.image import built_image  # noqa: F401 - a fixture
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="chancery-home-")
     config.add_cleanup(home.cleanup)
     kept = scrubbed(os.environ)
+    kept[go.VARIABLE] = str(go.build_cache(os.environ))
     kept[PROMETHEUS] = str(prometheus_directory(os.environ))
     kept[KUBERNETES_BINARIES] = str(find_binaries(os.environ).directory)  # while HOME still leads to the cache
     kept[HELM_PROGRAMS] = str(programs_directory(os.environ))

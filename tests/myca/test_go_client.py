@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.ca.server import RunningServer
+from tests.servers.go import find_go
 
 HERE = Path(__file__).parent
 _GENERATORS = ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc")
@@ -22,17 +23,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def go_client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("needs a Go toolchain")
+    go = find_go()
     assert request.config.cache is not None
     cache = request.config.cache.mkdir("go")
     module = tmp_path_factory.mktemp("go") / "myca"
     shutil.copytree(HERE / "goclient", module)
     environment = os.environ | {
         "GOMODCACHE": str(cache / "modules"),
-        "GOCACHE": str(cache / "build"),
-        "GOFLAGS": "-modcacherw -buildvcs=false -mod=readonly",
+        "GOFLAGS": "-modcacherw -buildvcs=false -mod=readonly -trimpath",  # compiled alike in whatever working tree
         "GOTOOLCHAIN": "local",
     }
 

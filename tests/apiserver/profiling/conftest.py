@@ -4,12 +4,13 @@ import threading
 
 import pytest
 
-from tests.apiserver.profiling.reading import pprof_of
+from tests.apiserver.profiling.reading import Pprof
+from tests.servers.go import find_go
 
 
 @pytest.fixture
-def pprof(pytestconfig):
-    return pprof_of(pytestconfig)
+def pprof():
+    return Pprof(find_go())
 
 
 def works_hard(stopping):

@@ -2,10 +2,9 @@
 
 import gzip
 import os
-import shutil
 import subprocess
 
-import pytest
+from tests.servers.go import SETTINGS
 
 
 def fields(octets):
@@ -83,11 +82,10 @@ class Read:
 
 
 class Pprof:
-    """`go tool pprof`."""
+    """`go tool pprof`, which Go builds when it is first asked for."""
 
-    def __init__(self, go, cache):
+    def __init__(self, go):
         self._go = go
-        self._settings = {"GOCACHE": str(cache), "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-p=2"}
 
     def __call__(self, *arguments):
         done = subprocess.run(
@@ -96,14 +94,7 @@ class Pprof:
             capture_output=True,
             text=True,
             timeout=290,
-            env={**os.environ, **self._settings},
+            env={**os.environ, **SETTINGS},
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
-
-
-def pprof_of(pytestconfig):
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        pytest.skip("no Go: go is not on the path")
-    return Pprof(go, pytestconfig.cache.mkdir("go"))  # the tool takes half a minute to build, once

@@ -14,6 +14,7 @@ import pytest
 
 from tests.ca.offices import CountedEntropy, Premises
 from tests.ca.rotation.courses import COURSES, PUBLISHED, TABLES, Case, Course, accepted_by_us, table
+from tests.servers.go import SETTINGS, find_go
 
 
 @pytest.fixture(scope="module", params=COURSES)
@@ -68,15 +69,11 @@ def test_java(course):
 
 
 @pytest.fixture(scope="session")
-def go_verifier(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        pytest.skip("no Go: go is not on the path")
+def go_verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    go = find_go()
     program = tmp_path_factory.mktemp("go") / "verdicts"
-    compiled = pytestconfig.cache.mkdir("go")  # the standard library takes 20 s of CPU time, once
-    settings = {"GOCACHE": str(compiled), "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-p=2"}
     source = Path(__file__).with_name("verdicts.go")
-    answered([go, "build", "-o", program, source], **settings)
+    answered([go, "build", "-o", program, source], **SETTINGS)
     assert program.is_file()
     return program
 
