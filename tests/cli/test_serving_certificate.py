@@ -64,6 +64,13 @@ def test_certificate_has_the_names_and_a_key_of_its_own(keeper, server):
     assert first.private_key != second.private_key
 
 
+@pytest.mark.parametrize(("asked", "lifetime"), [(timedelta(hours=2), timedelta(hours=2)), (None, timedelta(hours=24))])
+def test_certificate_lives_as_long_as_was_asked_for(make_keeper, server, asked, lifetime):
+    held = make_keeper(lifetime=asked).ask()
+
+    assert abs(held.not_after - server.clock() - lifetime) < timedelta(minutes=10)
+
+
 def test_certificate_is_renewed_when_two_thirds_of_its_life_are_over(keeper, server):
     published = []
     held = keeper.ask()
