@@ -59,6 +59,7 @@ async def serve(
     metrics = Metrics()
     async with contextlib.AsyncExitStack() as stack:
         serving = await _serving_certificate(office, metrics, host_name, stopping)
+        office.rotations.attend(serving.is_present)
         watch = CertificateWatch(
             inventory=office.inventory, policy=office.policy, clock=office.clock, stopping=stopping
         )

@@ -68,6 +68,7 @@ class ServingCertificate:
         self._metrics = metrics
         self._subscribers: list[Callable[[ServingPair], None]] = []
         self._pair: ServingPair | None = None
+        self._shown: ServingPair | None = None
 
     @property
     def pair(self) -> ServingPair:
@@ -108,7 +109,12 @@ class ServingCertificate:
         self._metrics.expiry.labels(kind="serving", id="").set(record.not_after)
         for subscriber in self._subscribers:
             subscriber(self._pair)
+        self._shown = self._pair
         return self._pair
+
+    def is_present(self) -> bool:
+        """Whether every new connection gets a certificate of the issuing CA that signs now; also where none was made yet."""
+        return self._pair is None or (self._shown is self._pair and not self._is_of_yesterday())
 
     def _permitted_names(self) -> SubjectAlternativeNames:
         """Raises NameNotPermitted where nothing is left, NoActiveIssuer."""

@@ -161,7 +161,9 @@ class Rotation:
         "How long what is new is published at least before it signs, for those who look for it and never say so.",
     )
     rotation_settle: timedelta = setting(
-        timedelta(seconds=15), "How long each phase lasts at least, so that what was handed out last is in place."
+        timedelta(seconds=15),
+        "How long each phase lasts at least, and how long a certificate counts as in use after it was renewed: as long as the "
+        "slowest service takes to have in place what it was given, its reload included. At least a second.",
     )
     rotation_silence: timedelta = setting(
         timedelta(hours=24), "A consumer of the trust bundle that was not heard of for so long is not waited for."
@@ -321,6 +323,8 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         faults.append("signing_queue: must be from 1 to 1,000,000")
     if issuance.crl_lifetime < timedelta(minutes=1):
         faults.append("crl_lifetime: must be at least one minute")
+    if settings.rotation.rotation_settle < timedelta(seconds=1):
+        faults.append("rotation_settle: must be at least one second; what was handed out is not in place before")
     faults += [
         f"{name}: must be an http:// URL; https would need the check that it is for (RFC 5280 section 8)"
         for name, url in (("crl_base_url", issuance.crl_base_url), ("ocsp_url", issuance.ocsp_url))

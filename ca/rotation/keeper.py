@@ -6,7 +6,7 @@
 - Who is not heard of for `silence` is not waited for; but after a time in which nobody could be heard, everybody is, for a while.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -50,6 +50,7 @@ _BATCH = 500
 _ATTEMPTS = 5
 _CALL = Call(caller=Caller.local(), id="rotation")
 _DUE_AT = 2 / 3
+_NOT_SHOWN = "not shown"
 _SHORTEST = min(profile.minimum_lifetime for profile in LEAF_PROFILES.values())
 
 _log = structlog.get_logger("chancery.rotation")
@@ -85,6 +86,7 @@ class RotationKeeper:
     _away_until: int = 0
     _refused: str = ""
     _reported: dict[str, TrustConsumer] = field(default_factory=dict)
+    _is_shown: Callable[[], bool] = lambda: True
     _timing: Timing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +95,11 @@ class RotationKeeper:
             settle=self.settings.rotation_settle,
             patience=self.settings.rotation_patience,
         )
+
+    def attend(self, is_shown: Callable[[], bool]) -> None:
+        """`is_shown` says whether this process's own listeners show certificates of what signs now: what goes is not out of trust
+        before they do, at every replica."""
+        self._is_shown = is_shown
 
     def look(self) -> bool:
         """Does what can be done now; whether anything was. Raises store errors; call it again."""
@@ -219,8 +226,12 @@ class RotationKeeper:
         self.rotations.leave(self.replica_id)
 
     def _beat(self, now: int) -> None:
-        beat = Replica(id=self.replica_id, view=self.issuers.view, seen_at=now)
-        self.rotations.beat(beat, forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
+        self.rotations.beat(self._itself(now), forget_before=now - 2 * _REPLICA_SILENCE_SECONDS)
+
+    def _itself(self, now: int) -> Replica:
+        """With a view that is nobody's while its listeners lag."""
+        view = self.issuers.view
+        return Replica(id=self.replica_id, view=view if self._is_shown() else f"{view} {_NOT_SHOWN}", seen_at=now)
 
     def _concerns(self, rotation: RotationRecord, profile: str) -> bool:
         moved = {self.issuers.serves(one) for one in (*rotation.incoming, *rotation.outgoing)}
@@ -266,11 +277,12 @@ class RotationKeeper:
         return bool(self.rotations.consumers(reported_since=0))
 
     def _observe(self, rotation: RotationRecord, now: int) -> Observations:
-        others = self.rotations.replicas(seen_since=now - _REPLICA_SILENCE_SECONDS)
+        heard_of = self.rotations.replicas(seen_since=now - _REPLICA_SILENCE_SECONDS)
+        replicas = (self._itself(now), *(one for one in heard_of if one.id != self.replica_id))
         heard = self.rotations.consumers(reported_since=now - self._silence) if rotation.kind == "root" else ()
         return Observations(
             now=now,
-            replicas_behind=[one for one in others if one.view != self.issuers.view and one.id != self.replica_id],
+            replicas_behind=[one for one in replicas if one.view != self.issuers.view],
             consumers_behind=[one for one in heard if one.generation < rotation.generation],
             in_use=self._in_use(rotation, now, _SHOWN) if rotation.phase == "signing" else (),
             bridged=any(record.profile == "cross" and record.state == "active" for record in self.issuers.records),
@@ -278,8 +290,9 @@ class RotationKeeper:
         )
 
     def _in_use(self, rotation: RotationRecord, now: int, limit: int) -> tuple[CertificateRecord, ...]:
-        """What was followed a moment ago counts: its holder may not have got the other yet, nor put it in place."""
-        settle = 0 if rotation.haste == "emergency" else int(self.settings.rotation_settle.total_seconds())
+        """What was followed a moment ago counts: its holder may not have got the other yet, nor put it in place. A second more, as
+        the store has whole ones."""
+        settle = 0 if rotation.haste == "emergency" else int(self.settings.rotation_settle.total_seconds()) + 1
         return self.inventory.in_use(rotation.outgoing, now=now, settle=settle, limit=limit)
 
     def _advance(self, rotation: RotationRecord, phase: Phase) -> bool:

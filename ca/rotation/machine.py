@@ -89,7 +89,7 @@ def decide(rotation: RotationRecord, observed: Observations, timing: Timing) -> 
 def _time_left(phase: Phase, rotation: RotationRecord, observed: Observations, timing: Timing) -> Iterator[str]:
     publishes = phase is Phase.PUBLISHING and rotation.haste == "due"
     least = max(timing.overlap, timing.settle) if publishes else timing.settle
-    left = rotation.entered_at + int(least.total_seconds()) - observed.now
+    left = rotation.entered_at + int(least.total_seconds()) + 1 - observed.now  # both instants are of whole seconds
     if left > 0:
         yield f"{left} s of the least time of this phase"
     if observed.away:
@@ -100,7 +100,8 @@ def _replicas(observed: Observations) -> Iterator[str]:
     behind = observed.replicas_behind
     if behind:
         names = [one.id for one in behind[:_NAMED]] + ["…"] * (len(behind) > _NAMED)
-        yield f"{_count(behind, 'replica')} without the hierarchy or its keys: {', '.join(names)}"
+        what = "the hierarchy, its keys, or a serving certificate of what signs"
+        yield f"{_count(behind, 'replica')} without {what}: {', '.join(names)}"
 
 
 def _certificates(phase: Phase, observed: Observations) -> Iterator[str]:

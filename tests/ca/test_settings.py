@@ -86,6 +86,8 @@ def test_all_faults_come_at_once() -> None:
         ({"crl_shards": 1025}, "1 to 1024"),
         ({"signing_queue": 0}, "1 to 1,000,000"),
         ({"crl_lifetime": "30s"}, "at least one minute"),
+        ({"rotation_settle": "0s"}, "at least one second"),
+        ({"rotation_settle": timedelta(milliseconds=999)}, "at least one second"),
         ({"crl_base_url": "https://ca.example"}, "http:// URL"),
         ({"crl_base_url": "http://ca.example/?x"}, "http:// URL"),
         ({"log_format": "xml"}, "log_format"),

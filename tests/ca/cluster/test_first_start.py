@@ -64,7 +64,7 @@ class Site:
             "kubernetes_passphrase_secret": PASSPHRASE,
             "kubernetes_roots_secret": ROOTS,
             "rotation_overlap": "0s",
-            "rotation_settle": "0s",
+            "rotation_settle": "1s",
         }
         made = ServingProcess(home=self.directory / f"replica-{len(self.replicas)}", settings=settings)
         self.replicas.append(made)

@@ -229,7 +229,7 @@ def test_passphrase_beside_the_keys_is_not_overlooked_where_a_secret_is_named(pr
 
 def test_database_that_was_taken_back_to_before_a_rotation_is_told(founded: Pod, tmp_path: Path) -> None:
     shutil.copytree(founded.premises.directory, tmp_path / "earlier")
-    with founded.start(rotation_overlap="0s", rotation_settle="0s") as office:
+    with founded.start(rotation_overlap="0s", rotation_settle="1s") as office:
         office.rotations.start("root", "emergency", Call(caller=Caller.local(), id="test"))
         publication = office.namespace and office.namespace.publication(office.issuers, at_the_start=False)
         assert publication is not None

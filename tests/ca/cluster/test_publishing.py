@@ -68,7 +68,7 @@ class Running:
 
 @pytest.fixture
 def running(premises: Premises) -> Iterator[Running]:
-    with premises.open(rotation_overlap="0s", rotation_settle="0s") as office:
+    with premises.open(rotation_overlap="0s", rotation_settle="1s") as office:
         yield Running(office=office, secrets=FakeSecrets(), metrics=Metrics())
 
 

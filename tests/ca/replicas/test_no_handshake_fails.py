@@ -70,7 +70,7 @@ class Administrator:
 
 @pytest.mark.timeout(300)
 def test_no_handshake_fails_while_replicas_rotate_the_issuing_ca(tmp_path, postgresql_url):
-    with running_replicas(tmp_path, postgresql_url, count=2, rotation_settle="2s") as replicas:
+    with running_replicas(tmp_path, postgresql_url, count=2, rotation_settle="1s") as replicas:
         made = replicas[0].administrator
         administrator = Administrator(
             Identity.from_pem(chain_pem=made.chain, private_key_pem=made.private_key, roots_pem=made.roots), replicas

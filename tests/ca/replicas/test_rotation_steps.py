@@ -228,7 +228,7 @@ def test_a_replica_that_has_not_followed_holds_it_up_and_is_named(replicas):
         assert not replicas.one.rotations.look()
 
     (wait,) = replicas.one.rotations.status().decision.waits
-    assert wait.startswith("1 replica without the hierarchy or its keys: two-")
+    assert wait.startswith("1 replica without the hierarchy, its keys, or a serving certificate of what signs: two-")
     assert replicas.looks()
 
 
@@ -267,7 +267,7 @@ def test_a_replica_that_cannot_sign_as_the_new_one_holds_it_up_and_is_named(repl
         assert not replicas.one.rotations.look()
 
     (wait,) = replicas.one.rotations.status().decision.waits
-    assert wait.startswith("1 replica without the hierarchy or its keys: two-")
+    assert wait.startswith("1 replica without the hierarchy, its keys, or a serving certificate of what signs: two-")
     assert phase_of(replicas.one) == "publishing"
 
     replicas.settle()

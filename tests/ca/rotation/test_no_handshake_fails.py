@@ -20,7 +20,7 @@ _SECONDS = 120.0
 
 @pytest.fixture
 def server(tmp_path):
-    with running_server(tmp_path / "data", rotation_settle="2s") as server:
+    with running_server(tmp_path / "data", rotation_settle="1s") as server:
         yield server
 
 
