@@ -46,6 +46,34 @@ def test_authority_asks_about_tokens_and_keeps_two_secrets(helm, chart):
     ]
 
 
+def test_one_release_of_a_cluster_has_what_writes_over_others(helm, chart):
+    """Helm refuses to make an object that another release has."""
+    second = {
+        "controller": {"settings": {"signing": False, "injection": False, "trust": False}},
+        "injector": {"enabled": False},
+        "apiserver": {"apiServices": []},
+    }
+    of_first, of_second = (
+        {
+            (each["kind"], each["metadata"]["name"])
+            for each in documents(helm.render(chart, release=release, namespace=release, values=values))
+            if "namespace" not in each["metadata"]
+        }
+        for release, values in (("first", {}), ("second", second))
+    )
+
+    for settings in ({"injection": False, "signing": False}, {"trust": False, "signing": False}):
+        values = {
+            "controller": {"settings": settings},
+            "injector": {"enabled": False},
+            "apiserver": {"apiServices": []},
+        }
+        rendered = roles(helm.render(chart, release="second", values=values))
+        assert rendered["ClusterRole", "chancery.dev:registrar"] == []
+    assert ("ClusterRole", "chancery.dev:registrar") in of_first
+    assert of_first & of_second == set()
+
+
 def test_authority_reads_no_passphrase_that_is_mounted(helm, chart):
     found = roles(helm.render(chart, values={"ca": {"passphrase": {"existingSecret": "mine"}}}))
 
