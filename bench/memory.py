@@ -119,7 +119,7 @@ def _processes(installation: "Installation") -> Mapping[str, int]:
             leads = lease["spec"]["holderIdentity"].startswith(pod.document["metadata"]["name"])
             role = what + (", leading" if leads else ", standing by") * (container == "controller")
             found.setdefault(role, pod.containers[container].pid)
-    return found
+    return dict(sorted(found.items()))
 
 
 @contextlib.contextmanager

@@ -69,20 +69,23 @@ class _Client:
         (url,) = [value for name, _, value in arguments if name == "--server"]
         self._authority = Authority(HttpsServer.from_url(url), bootstrap=given / "ca.crt")
         key = generate_private_key(KeyType.EC_P256)
+        names = tuple(value for name, _, value in arguments if name == "--dns")
         enrolled = self._authority.enroll(
             (given / "token").read_text(),
             build_request(key, SubjectName(), SubjectAlternativeNames()),
             lifetime=None,
-            dns_names=tuple(value for name, _, value in arguments if name == "--dns"),
+            dns_names=names,
             request_id=self.document["metadata"]["uid"],
             held=None,
             path="/v1/enroll/service-account",
         )
-        return Credentials.from_pem(
+        made = Credentials.from_pem(
             certificate_chain=enrolled.certificate_chain,
             private_key=encode_private_key(key),
             trust_bundle=enrolled.trust_bundle,
         )
+        assert names == made.dns_names != (), "the certificate has the name of the Service"
+        return made
 
 
 @dataclass(slots=True, kw_only=True)
