@@ -1,8 +1,11 @@
 """What holds for the repository as a whole, whichever file changes."""
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -217,6 +220,36 @@ def test_every_dependency_is_bounded_on_both_sides(requirement):
     operators = {each.operator for each in requirement.specifier}
 
     assert operators == {">=", "<"}
+
+
+def test_what_is_imported_is_declared():
+    """And not only there because something else needs it today."""
+    packages, distributions = PYPROJECT["tool"]["importlinter"]["root_packages"], packages_distributions()
+    imported = {
+        (name.partition(".")[0], path.relative_to(ROOT))
+        for path in python_modules()
+        if path.relative_to(ROOT).parts[0] in packages
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _names_of(node)
+    }
+    foreign = {(name, path) for name, path in imported if name not in {*packages, *sys.stdlib_module_names}}
+
+    assert foreign
+    assert [
+        (name, path)
+        for name, path in sorted(foreign)
+        if not declared().keys() & {canonicalize_name(each) for each in distributions.get(name, [])}
+    ] == []
+
+
+def _names_of(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [each.name for each in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+        case _:
+            return []
 
 
 @pytest.mark.parametrize("name", sorted(declared() | declared("dev")))
