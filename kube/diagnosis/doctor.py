@@ -96,7 +96,8 @@ class ClusterDoctor:
         yield from (_judged(one, roots, at) for one in own)
         yield Examined(findings=list(self._authority(own, observer, at)))
         asked, unseen = gather_targets(looker, every=self.every)
-        yield from (_judged(one, roots, at) for one in observer.observe(asked))
+        written = roots if installation.writes_bundles else None
+        yield from (_judged(one, written, at) for one in observer.observe(asked))
         yield Examined(findings=unseen)
         if installation.namespace and "trust" in installation.features:
             yield Examined(findings=list(examine_config_maps(looker, installation, roots)))

@@ -52,6 +52,11 @@ class Installation:
             return frozenset()
         return frozenset(one for one in FEATURES if self.setting(one, "true").lower() not in _OFF)
 
+    @property
+    def writes_bundles(self) -> bool:
+        """Not where its controller was told to leave that to somebody else, as to the registrar of another release."""
+        return self.component("controller") is None or "injection" in self.features
+
     def setting(self, name: str, default: str) -> str:
         """Of the controller."""
         controller = self.component("controller")

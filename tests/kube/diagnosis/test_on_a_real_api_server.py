@@ -119,6 +119,18 @@ def test_server_of_another_authority_is_seen_from_here_and_by_the_api_server(pro
     assert any("signed by unknown authority" in one.summary for one in findings)
 
 
+@pytest.mark.parametrize("injects", ["true", "false"])
+def test_roots_of_another_release_are_wrong_only_where_this_one_writes_them(product, injects):
+    product.install()
+    product.install_controller(injection=injects, trust="false")
+    product.service()
+    other = type(product.root)(name="other", begins=product.root.begins, ends=product.root.ends)
+    name = product.webhook(port=free_port(), ca_bundle=other.base64)
+    found = causes(product.examine(tries=False)[f"ValidatingWebhookConfiguration/{name}"])
+
+    assert (Cause.CA_BUNDLE_FOREIGN in found) == (injects == "true")
+
+
 def test_release_that_was_interrupted_is_found_by_labels_alone(product):
     product.install()
     labels = {"owner": "helm", "name": "shop", "version": "1", "status": "pending-install"}
