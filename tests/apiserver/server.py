@@ -50,7 +50,7 @@ class RunningApiServer:
         return self.client_with(certificate, **options)
 
     def client_with(self, certificate: trustme.LeafCert | None, **options) -> ApiClient:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.serving_ca.configure_trust(context)
         if certificate is not None:
             certificate.configure_cert(context)

@@ -96,7 +96,7 @@ def test_renewed_serving_certificate_is_served_while_a_watch_stays_open(server, 
         former = server.tls.pair
         server.tls.use(serving_pair(renewed))
         try:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             renewed.configure_trust(context)
             server.client_ca.issue_cert(common_name="m", organization_name="system:masters").configure_cert(context)
             newcomer = ApiClient(server.url, context)

@@ -68,7 +68,7 @@ class ServingApi:
 
     def client(self) -> ApiClient:
         """As a member of system:masters."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.ca.configure_trust(context)
         self.ca.issue_cert(common_name="development", organization_name="system:masters").configure_cert(context)
         client = ApiClient(self.url, context)

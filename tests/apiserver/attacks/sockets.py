@@ -35,7 +35,7 @@ class RawConnection:
 
 
 def connect(server: RunningApiServer, *, identified: bool = True, seconds: float = 20) -> RawConnection:
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     server.serving_ca.configure_trust(context)
     if identified:
         certificate = server.client_ca.issue_cert(common_name="development", organization_name="system:masters")

@@ -111,7 +111,7 @@ class Door:
 
     def connection(self, credential: Credential | None, load: Callable[[ssl.SSLContext], None]) -> ssl.SSLObject:
         """The server's end. `load` puts the credential into a client's context. Raises ssl.SSLError."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._ca.configure_trust(context)
         if credential is not None:
             load(context)

@@ -51,7 +51,7 @@ class Probe:
 
     def _answers(self, scheme: str, port: int, path: str, seconds: float) -> bool:
         if scheme == "https":
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 self.address, port, timeout=seconds, context=context
