@@ -17,7 +17,8 @@ def roles(rendered):
     """(kind, name): the rules."""
     return {
         (each["kind"], each["metadata"]["name"]): [
-            (rule["apiGroups"], rule["resources"], rule["verbs"], rule.get("resourceNames")) for rule in each["rules"]
+            (rule["apiGroups"], rule["resources"], rule["verbs"], rule.get("resourceNames"))
+            for rule in each.get("rules", [])
         ]
         for each in documents(rendered)
         if each["kind"] in {"Role", "ClusterRole"}
