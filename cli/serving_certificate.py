@@ -73,10 +73,11 @@ class ServingCertificateKeeper:
         request_id, replaced = ambient.entropy(16).hex(), self._place.names
         self._place.note(request_id)
         with self._endpoint.client() as client:
+            # first, as nothing may fail once there is another certificate
+            roots = client.trust.get_trust_bundle().roots_pem
             signed = sign_instead(
                 client, request, replaces=replaced, request_id=request_id, profile=_PROFILE, lifetime=self._lifetime
             )
-            roots = client.trust.get_trust_bundle().roots_pem
         self._place.settle(signed.id)
         self._held = Credentials.from_pem(
             certificate_chain=signed.full_chain_pem, private_key=encode_private_key(key), trust_bundle=roots
