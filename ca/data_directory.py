@@ -1,6 +1,7 @@
 """The data directory: one process at a time, and modes that keep others out.
 
-- Directories 0700, files 0600; looser ones are refused, never silently tightened: somebody may have read them already.
+- Directories 0700, files 0600; looser ones are refused, never silently tightened: somebody may have read them already. What a
+  kubelet opened to the group of the pod alone is taken back (`store.volume`).
 - A file appears whole or not at all: written beside its place, synced, renamed, and the directory synced.
 - The lock is the kernel's (flock): it ends with the process, however that ends.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ca.errors import DataDirectoryInUse, KeyFileMissing, LooseFileMode, Misconfigured, NotInitialised
+from store.volume import take_back
 
 _LOCK_NAME = "lock"
 
@@ -29,6 +31,7 @@ class DataDirectory:
             _make(path)
         if not path.is_dir():
             raise NotInitialised(f"{path} does not exist; run: ca-cli init --data-directory {path}")
+        take_back(path)
         verify_mode(path, 0o700)
         descriptor = os.open(path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -10,6 +10,7 @@ from apiserver.storage.change_log import StoredChangeLog
 from apiserver.storage.migrations import CHANGE_LOG
 from store.database import open_database, sqlite_path
 from store.errors import StoreExposed, StoreUnavailable, UnsupportedDatabase
+from store.volume import take_back
 
 BODIES = "bodies"
 DATABASE = "apiserver.db"
@@ -25,6 +26,7 @@ class DataDirectory:
         """Makes it where it is missing. Raises StoreUnavailable, StoreExposed."""
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            take_back(path)
             if path.stat().st_mode & 0o077:
                 raise StoreExposed(f"others may look into {path}; run: chmod 700 {path}")
             self._descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
