@@ -16,7 +16,7 @@ TESTS :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check lint bench coverage lock protos docs format clean
+.PHONY: help quickstart test check lint bench coverage lock protos docs picture format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ docs: $(INSTALLED) ## generate docs/cli.md, docs/configuration.md, docs/metrics.
 	$(BIN)/python scripts/document_chart.py
 	$(BIN)/python scripts/document_metrics.py
 	$(BIN)/python scripts/render_examples.py
+
+picture: $(INSTALLED) ## draw the dashboard in docs/images/ anew, in twenty minutes; needs the tests' control plane, npm and Chromium
+	$(BIN)/python -m tests.observability.picture
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(UPGRADE)
