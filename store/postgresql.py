@@ -7,13 +7,15 @@
 - The address, password included, goes to libpq alone; it is in no message.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +36,9 @@ _DEFAULTS = {
     "tcp_user_timeout": "20000",
 }
 """Of libpq, for what the address does not say; in seconds, the last in milliseconds."""
+
+_OWN_ROOTS = Path("~/.postgresql/root.crt")
+"""Where libpq looks for CAs that nobody names."""
 
 _SESSION = (
     "SET statement_timeout = '30s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '60s'; "
@@ -182,7 +187,25 @@ def _conninfo(url: str) -> str:
     except psycopg.ProgrammingError:
         # Without a cause: libpq quotes the address, and that may hold a password.
         raise UnsupportedDatabase("the database address is not one that libpq understands; check its escapes") from None
-    return make_conninfo(url, **{name: value for name, value in _DEFAULTS.items() if name not in given})
+    added = {name: value for name, value in _DEFAULTS.items() if name not in given}
+    return make_conninfo(url, **added, **_system_roots(given))
+
+
+def _system_roots(given: Mapping[str, object]) -> dict[str, str]:
+    """Whom to believe where the server is verified and nobody says by whom: libpq would give up without a file of the user's.
+
+    A weaker `sslmode` does not go with the system's CAs.
+    """
+    said = {one.keyword.decode(): one.val for one in Conninfo.get_defaults() if one.val} | dict(given)
+    verifies = said.get("sslmode") in {"verify-full", b"verify-full"}
+    return {"sslrootcert": "system"} if verifies and "sslrootcert" not in said and not _has_own_roots() else {}
+
+
+def _has_own_roots() -> bool:
+    try:
+        return _OWN_ROOTS.expanduser().exists()
+    except RuntimeError:  # a user without a home, as some clusters choose
+        return False
 
 
 @contextmanager

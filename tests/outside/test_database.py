@@ -42,9 +42,12 @@ _FILES = (("cert", "pem"), ("key", "key"))
 
 
 @pytest.fixture
-def database(server) -> str:
+def database(server, request) -> str:
     """Of one that libpq verifies by the system's CAs."""
-    return server.create_database().replace("127.0.0.1", "localhost") + "?sslrootcert=system&sslmode=verify-full"
+    return (
+        server.create_database().replace("127.0.0.1", "localhost")
+        + f"?{getattr(request, 'param', 'sslmode=verify-full')}"
+    )
 
 
 @pytest.fixture
@@ -73,6 +76,7 @@ def test_nobody_believes_it_unasked(make):
     assert "of no CA in sslrootcert" in errors
 
 
+@pytest.mark.parametrize("database", ["sslmode=verify-full", "sslrootcert=system"], indirect=True)
 def test_extra_authority_is_believed(make, tmp_path):
     assert make(CHANCERY_EXTRA_CA_CERTIFICATES=mounted(tmp_path / "extra", OTHER, AUTHORITY)) == (0, "")
 
@@ -96,6 +100,14 @@ def test_the_system_s_are_found_without_being_named(make, tmp_path):
     AUTHORITY.cert_pem.write_to_path(tmp_path / "system.pem")
 
     assert make(SSL_CERT_FILE=str(tmp_path / "system.pem")) == (0, "")
+
+
+def test_authorities_of_the_user_s_own_file_are_believed_in_their_place(make, tmp_path):
+    (tmp_path / ".postgresql").mkdir()
+    AUTHORITY.cert_pem.write_to_path(tmp_path / ".postgresql" / "root.crt")
+
+    assert make(HOME=str(tmp_path))[0] == 0
+    assert make(HOME=str(tmp_path), PGSSLROOTCERT=str(tmp_path / "absent"))[0] != 0
 
 
 def test_authority_and_api_server_run_on_it(server, tmp_path, database):
