@@ -65,14 +65,22 @@ def list_(endpoint: Endpoint, subject_id: str, limit: int, page_token: str, outp
 def verify(**given: object) -> None:
     """Walk the hash chain of the audit trail in the database itself; a running server is not disturbed.
 
-    An event that was altered or removed breaks the chain: its number is named and the status is 1.
+    An event that was altered or removed breaks the chain: its number is named and the status is 1. Where there is no authority
+    nothing is made, and the status is 7.
     """
+    from ca.errors import NotInitialised
     from store.audit import AuditTrail
-    from store.database import open_database
+    from store.copying import holds_authority
+    from store.database import open_database, sqlite_path
 
     settings = read_settings(given)
-    database = open_database(settings.database_url)
+    path = sqlite_path(settings.database_url)
+    if path is not None and not path.exists():
+        raise NotInitialised(f"there is no {path}; name the data directory of an authority")
+    database = open_database(settings.database_url, migrating=False)
     try:
+        if not database.read(holds_authority):
+            raise NotInitialised("the database holds no authority; name another, or restore a backup")
         count = AuditTrail(database).verify_chain()
     finally:
         database.close()

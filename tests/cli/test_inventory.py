@@ -131,6 +131,19 @@ def test_audit_chain_is_walked_beside_a_running_server(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+ events, none altered or missing\n", printed)
 
 
+def test_audit_of_nothing_is_no_success_and_leaves_a_place_for_a_restore(tmp_path: Path) -> None:
+    program = Program(home=tmp_path / "home", directory=tmp_path, variables={})
+    lost = program("audit", "verify", "--data-directory", tmp_path / "lost")
+    (tmp_path / "empty").mkdir(mode=0o700)
+    (tmp_path / "empty" / "chancery.db").touch(mode=0o600)
+    empty = program("audit", "verify", "--data-directory", tmp_path / "empty")
+
+    assert (lost.status, empty.status) == (7, 7)
+    assert "there is no" in lost.errors
+    assert "holds no authority" in empty.errors
+    assert not (tmp_path / "lost").exists()
+
+
 def test_policy_explains_itself_by_status_and_sentence(cli: Program) -> None:
     yes = cli("policy", "explain", "--dns", "a.example.com")
     no = cli("policy", "explain", "--as-cn", "mallory", "--profile", "server", "--dns", "a.example.com", "-o", "json")
