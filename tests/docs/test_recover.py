@@ -263,8 +263,67 @@ def test_the_pod_that_waits_is_taken_by_a_cluster_even_where_pods_are_restricted
     assert made.stderr == ""
 
 
+IN_A_CLUSTER = {"Somebody has a copy, and it is in a cluster", "Nobody has it, in a cluster"}
+
+
+def in_the_cluster():
+    return [
+        line
+        for section in ("", *IN_A_CLUSTER, "The volume is lost")
+        for line in "\n".join(PAGE.shell(section)).splitlines()
+    ]
+
+
+def test_what_commands_name_in_a_cluster_is_what_the_chart_makes():
+    """Of the example, which is the chart with its defaults."""
+    example = (DOCUMENTATION / "examples" / "chancery.yaml").read_text()
+    (authority,) = [
+        each
+        for each in yaml.safe_load_all(example)
+        if each["kind"] == "StatefulSet" and each["metadata"]["name"].endswith("-ca")
+    ]
+    variables = {
+        each["name"]: each.get("value") for each in authority["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    name, (claim,) = authority["metadata"]["name"], authority["spec"]["volumeClaimTemplates"]
+    made = {
+        "statefulset": {name},
+        "secret": {variables["CHANCERY_KUBERNETES_PASSPHRASE_SECRET"], variables["CHANCERY_KUBERNETES_ROOTS_SECRET"]},
+        "persistentvolumeclaim": {f"{claim['metadata']['name']}-{name}-0"},
+    }
+
+    named = {
+        (kind, word)
+        for line in in_the_cluster()
+        for kind in made
+        if f" {kind} " in line
+        for word in line.partition(f" {kind} ")[2].split()
+        if word.startswith(("chancery", "data-"))
+    }
+    assert {kind for kind, _ in named} == set(made)
+    assert [(kind, word) for kind, word in named if word not in made[kind]] == []
+
+
+@pytest.mark.kubernetes
+def test_the_claim_that_is_made_anew_is_the_one_that_the_chart_would_make(control_plane):
+    block = PAGE.shell("The volume is lost")[1]
+    claim = yaml.safe_load(block.partition("<<END\n")[2].partition("\nEND\n")[0])
+    example = yaml.safe_load_all((DOCUMENTATION / "examples" / "chancery.yaml").read_text())
+    (template,) = [
+        each["spec"]["volumeClaimTemplates"][0]
+        for each in example
+        if each["kind"] == "StatefulSet" and each["metadata"]["name"].endswith("-ca")
+    ]
+    control_plane.kubectl("create", "namespace", "chancery", check=False)
+
+    made = control_plane.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", document=claim)
+
+    assert "data-chancery-ca-0 created" in made.stdout
+    assert (claim["spec"], claim["metadata"]["labels"]) == (template["spec"], template["metadata"]["labels"])
+
+
 def test_every_block_of_the_page_is_run():
-    in_a_cluster = {""}
+    in_a_cluster = {"", *IN_A_CLUSTER}
     walked = {
         "Somebody has a copy",
         "A backup holds it",
