@@ -1,7 +1,8 @@
 """The hub: hands each change to the watchers that it may concern, encoded once for all who want it alike.
 
 - Watchers are found by storage, then by namespace or name: a change of one object does not touch those who watch another.
-- Bookmarks and timeouts share one heap; nobody has a timer of its own.
+- Bookmarks and timeouts share one heap; nobody has a timer of its own. Of who left before its time the heap keeps little, and
+  not for long: it would keep a connection alive.
 """
 
 import heapq
@@ -18,6 +19,9 @@ from apiserver.watch.watcher import End, Watcher
 _BOOKMARK_SECONDS = 60.0
 _JITTER_SECONDS = 10.0
 _LAST_BOOKMARK_SECONDS = 2.0
+_MOST_DUE = 3
+"""What one watcher has in the heap."""
+_SPARE = 100
 
 _Place = tuple[str, str | None, str]
 
@@ -77,7 +81,8 @@ class Hub:
             self._count -= 1
             self._with_bodies -= bodies
             self._selective -= selective
-            watcher.finish(End.STOPPING)
+            watcher.release()
+            self._forget_ended()
 
         return unregister
 
@@ -141,6 +146,12 @@ class Hub:
 
     def _schedule(self, due: float, watcher: Watcher, *, ends: bool) -> None:
         heapq.heappush(self._due, (due, next(self._numbers), watcher, ends))
+
+    def _forget_ended(self) -> None:
+        """Once they are more than the others: what it costs, many have caused."""
+        if len(self._due) > 2 * _MOST_DUE * self._count + _SPARE:
+            self._due = [one for one in self._due if one[2].end is None]
+            heapq.heapify(self._due)
 
     def _bookmark_delay(self) -> float:
         return _BOOKMARK_SECONDS - _JITTER_SECONDS * self._entropy(1)[0] / 256

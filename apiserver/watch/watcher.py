@@ -85,6 +85,13 @@ class Watcher:
                 self.cut_off()
         self._wake()
 
+    def release(self) -> None:
+        """Nobody reads any more: it ends, and holds on to nothing."""
+        self.cut_off = None
+        self.finish(End.STOPPING)
+        self._pending.clear()
+        self._octets = 0
+
     async def take(self) -> list[bytes]:
         """Waits for something to send and takes all of it; empty once the watch is over."""
         if not self._pending and self.end is None:

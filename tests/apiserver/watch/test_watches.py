@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 
 import pytest
 
@@ -253,6 +254,45 @@ async def test_watcher_that_does_not_keep_up_is_cut_off_and_others_go_on(tmp_pat
     assert cut == [True]
     assert slow.session.end is End.TOO_SLOW
     assert rest == []
+
+
+async def test_watcher_that_leaves_before_its_time_holds_no_connection(tmp_path):
+    class Connection:
+        def abort(self) -> None: ...
+
+    connection = Connection()
+    left = weakref.ref(connection)
+    async with world(tmp_path) as here:
+        session = here.watch(revision=0, bookmarks=True, seconds=3600.0)
+        session.on_cut_off(connection.abort)
+        reader = Reader(session)
+        await here.write("x")
+        await reader.next()
+        del connection
+        assert left() is not None
+
+        await reader.close()
+
+        assert left() is None
+
+
+async def test_watchers_that_come_and_go_leave_room_and_those_that_stay_are_served(tmp_path):
+    async with world(tmp_path) as here:
+        staying = [Reader(here.watch(revision=0, bookmarks=True, seconds=100.0)) for _ in range(3)]
+        for _ in range(1000):
+            await Reader(here.watch(revision=0, bookmarks=True, seconds=3600.0)).close()
+        waiting = len(here.hub._due)
+        await here.write("x")
+        first = [await reader.next() for reader in staying]
+        here.now[0] += 101
+        here.hub.tick()
+        for reader in staying:
+            await reader.rest()
+            await reader.close()
+
+    assert waiting < 150
+    assert names(first) == [("ADDED", "x")] * 3
+    assert [reader.session.end for reader in staying] == [End.TIMEOUT] * 3
 
 
 async def test_graceful_stop_ends_every_watch(tmp_path):
