@@ -5,7 +5,9 @@ modes of volumes, a root that cannot be written, no capabilities, seccomp; until
 """
 
 import json
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ pytestmark = [
 ]
 
 VALUES = {"injector": {"replicaCount": 1}}
+ALL_FORMATS = {"chancery.dev/formats": "pem,bundle,pkcs12,jks"}
 TOLD = {"chancery.dev/reload": "signal:HUP:app"}
 RESTRICTED = {
     "pod-security.kubernetes.io/enforce": "restricted",
@@ -111,18 +114,18 @@ def test_no_container_has_rights_or_writes_outside_its_volumes(release: Installa
 
 
 def test_files_of_a_pod_are_for_its_user_and_group_alone(release: Installation) -> None:
-    run(release, application("one", users=[1000], security={"fsGroup": 2000}))
+    run(release, application("one", users=[1000], security={"fsGroup": 2000}, annotations=ALL_FORMATS))
 
     app = container_in(release, "one", "app")
 
     files = files_of(app)
     assert files["tls.key"] == ["440", 1000, 2000, True]
-    assert files["bundle.pem"] == ["440", 1000, 2000, True]
-    assert files["tls.crt"][3]
-    assert files["ca.crt"][3]
+    for name in ("bundle.pem", "keystore.p12", "keystore.password"):
+        assert files[name] == ["440", 1000, 2000, True], name
+    for name in ("tls.crt", "ca.crt", "truststore.p12", "truststore.jks"):
+        assert files[name][3], name
     strange = files_of(app, user=4242)
-    assert not strange["tls.key"][3]
-    assert not strange["bundle.pem"][3]
+    assert [name for name in ("tls.key", "bundle.pem", "keystore.p12", "keystore.password") if strange[name][3]] == []
 
 
 def test_containers_of_two_users_read_the_key_by_the_group_that_the_injector_gives(release: Installation) -> None:
@@ -221,6 +224,59 @@ def test_helm_test_finds_nothing_wrong(release: Installation) -> None:
 
 def test_container_that_is_killed_comes_back(release: Installation) -> None:
     release.kill("chancery-ca", "ca")
+
+
+def test_first_administrator_is_made_in_the_container_of_the_authority(release: Installation) -> None:
+    release.make_administrator()
+
+    assert {"tls.crt", "tls.key", "ca.crt"} <= {path.name for path in release.administrator.iterdir()}
+
+
+def test_servers_start_again_on_their_volumes(release: Installation) -> None:
+    before = roots(release)
+
+    restart(release, "ca")
+
+    assert roots(release) == before
+
+
+def test_servers_start_on_volumes_that_were_copied(release: Installation) -> None:
+    """A kubelet gives the group of the pod whatever is in them, keys included."""
+    before = roots(release)
+    claims = {
+        name: release.node.directory / "claims" / NAMESPACE / f"data-chancery-{name}-0" for name in ("ca", "apiserver")
+    }
+    private = [path for claim in claims.values() for path in claim.rglob("*") if is_private(path)]
+    for claim in claims.values():
+        claim.chmod(0o755)
+
+    restart(release, *claims)
+
+    assert {path.name for path in private} >= {"chancery.db", "apiserver.db"}
+    assert [str(path) for path in private if path.exists() and not is_private(path)] == []
+    assert all(stat.S_IMODE(claim.stat().st_mode) == 0o2775 for claim in claims.values())
+    assert roots(release) == before
+
+
+def is_private(path: Path) -> bool:
+    return stat.S_IMODE(path.stat().st_mode) in {0o700, 0o600}
+
+
+def restart(release: Installation, *names: str) -> None:
+    pods = [f"chancery-{name}-0" for name in names]
+    uids = {pod.document["metadata"]["uid"] for name in pods for pod in release.node.pods_of(NAMESPACE, name)}
+    release.kubectl("delete", "pod", *pods, f"--namespace={NAMESPACE}", "--timeout=50s")
+
+    def are_back() -> bool:
+        found = [pod for name in pods for pod in release.node.pods_of(NAMESPACE, name)]
+        others = [pod for pod in found if pod.document["metadata"]["uid"] not in uids]
+        return len(others) == len(pods) and all(each.is_ready for pod in others for each in pod.containers.values())
+
+    release.wait_until(are_back, "the pods are back", seconds=90)
+
+
+def roots(release: Installation) -> str:
+    return str(release.read("secret", "chancery-ca-roots", f"--namespace={NAMESPACE}")["data"]["ca.crt"])
 
 
 def test_nothing_runs_after_uninstalling(release: Installation) -> None:

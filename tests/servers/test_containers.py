@@ -176,6 +176,30 @@ def test_empty_directory_is_everybody_s_where_the_pod_has_no_group(tmp_path):
     assert seen(published(tmp_path, pod_of({})) / "empty") == (0o777, 0, 0)
 
 
+@as_root
+@pytest.mark.parametrize(
+    ("policy", "mode", "expected"),
+    [
+        ("Always", 0o2770, (0o660, 2000)),
+        ("OnRootMismatch", 0o2770, (0o600, 0)),
+        ("OnRootMismatch", 0o755, (0o660, 2000)),
+    ],
+)
+def test_files_of_a_claim_become_the_group_s_where_the_pod_says_so(tmp_path, policy, mode, expected):
+    claim = tmp_path / "claim"
+    claim.mkdir()
+    (claim / "key").touch(mode=0o600)
+    os.chown(claim, 0, 2000)
+    claim.chmod(mode)
+    pod = pod_of({}, fsGroup=2000, fsGroupChangePolicy=policy)
+
+    KubeletOwnership.of(pod, mount_memory=lambda *_: None, seen=lambda path: path).make_claim(claim)
+
+    found, _, group = seen(claim / "key")
+    assert (found, group) == expected
+    assert seen(claim)[0] == (0o2770 if mode == 0o2770 else 0o2775)
+
+
 HOLDER = """
 import sys
 from pathlib import Path

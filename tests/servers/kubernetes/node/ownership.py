@@ -25,7 +25,7 @@ class Ownership(Protocol):
         """An emptyDir that is not there yet."""
 
     def make_claim(self, directory: Path) -> None:
-        """Whatever claims are; also one that is there."""
+        """That of a claim, when a pod begins with it; perhaps there is something in it."""
 
     def give_file(self, path: Path, mode: int, *, is_own: bool) -> None:
         """One that is published; `is_own` are those that a kubelet keeps for the pod's user."""
@@ -56,6 +56,8 @@ class KubeletOwnership:
 
     user: int | None
     group: int | None
+    only_by_root: bool
+    """fsGroupChangePolicy: OnRootMismatch."""
     mount_memory: Callable[[Path, str], None]
     seen: Callable[[Path], Path]
 
@@ -63,8 +65,14 @@ class KubeletOwnership:
     def of(
         cls, pod: JsonObject, *, mount_memory: Callable[[Path, str], None], seen: Callable[[Path], Path]
     ) -> "KubeletOwnership":
-        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
-        return cls(user=only_user(pod), group=group, mount_memory=mount_memory, seen=seen)
+        said = pod["spec"].get("securityContext") or {}
+        return cls(
+            user=only_user(pod),
+            group=said.get("fsGroup"),
+            only_by_root=said.get("fsGroupChangePolicy") == "OnRootMismatch",
+            mount_memory=mount_memory,
+            seen=seen,
+        )
 
     def make_empty(self, directory: Path, said: Mapping[str, Any]) -> None:
         if directory.exists():
@@ -78,7 +86,10 @@ class KubeletOwnership:
 
     def make_claim(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._give_to_group(directory, _WRITABLE)
+        if self.only_by_root and self._is_the_group_s(directory):
+            return
+        for path in (*directory.rglob("*"), directory):
+            self._give_to_group(path, _WRITABLE)
 
     def give_file(self, path: Path, mode: int, *, is_own: bool) -> None:
         has_owner = self.user is not None or self.group is not None
@@ -95,6 +106,12 @@ class KubeletOwnership:
     def _give_to_group(self, path: Path, mask: int) -> None:
         if self.group is None:
             return
-        os.chown(path, -1, self.group)
+        os.chown(path, -1, self.group, follow_symlinks=False)
+        if path.is_symlink():
+            return
         mask |= (stat.S_ISGID | _ENTERED) if path.is_dir() else 0
         path.chmod(stat.S_IMODE(path.stat().st_mode) | mask)
+
+    def _is_the_group_s(self, directory: Path) -> bool:
+        found, wanted = directory.stat(), stat.S_ISGID | _WRITABLE | _ENTERED
+        return found.st_gid == self.group and found.st_mode & wanted == wanted

@@ -38,13 +38,16 @@ class Volumes:
     ownership: Ownership = field(default_factory=Unowned)
     _contents: dict[str, dict[str, File]] = field(default_factory=dict)
     _tokens: dict[tuple[str, str, str], tuple[bytes, float]] = field(default_factory=dict)
+    _claimed: set[str] = field(default_factory=set)
     _number: int = 0
 
     def fill(self) -> None:
         """All of them, or what has changed since. Raises NotThereYet."""
         for volume in self.pod["spec"].get("volumes", []):
             if "persistentVolumeClaim" in volume:
-                self.ownership.make_claim(self._of(volume))
+                if volume["name"] not in self._claimed:
+                    self.ownership.make_claim(self._of(volume))
+                    self._claimed.add(volume["name"])
             elif "emptyDir" in volume:
                 self.ownership.make_empty(self._of(volume), volume["emptyDir"])
             else:
