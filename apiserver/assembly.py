@@ -170,6 +170,7 @@ def _guards(parts: Parts) -> Guards:
             reads=limits.max_requests_inflight,
             writes=limits.max_mutating_requests_inflight,
             body_octets=limits.max_body_octets_inflight,
+            by_resource=settings.request_limits,
             on_rejected=metrics.rejected,
             monotonic=ambient.monotonic,
         ),

@@ -2,6 +2,7 @@
 
 - Reads and writes have a bound each; who comes beyond it is told to come back in a second (429). Nobody waits in line: a
   client that is told backs off, one that waits only times out later.
+- A kind may have a bound of its own, for reads and writes together: whoever floods the server with one leaves room for the others.
 - Up to three quarters of a bound it is first come, first served. The last quarter is for callers that hold less than an equal
   share among those who ask: whoever loops leaves room for the others, and whoever is alone may have it all.
 - Bodies share a budget of octets, of which one caller may have three quarters: many small ones, or a few large ones, but
@@ -13,8 +14,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 
 from apiserver.errors import RequestEntityTooLarge, TooManyRequests
 from apiserver.identity.user import MASTERS_GROUP, User
@@ -36,14 +38,16 @@ class FlowControl:
         reads: int,
         writes: int,
         body_octets: int,
+        by_resource: Mapping[str, int] = MappingProxyType({}),
         on_rejected: Callable[[str], None] = lambda _why: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_rejected` gets `readOnly`, `mutating` or `body`."""
+        """`by_resource` are bounds of kinds, by `<plural>.<group>`; `on_rejected` gets `readOnly`, `mutating` or `body`."""
         self._kinds = {
             READ_ONLY: _Seats(reads, monotonic),
             MUTATING: _Seats(writes, monotonic),
         }
+        self._resources = {name: _Seats(bound, monotonic) for name, bound in by_resource.items()}
         self._exempt = 0
         self._body_budget = body_octets
         self._body_octets = 0
@@ -61,8 +65,11 @@ class FlowControl:
         return self._body_octets
 
     @contextmanager
-    def admitted(self, user: User, *, read_only: bool, probe: bool = False) -> Iterator[None]:
-        """Counts a request for the length of the block. `probe`: it asks for health. Raises TooManyRequests."""
+    def admitted(self, user: User, *, read_only: bool, probe: bool = False, resource: str = "") -> Iterator[None]:
+        """Counts a request for the length of the block. `probe`: it asks for health; `resource`: `<plural>.<group>`, if any.
+
+        Raises TooManyRequests.
+        """
         if probe or MASTERS_GROUP in user.groups:
             self._exempt += 1
             try:
@@ -71,14 +78,13 @@ class FlowControl:
                 self._exempt -= 1
             return
         kind = READ_ONLY if read_only else MUTATING
-        seats = self._kinds[kind]
-        if not seats.take(user.name):
-            self._on_rejected(kind)
-            raise TooManyRequests
-        try:
+        with ExitStack() as held:
+            for seats in filter(None, (self._kinds[kind], self._resources.get(resource))):
+                if not seats.take(user.name):
+                    self._on_rejected(kind)
+                    raise TooManyRequests
+                held.callback(seats.give_back, user.name)
             yield
-        finally:
-            seats.give_back(user.name)
 
     @contextmanager
     def body(self, user: User | None = None) -> Iterator[Callable[[int], None]]:

@@ -23,6 +23,7 @@ from apiserver.identity.tls import ReloadingContext, ServingPair
 from apiserver.identity.trust import Trust
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.manifests import load_kinds
+from apiserver.kinds.named_limits import KIND_MAX_REQUESTS_INFLIGHT, verify_served
 from apiserver.metrics import Metrics
 from apiserver.settings import ApiServerSettings, TlsVersion
 from apiserver.storage.change_log import StoredChangeLog
@@ -56,7 +57,9 @@ async def serve(
     Raises KindsInvalid, ApiSettingsInvalid, and `store.errors` StorageFault leaves.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    catalogue = Catalogue(settings.body_limits.applied(load_kinds(kind_paths(settings))))
+    kinds = load_kinds(kind_paths(settings))
+    verify_served(KIND_MAX_REQUESTS_INFLIGHT, settings.request_limits, kinds)
+    catalogue = Catalogue(settings.body_limits.applied(kinds))
     adopt_files(settings, trust)
     async with contextlib.AsyncExitStack() as stack:
         parts = await _open(settings, catalogue, pair, trust, ambient, stack)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from apiserver.errors import ApiSettingsInvalid
 from apiserver.kinds.body_limits import BodyLimits
+from apiserver.kinds.named_limits import KIND_MAX_REQUESTS_INFLIGHT, read_requests
 from serving.log_settings import LogSettings
 from serving.settings import build, setting
 
@@ -135,6 +136,11 @@ class Limits:
     max_body_octets_inflight: int = setting(
         256 << 20, "Octets of request bodies in memory at once; whoever would go beyond is told to come back."
     )
+    kind_max_requests_inflight: tuple[str, ...] = setting(
+        (),
+        "Requests under way by kind, reads and writes of all callers together; more are told to come back: PLURAL.GROUP=NUMBER, as "
+        "in policyreports.wgpolicyk8s.io=20. Watches, and members of system:masters, do not count.",
+    )
     max_body: str = setting(
         "3Mi", "Largest request body (413 beyond) of kinds whose manifest says none, as a quantity; 1Gi at most."
     )
@@ -199,12 +205,22 @@ class ApiServerSettings:
         return self.objects.database or f"sqlite:///{self.data_directory / 'apiserver.db'}"
 
     @property
+    def request_limits(self) -> Mapping[str, int]:
+        """Requests under way by resource, `<plural>.<group>`."""
+        return _request_limits(self.limits)[0]
+
+    @property
     def body_limits(self) -> BodyLimits:
         return _body_limits(self.limits)[0]
 
     @property
     def audit_log(self) -> str:
         return self.auditing.audit_log_path or str(self.data_directory / "audit.log")
+
+
+def _request_limits(limits: Limits) -> tuple[Mapping[str, int], list[str]]:
+    most = max(limits.max_requests_inflight, limits.max_mutating_requests_inflight)
+    return read_requests(KIND_MAX_REQUESTS_INFLIGHT, limits.kind_max_requests_inflight, most=most)
 
 
 def _body_limits(limits: Limits) -> tuple[BodyLimits, list[str]]:
@@ -246,5 +262,6 @@ def _contradictions(settings: ApiServerSettings) -> list[str]:
     return [
         *(fault for wrong, fault in checks if wrong),
         *_body_limits(limits)[1],
+        *_request_limits(limits)[1],
         *settings.observability.log_faults(),
     ]

@@ -156,6 +156,7 @@ _OF_THE_CHART = {
         "database",
         "kinds",
         "kind_max_body",
+        "kind_max_requests_inflight",
         "kubeconfig",
         "max_body",
         "secure_port",

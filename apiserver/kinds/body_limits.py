@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from apiserver.errors import ApiSettingsInvalid
+from apiserver.kinds.named_limits import read_limits, resource_of, verify_served
 
 if TYPE_CHECKING:
     from apiserver.kinds.kind import Kind
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAXIMUM_BODY = "chancery.dev/maximum-body"
 """Annotation of a manifest: how large a request body may be, as a quantity (`20Mi`)."""
 
+KIND_MAX_BODY = "kind_max_body"
 DEFAULT_BODY = 3 << 20
 LARGEST_BODY = 1 << 30
 _QUANTITY = re.compile(r"(\d{1,10})(Ki|Mi|Gi)?", re.ASCII)
@@ -46,29 +47,19 @@ class BodyLimits:
         """From the settings, with all that is wrong with them. `largest` is what one caller may have of the budget of bodies."""
         faults: list[str] = []
         octets = _checked("max_body", default, largest, faults)
-        named: dict[str, int] = {}
-        for entry in by_resource:
-            resource, _, limit = (part.strip() for part in entry.partition("="))
-            if resource in named:
-                faults.append(f"kind_max_body: {resource} is named twice")
-            named[resource] = _checked(f"kind_max_body: {entry!r}", limit, largest, faults)
+        named = read_limits(
+            KIND_MAX_BODY, by_resource, lambda name, text: _checked(name, text, largest, faults), faults
+        )
         return cls(default=octets, by_resource=named), faults
 
     def applied(self, kinds: "Sequence[Kind]") -> "tuple[Kind, ...]":
         """The kinds under these limits. Raises ApiSettingsInvalid for a resource that is none of them."""
-        known = {_resource(kind) for kind in kinds}
-        if unknown := sorted(self.by_resource.keys() - known):
-            served = ", ".join(sorted(known))
-            raise ApiSettingsInvalid([f"kind_max_body: {name!r} is not served; there are {served}" for name in unknown])
+        verify_served(KIND_MAX_BODY, self.by_resource, kinds)
         return tuple(replace(kind, maximum_octets=self._of(kind)) for kind in kinds)
 
     def _of(self, kind: "Kind") -> int:
         said = kind.maximum_octets if MAXIMUM_BODY in kind.annotations else self.default
-        return self.by_resource.get(_resource(kind), said)
-
-
-def _resource(kind: "Kind") -> str:
-    return f"{kind.names.plural}.{kind.group}"
+        return self.by_resource.get(resource_of(kind), said)
 
 
 def _checked(name: str, text: str, largest: int, faults: list[str]) -> int:

@@ -155,7 +155,10 @@ class Pipeline:
                 call.audit.impersonates(call.user)
             if not call.info.is_long_running:  # 6
                 read_only, probe = call.info.is_read_only, call.info.is_probe
-                stack.enter_context(guards.flow.admitted(call.user, read_only=read_only, probe=probe))
+                resource = f"{call.info.resource}.{call.info.group}" if call.info.is_resource else ""
+                stack.enter_context(
+                    guards.flow.admitted(call.user, read_only=read_only, probe=probe, resource=resource)
+                )
                 stack.callback(guards.metrics.started(_place_of(call.user, read_only=read_only, probe=probe)))
             else:
                 gauge = guards.metrics.long_running.labels(*self._labels(call).values)

@@ -57,6 +57,42 @@ def test_beyond_the_bound_one_is_told_to_come_back_in_a_second():
     assert (code, retry_after) == (429, 1)
 
 
+FLUNDERS, REPORTS = "flunders.wardle.example.com", "policyreports.wgpolicyk8s.io"
+
+
+def test_a_kind_with_a_bound_of_its_own_leaves_room_for_others():
+    flow = control(reads=20, writes=20, by_resource={REPORTS: 2})
+    with ExitStack() as stack:
+        stack.enter_context(flow.admitted(ANN, read_only=True, resource=REPORTS))
+        stack.enter_context(flow.admitted(ANN, read_only=False, resource=REPORTS))
+        with pytest.raises(TooManyRequests):
+            stack.enter_context(flow.admitted(ANN, read_only=True, resource=REPORTS))
+
+        stack.enter_context(flow.admitted(ANN, read_only=True, resource=FLUNDERS))
+        assert flow.in_flight["readOnly"] == 2
+
+
+def test_whoever_is_turned_away_for_a_kind_holds_no_place_of_all():
+    rejected = []
+    flow = control(reads=4, by_resource={REPORTS: 1}, on_rejected=rejected.append)
+    with flow.admitted(ANN, read_only=True, resource=REPORTS):
+        for _ in range(9):
+            with pytest.raises(TooManyRequests):
+                flow.admitted(ANN, read_only=True, resource=REPORTS).__enter__()
+        assert flow.in_flight["readOnly"] == 1
+
+    assert flow.in_flight["readOnly"] == 0
+    assert rejected == ["readOnly"] * 9
+    with flow.admitted(BOB, read_only=True, resource=REPORTS):
+        assert flow.in_flight["readOnly"] == 1
+
+
+def test_masters_are_exempt_from_the_bound_of_a_kind():
+    flow = control(by_resource={REPORTS: 1})
+    with flow.admitted(ANN, read_only=True, resource=REPORTS), flow.admitted(MASTER, read_only=True, resource=REPORTS):
+        assert flow.in_flight["exempt"] == 1
+
+
 def test_reads_and_writes_have_a_bound_each():
     flow = control()
     with ExitStack() as stack:

@@ -50,7 +50,7 @@ def test_pod_runs_the_doctor_of_this_release_with_the_image_of_all(helm, scenari
     }
 
     assert container["args"][:3] == ["doctor", "--cluster", "--namespace=pki"]
-    assert {container["image"]} == images
+    assert container["image"] in images  # components may have others
     assert set(made) == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Pod"}
 
 

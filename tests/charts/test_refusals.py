@@ -134,6 +134,10 @@ CASES = {
         {"apiserver": {"limits": {"maxObjectSizes": {"PolicyReport": "1Mi"}}}},
         ['apiserver.limits.maxObjectSizes: "PolicyReport" is no kind; write its plural and its group'],
     ),
+    "bound of what is no kind": (
+        {"apiserver": {"limits": {"maxRequestsInFlight": {"PolicyReport": 1}}}},
+        ['apiserver.limits.maxRequestsInFlight: "PolicyReport" is no kind'],
+    ),
     "limit in other units": (
         {"apiserver": {"limits": {"maxObjectSizes": {"things.example.com": "1MB"}}}},
         ["maxObjectSizes"],

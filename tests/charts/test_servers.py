@@ -129,6 +129,13 @@ def test_limits_of_objects_are_those_of_the_api_server(helm, chart, limits, defa
     assert (found.default, found.by_resource) == (default, by_kind)
 
 
+def test_bounds_of_kinds_are_those_of_the_api_server(helm, chart):
+    limits = {"maxRequestsInFlight": {"policyreports.wgpolicyk8s.io": 20, "flunders.wardle.example.com": 1}}
+    found = settings(helm.render(chart, values={"apiserver": {"limits": limits}}), "apiserver")
+
+    assert found.request_limits == limits["maxRequestsInFlight"]
+
+
 def test_authority_keeps_passphrase_and_roots_in_secrets(helm, chart):
     kept = settings(helm.render(chart), "ca").kubernetes
     mounted = settings(helm.render(chart, values={"ca": {"passphrase": {"existingSecret": "mine"}}}), "ca")

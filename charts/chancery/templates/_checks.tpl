@@ -86,9 +86,11 @@
 {{- if and $values.apiserver.database.existingSecret (eq $values.apiserver.database.existingSecret $values.ca.database.existingSecret) (eq $values.apiserver.database.key $values.ca.database.key) -}}
 {{- fail "apiserver.database: this is the authority's database; the two need one each" -}}
 {{- end -}}
-{{- range $kind, $_ := $values.apiserver.limits.maxObjectSizes -}}
+{{- range $key := list "maxObjectSizes" "maxRequestsInFlight" -}}
+{{- range $kind, $_ := get $values.apiserver.limits $key -}}
 {{- if not (regexMatch "^[a-z][-a-z0-9]*(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$" $kind) -}}
-{{- fail (printf "apiserver.limits.maxObjectSizes: %q is no kind; write its plural and its group, such as policyreports.wgpolicyk8s.io" $kind) -}}
+{{- fail (printf "apiserver.limits.%s: %q is no kind; write its plural and its group, such as policyreports.wgpolicyk8s.io" $key $kind) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $values.apiserver.hostNetwork $values.userNamespaces -}}

@@ -172,6 +172,25 @@ def test_requests_that_wait_for_the_cluster_take_their_place_and_the_next_is_tol
         assert reader.get(FLUNDERS).status == 200
 
 
+@pytest.mark.slow
+def test_kind_whose_requests_wait_leaves_room_for_other_kinds(tmp_path):
+    cluster = Cluster()
+    with server_before(cluster, tmp_path, kind_max_requests_inflight=("flunders.wardle.example.com=1",)) as server:
+        slow, reader, master = server.client("slow", "readers"), server.client("reader", "readers"), server.client()
+        waiting = in_background(lambda: slow.get(FLUNDERS))
+        eventually(lambda: cluster.reviews)
+        answers = []
+        eventually(lambda: answers.append(reader.get(FLUNDERS)) or answers[-1].status == 429, 5)
+        written = reader.create(FLUNDERS, flunder("b"))
+
+        assert (answers[-1].reason, answers[-1].headers["Retry-After"]) == ("TooManyRequests", "1")
+        assert written.status == 429
+        assert reader.get(f"{WARDLE}/fischers").status == 200
+        assert master.get(FLUNDERS).status == 200
+        waiting.join(30)
+        assert reader.get(FLUNDERS).status == 200
+
+
 def test_those_who_are_known_get_what_the_cluster_says(server):
     assert bearer(server, "bob").get(FLUNDERS).status == 200
     assert bearer(server, "stolen").get(FLUNDERS).status == 401

@@ -95,6 +95,34 @@ def test_a_small_budget_of_bodies_may_stand_alone():
     assert limits(max_body_octets_inflight=MEBIBYTE).default == 3 * MEBIBYTE
 
 
+# Requests under way, by kind
+
+
+def test_bounds_of_kinds_are_numbers_by_resource():
+    said = ("policyreports.wgpolicyk8s.io=20", "flunders.wardle.example.com = 1")
+    settings = ApiServerSettings.from_mapping({"kind_max_requests_inflight": said})
+
+    assert settings.request_limits == {"policyreports.wgpolicyk8s.io": 20, "flunders.wardle.example.com": 1}
+
+
+@pytest.mark.parametrize(
+    "entry", ["a.example.com", "a.example.com=0", "a.example.com=-1", "a.example.com=401", "a.example.com=٣"]
+)
+def test_bounds_that_do_not_hold_stop_the_start(entry):
+    with pytest.raises(ApiSettingsInvalid, match="must be a number from 1 to 400, the bound for all kinds together"):
+        ApiServerSettings.from_mapping({"kind_max_requests_inflight": (entry,)})
+
+
+def test_bound_of_a_kind_that_is_not_served_stops_the_start(tmp_path):
+    said = {"kind_max_requests_inflight": ("reports.example.com=1",)}
+
+    with (
+        pytest.raises(ApiSettingsInvalid, match=r"inflight: 'reports.example.com' is not served"),
+        running_api_server(tmp_path, **said),
+    ):
+        pytest.fail("it started")
+
+
 # As requests meet them
 
 FLUNDERS = "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders"
