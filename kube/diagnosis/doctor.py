@@ -12,6 +12,7 @@ from ca.client.values import RotationStatus, ServerStatus
 from kube.ambient import Clock
 from kube.answers import Answer
 from kube.cluster import Cluster
+from kube.core_resources import NAMESPACES
 from kube.diagnosis.authority import judge_issuers, judge_metrics, judge_phases, judge_rotation
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.calling import HTTPS, gather_authority, gather_targets
@@ -20,7 +21,8 @@ from kube.diagnosis.clocks import instant_of_header, judge_clock
 from kube.diagnosis.dialling import Dial, dial
 from kube.diagnosis.findings import Cause, Finding, problem, skipped
 from kube.diagnosis.installation import Installation, find_installation
-from kube.diagnosis.looking import Looker
+from kube.diagnosis.looking import Looker, seen
+from kube.diagnosis.namespaces import judge_namespaces
 from kube.diagnosis.observing import Ask, Observer, ask, proxy_path
 from kube.diagnosis.product import (
     examine_accounts,
@@ -80,6 +82,9 @@ class ClusterDoctor:
         if not isinstance(found, Installation):
             yield _alone(_not_found(found))
         yield from self._examine(looker, installation, said or before)
+        if looker.has_given_up:
+            summary = "it answered at first and stopped: what is skipped was not looked at"
+            yield _alone(problem("API server", Cause.API_SERVER_UNREACHABLE, summary, "see how it is, and begin again"))
 
     def _examine(self, looker: Looker, installation: Installation, at: datetime) -> Iterator[Examined]:
         """`at` is by the API server's clock, which decides."""
@@ -99,6 +104,7 @@ class ClusterDoctor:
         written = roots if installation.writes_bundles else None
         yield from (_judged(one, written, at) for one in observer.observe(asked))
         yield Examined(findings=unseen)
+        yield Examined(findings=list(judge_namespaces(seen(looker.all_of(NAMESPACES)), at=at)))
         if installation.namespace and "trust" in installation.features:
             yield Examined(findings=list(examine_config_maps(looker, installation, roots)))
             yield Examined(findings=list(examine_cluster_trust_bundles(looker, roots)))

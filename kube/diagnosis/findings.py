@@ -31,6 +31,7 @@ class Cause(StrEnum):
     VOLUME_MISSING = "volume-missing"
     VOLUME_PENDING = "volume-pending"
     API_SERVICE_UNAVAILABLE = "api-service-unavailable"
+    NAMESPACE_STUCK = "namespace-stuck"
     WEBHOOK_FAILS = "webhook-fails"
     SERVICE_MISSING = "service-missing"
     ENDPOINTS_MISSING = "endpoints-missing"

@@ -1,9 +1,12 @@
 """Looks into the cluster that never raise: what there is, or why it was not seen.
 
 - What was asked for once is remembered: one examination sees the cluster at one time, as far as that goes.
+- An API server that stops answering on the way is not waited for again and again: after some seconds of that nothing more is asked.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -11,9 +14,10 @@ import orjson
 from kube.cluster import Cluster
 from kube.collections import Resource
 from kube.documents import JsonObject, name_of, objects
-from kube.errors import Forbidden, KubeError, NotThere
+from kube.errors import ClusterUnreachable, Forbidden, KubeError, NotThere
 from kube.listing import list_objects
 
+PATIENCE_SECONDS = 15.0
 METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
@@ -31,6 +35,23 @@ class Looker:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._listed: dict[tuple[str, tuple[tuple[str, str], ...]], Sequence[JsonObject] | Unseen] = {}
+        self._lost_seconds = 0.0
+
+    @property
+    def has_given_up(self) -> bool:
+        return self._lost_seconds > PATIENCE_SECONDS
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Raises KubeError; counts the time in which no answer came."""
+        if self.has_given_up:
+            raise ClusterUnreachable("it stopped answering; nothing more was asked")
+        began = time.monotonic()
+        try:
+            yield
+        except ClusterUnreachable:
+            self._lost_seconds += time.monotonic() - began
+            raise
 
     def all_of(
         self, resource: Resource, namespace: str = "", query: Mapping[str, str] | None = None
@@ -45,7 +66,8 @@ class Looker:
     def names_alone(self, resource: Resource, namespace: str) -> Sequence[JsonObject] | Unseen:
         """Metadata of what is none of our business otherwise, as Secrets are."""
         try:
-            answer = self.cluster.fetch(resource.path(namespace), accept=METADATA_ALONE)
+            with self._asking():
+                answer = self.cluster.fetch(resource.path(namespace), accept=METADATA_ALONE)
             return objects(orjson.loads(answer.octets), "items")
         except KubeError as err:
             return _unseen(err)
@@ -55,7 +77,8 @@ class Looker:
         if not name:
             return None
         try:
-            return self.cluster.get(resource.path(namespace or None, name))
+            with self._asking():
+                return self.cluster.get(resource.path(namespace or None, name))
         except NotThere:
             return None
         except KubeError as err:
@@ -66,9 +89,10 @@ class Looker:
     def may(self, resource: Resource, spec: JsonObject) -> bool | Unseen:
         """An access review, of either kind."""
         try:
-            answer = self.cluster.create(
-                resource.path(), {"apiVersion": resource.api_version, "kind": _KINDS[resource.plural], "spec": spec}
-            )
+            with self._asking():
+                answer = self.cluster.create(
+                    resource.path(), {"apiVersion": resource.api_version, "kind": _KINDS[resource.plural], "spec": spec}
+                )
         except KubeError as err:
             return _unseen(err)
         status = answer.get("status")
@@ -76,7 +100,8 @@ class Looker:
 
     def _list(self, path: str, query: Mapping[str, str]) -> Sequence[JsonObject] | Unseen:
         try:
-            return list_objects(self.cluster, path, query, None).objects
+            with self._asking():
+                return list_objects(self.cluster, path, query, None).objects
         except NotThere:
             return ()
         except KubeError as err:

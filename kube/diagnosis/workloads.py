@@ -8,6 +8,7 @@ from kube.diagnosis.waiting import why_not_ready
 from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
 
 _MOST_REPLICAS = 100
+_LONGEST_MESSAGE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,13 @@ def _judge_rollout(
             Cause.ROLLOUT_UNFINISHED,
             f"nobody has taken up its last change (seen {seen})",
             "see whether kube-controller-manager runs",
+        )
+    elif refusal := _refusal(workload):
+        yield problem(
+            label,
+            Cause.ROLLOUT_UNFINISHED,
+            f"pods are refused: {refusal}",
+            "raise the quota, or mend the policy or webhook that refuses; they are made by themselves then",
         )
     elif stuck := [name_of(one) for one in pods if _is_stuck(workload, one)]:
         yield problem(
@@ -176,6 +184,13 @@ def _updated(workload: JsonObject) -> int:
     if text(workload, "kind") == "StatefulSet" and text(status, "updateRevision") == text(status, "currentRevision"):
         return _wanted(workload)
     return _number(workload, "status", "updatedReplicas")
+
+
+def _refusal(workload: JsonObject) -> str:
+    for one in objects(workload, "status", "conditions"):
+        if text(one, "type") == "ReplicaFailure" and text(one, "status") == "True":
+            return text(one, "message")[:_LONGEST_MESSAGE] or text(one, "reason")
+    return ""
 
 
 def _deadline(workload: JsonObject) -> str:
