@@ -175,7 +175,7 @@ def run_in_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if not lacking:
         image = request.getfixturevalue("built_image")
         if why_not_contained():
-            yield lambda *command: buildah("run", image.container, "--", *command)
+            yield lambda *command, user="65532:65532": buildah("run", "--user", user, image.container, "--", *command)
             return
         with contained(image, tmp_path_factory.mktemp("image")) as run:
             yield run
@@ -188,7 +188,7 @@ def run_in_image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     ):
         output_of("docker", "build", "-t", TAG, str(ROOT), timeout=840)
         options = ("--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--entrypoint", "")
-        yield lambda *command: output_of("docker", "run", *options, TAG, *command)
+        yield lambda *command, user="65532:65532": output_of("docker", "run", "--user", user, *options, TAG, *command)
         output_of("docker", "rmi", TAG)
     else:
         pytest.skip(f"{lacking}; no docker with the base at hand either")
@@ -200,16 +200,22 @@ def contained(image: BuiltImage, directory: Path) -> Iterator[RunInImage]:
     said["volumeMounts"] = [{"name": path, "mountPath": path} for path in VOLUMES]
     pod = {"metadata": {"name": "image"}, "spec": {"containers": [said]}}
     mounts = {path: str(directory / "volumes" / path[1:]) for path in VOLUMES}
-    runtime = Runc(directory=directory, images={"image": image}, prefix=f"chancery-image-{os.getpid()}")
+    pod_directory = directory / "pod"
+    pod_directory.mkdir()
+    runtime = Runc(directory=directory / "node", images={"image": image}, prefix=f"chancery-image-{os.getpid()}")
     runtime.start()
     for place in mounts.values():
         runtime.ownership(pod).make_empty(Path(place), {"medium": "Memory"})
-    container = runtime.container(said, pod, directory=directory, address="127.0.0.1")
+    container = runtime.container(said, pod, directory=pod_directory, address="127.0.0.1")
 
-    def run(*command: str) -> str:
+    def run(*command: str, user: str = "") -> str:
         log = directory / "log"
         log.unlink(missing_ok=True)
+        if user:
+            uid, _, gid = user.partition(":")
+            container.said = {**said, "securityContext": {**RESTRICTED, "runAsUser": int(uid), "runAsGroup": int(gid)}}
         status = container.spawn(command, image.environment, mounts, log).wait(SECONDS)
+        container.said = said
         assert status == 0, f"{' '.join(command)}\n{log.read_text()[-4000:]}"
         return log.read_text().strip()
 
@@ -227,6 +233,17 @@ def test_image_makes_an_authority_without_rights(run_in_image):
     assert "0.1.0" in run_in_image("ca-cli", "--version")
 
     run_in_image("ca-cli", "init")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_image_runs_as_a_user_that_it_does_not_know(run_in_image):
+    """As OpenShift has it."""
+    somebody = "1000680000:0"
+    places = ("CHANCERY_DATA_DIRECTORY=/tmp/unknown/ca", "CHANCERY_HOME=/tmp/unknown/home")
+
+    assert run_in_image("id", "-u", user=somebody) == "1000680000"
+    assert "until" in run_in_image("env", *places, "ca-cli", "init", user=somebody)
 
 
 SERVE_UNTIL_HEALTHY = """
