@@ -13,7 +13,7 @@ from tests.charts.conftest import make_helm
 from tests.end_to_end.installation import IMAGE, PROGRAMS, TLS, Installation
 from tests.servers.helm.programs import MAJORS
 from tests.servers.image import BuiltImage
-from tests.servers.kubernetes.binaries import VARIABLE, find_binaries
+from tests.servers.kubernetes.binaries import VARIABLE, Binaries, find_binaries
 from tests.servers.kubernetes.control_plane import ControlPlane
 from tests.servers.kubernetes.node.environment import Image
 from tests.servers.kubernetes.node.node import Node
@@ -56,9 +56,7 @@ def life() -> Iterator[Installation]:
 @contextmanager
 def cluster_for(values: Mapping[str, Any], *, image: BuiltImage | None = None) -> Iterator[Installation]:
     """In which nothing is installed yet. Pods are containers of `image` where that is given."""
-    binaries = find_binaries(os.environ)
-    if not (binaries.are_complete and binaries.has_controller_manager):
-        pytest.skip(f"no control plane in {VARIABLE} or the cache: run scripts/build_kubernetes.sh")
+    binaries = require_control_plane()
     with tempfile.TemporaryDirectory(prefix="e2e-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         parts = {part: directory / part for part in ("node", "control-plane", "helm")}
@@ -81,3 +79,10 @@ def cluster_for(values: Mapping[str, Any], *, image: BuiltImage | None = None) -
         finally:
             node.end()
             cluster.end()
+
+
+def require_control_plane() -> Binaries:
+    binaries = find_binaries(os.environ)
+    if not (binaries.are_complete and binaries.has_controller_manager):
+        pytest.skip(f"no control plane in {VARIABLE} or the cache: run scripts/build_kubernetes.sh")
+    return binaries

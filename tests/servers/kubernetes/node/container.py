@@ -5,7 +5,7 @@
 - The program itself, its arguments and its environment are those of the pod. What is not reached in this way (a file that a
   C library opens by itself) is not there, and fails visibly.
 - One time of ours may be made shorter: whoever holds an identity looks at the trust bundle each minute.
-- Not played: the user, the group and the modes of volumes, read-only mounts, and limits.
+- Not played: the user, the group and the modes of volumes, read-only mounts, and limits. `runc` has all but the last.
 """
 
 import builtins

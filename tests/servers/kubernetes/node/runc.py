@@ -34,6 +34,7 @@ _START = """
 mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" overlay "$1/root" &&
 exec runc --root "$3" run --bundle "$1" "$4"
 """
+_TRIAL = ("unshare", "--pid", "--mount", "--net", "--fork", "true")
 _KILL_SECONDS = 10.0
 _TICK_SECONDS = 0.05
 
@@ -43,6 +44,8 @@ def why_not() -> str:
     missing = [program for program in ("runc", "nsenter", "unshare", "setpriv", "ip") if not shutil.which(program)]
     if not PROFILE.exists():
         missing.append(str(PROFILE))
+    if not missing and subprocess.run(_TRIAL, capture_output=True, check=False, timeout=60).returncode:
+        missing.append("right to make namespaces")
     return f"no {', no '.join(missing)}" if missing else ""
 
 
