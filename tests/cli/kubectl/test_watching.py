@@ -59,9 +59,11 @@ def cursor(value):
 
 
 def test_watch_goes_on_after_its_hour_where_it_stopped(follow):
-    errand, status, pauses = follow((HOUR, cursor(7) + cursor(8), 4), (HOUR, "", 4), (HOUR, "", 0))
+    over = "ca-cli: error: this client certificate expired\nhint: get a new one\n"
+    errand, status, pauses = follow((HOUR, cursor(7) + cursor(8) + over, 4), (HOUR, over, 4), (HOUR, "", 0))
 
     assert status == 0
+    assert errand.errors == b""
     assert pauses == []
     assert errand.asked[0] == ["list", *OPTIONS, "--report-cursors"]
     assert errand.asked[1:] == 2 * [["list", "--watch", "--output=json", "--resume-cursor=8", "--report-cursors"]]
@@ -81,10 +83,10 @@ def test_watch_goes_on_where_connection_or_pod_went_away(follow, broken):
 
 @pytest.mark.parametrize("outcome", [ClusterUnreachable("no pod is ready"), Forbidden("no"), 2, 4, 5, 137])
 def test_watch_that_never_began_is_not_begun_again(follow, outcome):
-    errand, status, _ = follow((timedelta(seconds=1), "why\n", outcome))
+    errand, status, _ = follow((timedelta(seconds=1), "ca-cli: error: why\nmore\n", outcome))
 
     assert status == outcome
-    assert errand.errors == b"why\n"
+    assert errand.errors == b"more\nca-cli: error: why\n"
 
 
 def test_who_is_refused_in_the_middle_is_told(follow):
