@@ -58,7 +58,7 @@ docs: $(INSTALLED) ## generate docs/cli.md, docs/configuration.md, docs/metrics.
 	$(BIN)/python scripts/document_metrics.py
 	$(BIN)/python scripts/render_examples.py
 
-picture: $(INSTALLED) ## draw the dashboard in docs/images/ anew, in twenty minutes; needs the tests' control plane, npm and Chromium
+picture: $(INSTALLED) ## draw the dashboard in docs/images/ anew, in a quarter of an hour; needs the tests' control plane, npm and Chromium
 	$(BIN)/python -m tests.observability.picture
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -29,7 +29,7 @@ _VALUES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.observability.picture", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=900, help="how long is recorded")
+    parser.add_argument("--seconds", type=float, default=660, help="how long is recorded")
     parser.add_argument("--recording", type=Path, help="where the recording is kept; drawn, if it is there")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:

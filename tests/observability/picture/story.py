@@ -95,7 +95,7 @@ class Story:
             "pods refused": (6, self._try_refused_pod),
             "reviews by the user's webhook": (2, self._ask_webhook),
             "signed and revoked": (15, self._sign_and_revoke),
-            "requests revoked": (20, lambda: self._revoke_signed(orders)),
+            "requests revoked": (10, lambda: self._revoke_signed(orders)),
             "tokens made up": (4, self._enroll_with_nothing),
             "renewal of the administrator": (20, self._renew),
         }

@@ -65,8 +65,11 @@ export function withOptions(panel, frames, theme) {
   return { data, fieldConfig };
 }
 
+// A quotient of nothings is a gap.
+const numberOf = (text) => (Number.isFinite(Number(text)) ? Number(text) : null);
+
 function seriesOf(target, { metric, value, values = [value] }, range) {
-  const known = new Map(values.map(([seconds, text]) => [Math.round((seconds - range.from) / range.step), Number(text)]));
+  const known = new Map(values.map(([seconds, text]) => [Math.round((seconds - range.from) / range.step), numberOf(text)]));
   const steps = value ? [0] : [...Array(Math.floor((range.to - range.from) / range.step) + 1).keys()];
   const name = target.legendFormat && target.legendFormat.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? '');
   return createDataFrame({
@@ -78,7 +81,7 @@ function seriesOf(target, { metric, value, values = [value] }, range) {
         type: FieldType.number,
         labels: metric,
         config: name ? { displayNameFromDS: name } : {},
-        values: value ? [Number(value[1])] : steps.map((step) => known.get(step) ?? null),
+        values: value ? [numberOf(value[1])] : steps.map((step) => known.get(step) ?? null),
       },
     ],
   });
@@ -93,7 +96,7 @@ function tableOf(target, series) {
       ...labels.map((name) => ({
         name, type: FieldType.string, config: {}, values: series.map(({ metric }) => metric[name] ?? ''),
       })),
-      { name: 'Value', type: FieldType.number, config: {}, values: series.map(({ value }) => Number(value[1])) },
+      { name: 'Value', type: FieldType.number, config: {}, values: series.map(({ value }) => numberOf(value[1])) },
     ],
   });
 }
