@@ -27,12 +27,16 @@ BEGIN, END = "<!-- values: generated from values.yaml by `make docs` -->", "<!--
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = rf"^{_LABEL}(\.{_LABEL})*$"
 _SPAN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+_QUANTITY = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][0-9]+)?$"
+_REGISTRY = r"^$|^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9._-]+)*/?$"
+_REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$"
+_TAG = r"^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 _TEXT_LIST = {"type": "array", "items": {"type": "string"}}
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "countOrPercentage": {
-        "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,3}%$"}]
+        "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(100|[1-9]?[0-9])%$"}]
     },
     "domain": {"type": "string", "pattern": _NAME, "maxLength": 253},
     "duration": {"type": "string", "pattern": _SPAN, "minLength": 2},
@@ -49,13 +53,16 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "registry": {"type": "string"},
-            "repository": {"type": "string", "minLength": 1},
-            "tag": {"type": "string"},
+            "registry": {"type": "string", "pattern": _REGISTRY},
+            "repository": {"type": "string", "pattern": _REPOSITORY},
+            "tag": {"type": "string", "pattern": _TAG},
             "digest": {"type": "string"},
             "pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
         },
     },
+    "imageRegistry": {"type": "string", "pattern": _REGISTRY},
+    "imageRepository": {"type": "string", "pattern": _REPOSITORY},
+    "imageTag": {"type": "string", "pattern": _TAG},
     "labels": _TEXTS,
     "octets": {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]*(Ki|Mi|Gi)?$"}]},
     "optionalDuration": {"type": "string", "pattern": _SPAN},
@@ -84,7 +91,10 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            kind: {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+            kind: {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number"], "minimum": 0, "pattern": _QUANTITY},
+            }
             for kind in ("limits", "requests")
         }
         | {"claims": {"type": "array", "items": {"type": "object"}}},

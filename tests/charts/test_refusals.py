@@ -68,6 +68,17 @@ CASES = {
         {"ca": {"policy": {"rules": [{"name": "a", "callers": [{"any": True}]}], "existingConfigMap": "b"}}},
         ["ca.policy: rules and existingConfigMap are both given"],
     ),
+    "registry with a scheme": ({"image": {"registry": "https://registry.example.com"}}, ["/image/registry", "https"]),
+    "repository with a space": ({"image": {"repository": "chancery x"}}, ["/image/repository"]),
+    "tag with a space": ({"image": {"tag": "1 0"}}, ["/image/tag"]),
+    "tag of one component": ({"ca": {"image": {"tag": "a:b"}}}, ["/ca/image", "a:b"]),
+    "amount of memory": ({"ca": {"resources": {"limits": {"memory": "512MB"}}}}, ["/ca/resources", "512MB"]),
+    "amount below nothing": ({"ca": {"resources": {"requests": {"cpu": -1}}}}, ["/ca/resources"]),
+    "more than all": (
+        {"injector": {"podDisruptionBudget": {"maxUnavailable": "101%"}}},
+        ["/injector/podDisruptionBudget", "101%"],
+    ),
+    "user that no kernel knows": ({"runAsUser": 1 << 33}, ["runAsUser", "maximum"]),
     "digest": ({"image": {"digest": "latest"}}, ['image.digest: "latest" is no digest']),
     "user where OpenShift chooses": (
         {"openshift": {"enabled": True}, "runAsUser": 1000},
@@ -182,6 +193,26 @@ def test_both_majors_refuse_in_the_same_words(each_helm, chart, case):
 )
 def test_networks_are_taken(helm, chart, network):
     assert network in helm.render(chart, values={"networkPolicy": {"apiServerCIDRs": [network]}})
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"registry": "registry.example.com:5000"},
+        {"registry": "[fd00::1]:5000/mirror/"},
+        {"registry": "localhost", "repository": "team/chancery", "tag": "v1.0_rc-1"},
+        {"repository": "registry.example.com:5000/team/chancery", "tag": ""},
+    ],
+)
+def test_images_are_taken(helm, chart, image):
+    assert f"{image.get('registry', '').rstrip('/')}" in helm.render(chart, values={"image": image})
+
+
+@pytest.mark.parametrize("amount", [1, 0.5, "500m", "1.5Gi", "128974848", ".5"])
+def test_quantities_are_taken(helm, chart, amount):
+    assert f"cpu: {amount}" in helm.render(chart, values={"ca": {"resources": {"limits": {"cpu": amount}}}}).replace(
+        "'", ""
+    ).replace('"', "")
 
 
 def test_values_cannot_add_fields_by_line_breaks(helm, chart):
