@@ -68,6 +68,18 @@ CASES = {
         {"ca": {"policy": {"rules": [{"name": "a", "callers": [{"any": True}]}], "existingConfigMap": "b"}}},
         ["ca.policy: rules and existingConfigMap are both given"],
     ),
+    "volume that the chart has": (
+        {"ca": {"volumes": [{"name": "data", "emptyDir": {}}]}},
+        ['ca.volumes: "data" is the name of a volume that the chart has, or is given twice; take another'],
+    ),
+    "volume of all and of one": (
+        {"volumes": [{"name": "mine", "emptyDir": {}}], "injector": {"volumes": [{"name": "mine", "emptyDir": {}}]}},
+        ['injector.volumes: "mine" is the name of a volume'],
+    ),
+    "volume without a name": (
+        {"controller": {"volumes": [{"emptyDir": {}}]}},
+        ["controller.volumes: an entry has no name"],
+    ),
     "registry with a scheme": ({"image": {"registry": "https://registry.example.com"}}, ["/image/registry", "https"]),
     "repository with a space": ({"image": {"repository": "chancery x"}}, ["/image/repository"]),
     "tag with a space": ({"image": {"tag": "1 0"}}, ["/image/tag"]),

@@ -42,6 +42,21 @@
 {{- if and $values.openshift.enabled (ne (int64 $values.runAsUser) 65532) -}}
 {{- fail "runAsUser: openshift.enabled leaves the user to OpenShift; take one of the two away" -}}
 {{- end -}}
+{{- range $component := list "ca" "controller" "injector" "apiserver" -}}
+{{- $names := dict -}}
+{{- range list "data" "tmp" "policy" "passphrase" "kubernetes-access" "identity" "bootstrap" "kinds" -}}
+{{- $_ := set $names . true -}}
+{{- end -}}
+{{- range concat $values.volumes (index $values $component).volumes -}}
+{{- if not (kindIs "string" .name) -}}
+{{- fail (printf "%s.volumes: an entry has no name, or one that is no text; write name, and what it is of" $component) -}}
+{{- end -}}
+{{- if hasKey $names .name -}}
+{{- fail (printf "%s.volumes: %q is the name of a volume that the chart has, or is given twice; take another" $component .name) -}}
+{{- end -}}
+{{- $_ := set $names .name true -}}
+{{- end -}}
+{{- end -}}
 {{- include "chancery.checkStore" (dict "key" "ca" "values" $values.ca) -}}
 {{- if and $values.ca.policy.rules $values.ca.policy.existingConfigMap -}}
 {{- fail "ca.policy: rules and existingConfigMap are both given; put the rules into the ConfigMap, or take it away" -}}
