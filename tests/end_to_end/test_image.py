@@ -162,6 +162,18 @@ def test_agent_signals_another_container_where_they_share_their_processes(releas
     release.wait_until(lambda: "told" in containers["app"].log.read_text(), "the container gets its signal")
 
 
+@pytest.mark.parametrize("mode", ["sidecar", "init"])
+def test_pod_that_ends_by_itself_has_its_key_and_ends(release: Installation, mode: str) -> None:
+    pod = application(f"job-{mode}", users=[1000], annotations={"chancery.dev/mode": mode}, restartPolicy="Never")
+    pod["spec"]["containers"][0]["command"] = ["python", "-c", f"print(len(open('{TLS}/tls.key').read()) > 0)"]
+
+    run(release, pod, phase="Succeeded")
+
+    containers = release.node.pods_of(SHOP, f"job-{mode}")[0].containers
+    assert containers["app"].log.read_text() == "True\n"
+    assert all(each.has_ended for each in containers.values())
+
+
 def files_of(container: Any, user: int | None = None) -> dict[str, tuple[str, int, int, bool]]:
     """Mode, user, group, and whether it can be read."""
     found: dict[str, tuple[str, int, int, bool]] = json.loads(inside(container, "python", "-c", FILES, TLS, user=user))
@@ -183,12 +195,12 @@ def container_in(release: Installation, pod: str, name: str) -> Any:
     return release.node.pod(SHOP, pod).containers[name].container
 
 
-def run(release: Installation, pod: dict[str, Any]) -> None:
+def run(release: Installation, pod: dict[str, Any], *, phase: str = "Running") -> None:
     release.apply(pod)
     names = (pod["metadata"]["name"], f"--namespace={pod['metadata']['namespace']}")
     release.wait_until(
-        lambda: release.read("pod", *names)["status"]["phase"] == "Running",
-        "the pod runs",
+        lambda: release.read("pod", *names)["status"]["phase"] == phase,
+        f"the pod is {phase}",
         seconds=60,
     )
 
