@@ -18,6 +18,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from ca.transport import FORCE_TLS_1_3
+from tests import key_derivation
 from tests.distribution import distribute
 from tests.servers import go
 from tests.servers.helm.programs import VARIABLE as HELM_PROGRAMS
@@ -48,6 +49,7 @@ KEPT_PREFIXES = ("PYTEST", "PYTHON", "COV", "COVERAGE", "HYPOTHESIS")
 # gRPC reads this when it is imported, which may be soon: a server in a test's thread shall refuse what `serve` refuses
 os.environ.update(FORCE_TLS_1_3)
 os.environ["GRPC_VERBOSITY"] = "NONE"  # as commands that are run in a test's process set it
+key_derivation.spare()
 
 settings.register_profile(
     "repeatable",

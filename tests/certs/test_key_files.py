@@ -30,6 +30,7 @@ from certs.keys import (
     load_private_key,
     verify_key_pair,
 )
+from tests.key_derivation import STATED_COST
 
 QUICK = ScryptCost(n=2, r=1, p=1)
 EACH_TYPE = pytest.mark.parametrize("key_type", list(KeyType))
@@ -70,12 +71,14 @@ def test_openssl_opens_an_encrypted_key(key_type, private_key, entropy, openssl,
 
 
 def test_openssl_opens_a_key_at_the_default_cost(private_key, entropy, openssl, tmp_path):
-    (tmp_path / "key.pem").write_bytes(encrypt_private_key(private_key(KeyType.EC_P256), b"secret", entropy=entropy))
+    encrypted = encrypt_private_key(private_key(KeyType.EC_P256), b"secret", entropy=entropy, cost=DEFAULT_COST)
+    (tmp_path / "key.pem").write_bytes(encrypted)
 
     assert "Private-Key" in openssl("pkey", "-in", "key.pem", "-passin", "pass:secret", "-noout", "-text")
 
 
 def test_the_default_cost_is_no_cheaper_than_owasp_has_it():
+    assert STATED_COST == DEFAULT_COST
     assert DEFAULT_COST.n * DEFAULT_COST.r * DEFAULT_COST.p >= 2**14 * 8 * 5
     assert 128 * DEFAULT_COST.r * (DEFAULT_COST.n + DEFAULT_COST.p + 2) < 32 * 1024 * 1024
 
