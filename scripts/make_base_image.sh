@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a stand-in for the base of the image, the first that the Dockerfile names, out of Debian's packages: for tests of the image
 # where no registry of images is in reach. It is for tests alone, and is not what a published image is built upon.
-# - It needs root, buildah and mmdebstrap, a mirror of Debian and pip's index; half a minute. Nothing where there is a base already.
+# - It needs root, buildah and mmdebstrap, a mirror of Debian and pip's index; a minute. Nothing where there is a base already.
 # - It is tagged when it is whole: when pip in it, by the certificates and the index of this machine's pip, has fetched a wheel.
 # With --storage-driver it only says how buildah can keep images here: "overlay", or "vfs" where the kernel has no overlay for it.
 set -euo pipefail

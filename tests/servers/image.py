@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
 BASE = next(line.split()[1] for line in DOCKERFILE.read_text().splitlines() if line.startswith("FROM "))
 SCRIPT = "scripts/make_base_image.sh"
-TAG = f"localhost/chancery-under-test-{os.getpid()}"
+_NAME = "localhost/chancery-under-test-"
+TAG = f"{_NAME}{os.getpid()}"
 
 _BUILD_SECONDS = 840
 _SECONDS = 300
@@ -66,7 +67,8 @@ def built_image() -> Iterator[BuiltImage]:
 
 @contextmanager
 def built() -> Iterator[BuiltImage]:
-    """Some 60 seconds. Nothing of it is left afterwards."""
+    """Some 60 seconds. Nothing of it is left afterwards; what tests left that were killed goes first."""
+    _clear()
     try:
         options = ("--format", "docker", "--pull-never", "--tag", TAG)
         buildah("build", *options, str(ROOT), seconds=_BUILD_SECONDS)
@@ -74,6 +76,13 @@ def built() -> Iterator[BuiltImage]:
             yield image
     finally:
         _run("buildah", "rmi", TAG)
+
+
+def _clear() -> None:
+    for image in buildah("images", "--noheading", "--format", "{{.Name}}").splitlines():
+        process = image.removeprefix(_NAME)
+        if process.isdecimal() and not Path("/proc", process).exists():
+            _run("buildah", "rmi", "--force", image)
 
 
 @contextmanager
