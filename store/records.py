@@ -219,6 +219,8 @@ class TrustConsumer:
     name: str
     generation: int
     reported_at: int
+    serial: bytes | None = None
+    """Of the certificate that it showed when it said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

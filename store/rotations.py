@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, RowMapping, Table, delete, desc, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, desc, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.audit import append_event
@@ -28,7 +28,9 @@ from store.records import (
     RotationRecord,
     TrustConsumer,
 )
-from store.schema import replicas, rotations, trust_consumers
+from store.schema import certificates, replicas, rotations, trust_consumers
+
+_SUPERSEDED = 4  # RFC 5280 section 5.3.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +97,15 @@ class Rotations:
         self._database.write(write)
 
     def consumers(self, *, reported_since: int) -> tuple[TrustConsumer, ...]:
-        """Those heard of since then; the furthest behind first."""
+        """Those heard of since then whose certificate has not been revoked, unless because another took its place; the furthest
+        behind first."""
         query = (
             select(trust_consumers)
-            .where(trust_consumers.c.reported_at >= reported_since)
+            .outerjoin(certificates, certificates.c.serial == trust_consumers.c.serial)
+            .where(
+                trust_consumers.c.reported_at >= reported_since,
+                or_(certificates.c.revoked_at.is_(None), certificates.c.revocation_reason == _SUPERSEDED),
+            )
             .order_by(trust_consumers.c.generation, trust_consumers.c.reported_at, trust_consumers.c.name)
         )
         return self._database.read(

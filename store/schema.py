@@ -245,6 +245,7 @@ trust_consumers = Table(
     Column("name", Text, primary_key=True),
     Column("generation", BigInteger, nullable=False),
     Column("reported_at", BigInteger, nullable=False),
+    Column("serial", LargeBinary),
 )
 
 replicas = Table(

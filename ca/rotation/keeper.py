@@ -190,16 +190,20 @@ class RotationKeeper:
                 return self._told(rotation)
         raise RotationUnderWay("the rotation has just moved on; look at it with --status, then abort again")
 
-    def report(self, consumer: str, generation: int) -> None:
-        """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been."""
+    def report(self, consumer: str, generation: int, serial: bytes | None = None) -> None:
+        """A consumer says which generation of the trust bundle it holds; it cannot hold one that there has not been.
+
+        `serial` is of the certificate that it shows: once that is revoked nobody waits for it, as for a pod that was deleted.
+        """
         if generation > self.issuers.bundle.generation:
             self.issuers.refresh()  # another replica has handed out a later one: nobody is led back to an older one here
         held = max(0, min(generation, self.issuers.bundle.generation))
         now = epoch_seconds(self.clock())
+        report = TrustConsumer(name=consumer, generation=held, reported_at=now, serial=serial)
         known = self._reported.get(consumer)
-        if known is not None and known.generation == held and 0 <= now - known.reported_at < _REPORT_AGAIN_SECONDS:
+        is_news = known is None or replace(known, reported_at=now) != report
+        if known is not None and not is_news and 0 <= now - known.reported_at < _REPORT_AGAIN_SECONDS:
             return
-        report = TrustConsumer(name=consumer, generation=held, reported_at=now)
         self.rotations.report(report, forget_before=now - _FORGOTTEN_AFTER * self._silence)
         if len(self._reported) >= _MOST_REMEMBERED:
             self._reported.clear()

@@ -85,8 +85,9 @@ class TrustHandlers:
     ) -> None:
         """Remembers what a consumer holds, where it shows who it is: what anybody can claim would hold rotations up."""
         if call.caller.kind is CallerKind.CERTIFICATE and (request.held_generation > 0 or waited_for):
-            name = self._name(call.caller.name, request.consumer)
-            await asyncio.to_thread(self.rotations.report, name, request.held_generation)
+            name, shown = self._name(call.caller.name, request.consumer), call.caller.serial_number
+            serial = None if shown is None else bytes.fromhex(shown)
+            await asyncio.to_thread(self.rotations.report, name, request.held_generation, serial)
 
     def _name(self, caller: str, consumer: str) -> str:
         """Raises RequestInvalid: one identity cannot be a crowd that holds rotations up, nor fill the store."""

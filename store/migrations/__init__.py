@@ -33,7 +33,7 @@ class Lineage:
 
 AUTHORITY = Lineage(
     scripts="store:migrations",
-    revisions=("0001", "0002", "0003", "0004", "0005", "0006", "0007"),
+    revisions=("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"),
     version_table="alembic_version",
 )
 """The inventory of the certificate authority."""

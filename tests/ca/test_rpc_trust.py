@@ -132,6 +132,20 @@ def test_a_consumer_that_asks_to_be_waited_for_is_though_it_holds_nothing_yet_or
     assert rotation(administration).consumers_behind == 1
 
 
+def test_a_consumer_whose_certificate_is_revoked_is_not_waited_for_any_more(server, administration):
+    pod, web = workload_identity(server.office, "pod"), workload_identity(server.office, "web")
+    hold(TrustServiceStub(server.channel(pod)), 1)
+    hold(TrustServiceStub(server.channel(web)), 1)
+    start(administration, admin.ROTATION_KIND_ROOT)
+    assert rotation(administration).consumers_behind == 2
+
+    revoke = certificates.RevokeCertificateRequest(id=pod.certificate_id)
+    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=SECONDS)
+
+    assert [one.name for one in rotation(administration).consumers] == ["spiffe://cluster.local/ns/shop/sa/web"]
+    assert rotation(administration).consumers_behind == 1
+
+
 def test_a_watcher_of_what_it_holds_is_told_nothing(server):
     stub = TrustServiceStub(server.channel())
 

@@ -111,6 +111,23 @@ def test_consumers_are_listed_by_how_far_behind_they_are_and_forgotten_when_sile
     ]
 
 
+def test_consumers_count_no_more_whose_certificate_was_revoked_unless_another_takes_its_place(
+    rotations: Rotations, inventory: Inventory
+) -> None:
+    kept, gone, superseded = held = [issuance() for _ in range(3)]
+    inventory.record(held)
+    for one in held:
+        record = one.certificate
+        rotations.report(TrustConsumer(name=record.id, generation=1, reported_at=NOW, serial=record.serial))
+    rotations.report(TrustConsumer(name="elsewhere", generation=1, reported_at=NOW, serial=b"\x01"))
+    inventory.revoke(gone.certificate.id, at=NOW, reason=5, event=event())
+    inventory.revoke(superseded.certificate.id, at=NOW, reason=4, event=event())
+
+    counted = {one.name for one in rotations.consumers(reported_since=NOW - 60)}
+
+    assert counted == {kept.certificate.id, superseded.certificate.id, "elsewhere"}
+
+
 def test_replicas_that_are_silent_are_forgotten(rotations: Rotations) -> None:
     rotations.beat(Replica(id="one", view="x", seen_at=NOW), forget_before=0)
     rotations.beat(Replica(id="two", view="x", seen_at=NOW + 50), forget_before=NOW)
