@@ -276,7 +276,8 @@ def test_listed_namespaces_take_the_place_of_a_right_in_all(helm, chart):
     creating = {
         (each["kind"], each["metadata"].get("namespace"))
         for each in rendered
-        if each["kind"] in {"Role", "ClusterRole"} and ("", "configmaps", "create", None) in permissions(each["rules"])
+        if each["kind"] in {"Role", "ClusterRole"}
+        and ("", "configmaps", "create", None) in permissions(each.get("rules", []))
     }
 
     assert creating == {("Role", "shop"), ("Role", "42")}
