@@ -88,6 +88,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes | str) and len(val) > _LONGEST_ID else None
 
 
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that runs in a test's process has logs go to what the test captures, which is closed after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture
 def logs() -> Iterator[list[structlog.typing.EventDict]]:
     """What is logged at whatever level, though a server of another test may have set a level for all of the process."""
