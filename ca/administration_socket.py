@@ -22,6 +22,7 @@ import structlog
 from ca.errors import CaError, FailedPrecondition, RequestInvalid, Unavailable
 from certs.errors import CertsError
 from certs.requests import CertificateRequest
+from serving.records import read_by_threads
 from store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _LONGEST_PATH = 100
 _log = structlog.get_logger("chancery.administration")
 
 
+@read_by_threads
 class AdministratorRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The request's common name counts, and its key; the lifetime is that of the profile where it is 0."""
 
@@ -45,6 +47,7 @@ class AdministratorRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=T
     lifetime_seconds: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
 
 
+@read_by_threads
 class AdministratorAnswer(msgspec.Struct, kw_only=True):
     """PEM; or `problem`, and nothing else."""
 

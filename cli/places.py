@@ -17,6 +17,8 @@ from typing import Self
 import msgspec
 import structlog
 
+from serving.records import read_by_threads
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LARGEST = 4096
 _MOST = 4
@@ -33,6 +35,7 @@ def boot_id() -> str:
         return ""
 
 
+@read_by_threads
 class _Memory(msgspec.Struct, kw_only=True, frozen=True):
     """One line of JSON."""
 

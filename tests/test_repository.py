@@ -83,6 +83,18 @@ def test_no_module_is_too_long_to_read():
     assert shown([path for path in python_modules() if len(path.read_text().splitlines()) > LONGEST_MODULE]) == []
 
 
+def test_forms_that_msgspec_reads_are_ready_before_threads_read_them():
+    reads = re.compile(r"msgspec\.(?:json\.decode\([^\n]*, type=|convert\(\w+, )(\w+)[,)]")
+    packages = {path.parent.name for path in ROOT.glob("*/py.typed")}
+    sources = {path: path.read_text() for path in python_modules() if path.relative_to(ROOT).parts[0] in packages}
+    read = {(path, name) for path, text in sources.items() for name in reads.findall(text)} - {
+        (path, "dict") for path in sources
+    }
+
+    assert len(read) >= 9
+    assert [(path, name) for path, name in read if f"@read_by_threads\nclass {name}(" not in sources[path]] == []
+
+
 def test_every_module_has_found_its_noun():
     homeless = [
         path for path in python_modules() if NAMES_THAT_SAY_NOTHING & {path.stem, *path.relative_to(ROOT).parent.parts}

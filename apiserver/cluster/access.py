@@ -19,6 +19,7 @@ from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
 from apiserver.documents import JsonObject, JsonValue
 from apiserver.errors import ClusterUnreachable, InternalError
 from apiserver.identity.user import Attributes, SelectorRequirement, User
+from serving.records import read_by_threads
 
 _PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _CAPACITY = 8192
@@ -35,6 +36,7 @@ class _Status(msgspec.Struct):
     reason: str = ""
 
 
+@read_by_threads
 class _Review(msgspec.Struct):
     """What is read of a SubjectAccessReview; one that does not say whether it is allowed is none."""
 

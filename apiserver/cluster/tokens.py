@@ -19,6 +19,7 @@ from apiserver.cluster.retries import WEBHOOK_PACE, Pace, repeated
 from apiserver.documents import JsonObject
 from apiserver.errors import ClusterUnreachable, ServiceUnavailable
 from apiserver.identity.user import User
+from serving.records import read_by_threads
 
 _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 _CAPACITY = 4096
@@ -106,6 +107,7 @@ class _Status(msgspec.Struct):
         )
 
 
+@read_by_threads
 class _Review(msgspec.Struct):
     """What is read of a TokenReview. Go writes lists that are nil as null, and leaves out what is false."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from apiserver.errors import BadRequest
+from serving.records import read_by_threads
 
 _VERSION = "meta.k8s.io/v1"
 _LONGEST = 2048
@@ -19,6 +20,7 @@ PRESENT = -1
 """In place of a revision: go on with what there is now, consistent or not."""
 
 
+@read_by_threads
 class _Wire(msgspec.Struct):
     v: str
     start: str

@@ -14,6 +14,7 @@ import msgspec
 from ca.cluster.faults import NoAnswer, Refusal, RefusalReason
 from ca.cluster.object_names import LABEL, NAME, SUBDOMAIN, UID
 from ca.orders import PodCredential
+from serving.records import read_by_threads
 
 MAXIMUM_TOKEN = 16 << 10
 """Characters; those of a cluster have 1 to 2 thousand."""
@@ -42,11 +43,13 @@ class ReviewStatus(msgspec.Struct):
     error: str = ""
 
 
+@read_by_threads
 class _Review(msgspec.Struct):
     kind: str
     status: ReviewStatus
 
 
+@read_by_threads
 class _Claims(msgspec.Struct):
     aud: str | list[str]
     exp: int

@@ -4,6 +4,7 @@ import msgspec
 
 from ca.cluster.faults import NoAnswer, Refusal, RefusalReason
 from ca.orders import PodCredential
+from serving.records import read_by_threads
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -22,6 +23,7 @@ class _Status(msgspec.Struct):
     phase: str = ""
 
 
+@read_by_threads
 class Pod(msgspec.Struct):
     """What is read of one."""
 

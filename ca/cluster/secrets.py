@@ -16,6 +16,7 @@ import msgspec
 from ca.cluster.connection import ClusterConnection
 from ca.cluster.faults import NoAnswer, NotThere, Occupied
 from ca.errors import ClusterRefused, ClusterUnavailable, SecretMalformed
+from serving.records import read_by_threads
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class _Metadata(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
 
+@read_by_threads
 class _Form(msgspec.Struct):
     kind: Literal["Secret"]
     metadata: _Metadata
