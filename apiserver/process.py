@@ -31,7 +31,6 @@ from apiserver.storage.compaction import Compactor
 from apiserver.storage.opening import DataDirectory, open_change_log
 from apiserver.watch.feed import Feed
 from apiserver.watch.hub import Hub
-from apiserver.watch.watcher import End
 from serving.http import AddressUnavailable, HttpListener
 from serving.jobs import running
 from store.errors import StoreError
@@ -177,7 +176,7 @@ async def _stop(settings: ApiServerSettings, assembly: Assembly, listener: HttpL
     """Not ready first; then watches end, as they would never end by themselves; then what is under way may finish."""
     assembly.health.stop()
     await asyncio.sleep(settings.serving.shutdown_delay_duration.total_seconds())
-    hub.finish(End.STOPPING)
+    hub.stop()
     await listener.stop(settings.serving.shutdown_grace.total_seconds())
 
 

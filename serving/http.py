@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 _HANDSHAKE_SECONDS = 10.0
 _FIRST_REQUEST_SECONDS = 20.0  # handshake included
 _KEEPALIVE_SECONDS = 75.0
+_LATE_SECONDS = 1.0  # for whoever's handshake ends while the listener stops
 _LAST_TURNS = 8  # of the event loop, in which a transport that is aborted lets go of its socket
 
 _log = structlog.get_logger("chancery.http")
@@ -56,6 +57,7 @@ class HttpListener:
             handler_cancellation=cancels,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             logger=cast("logging.Logger", _ServerLog()),
+            shutdown_timeout=_LATE_SECONDS,
         )
 
     async def start(self, address: str, port: int) -> str:
@@ -79,10 +81,13 @@ class HttpListener:
         return f"{'https' if self._tls else 'http'}://{host}:{bound}"
 
     async def stop(self, grace: float) -> None:
-        """Accepts nothing new at once; requests under way have `grace` seconds."""
+        """Accepts nothing new at once; requests under way have `grace` seconds. Handshakes under way end with the event loop."""
         if self._server is not None:
             self._server.close()
         await self._runner.shutdown()
+        await asyncio.sleep(
+            0
+        )  # a connection that was made in this turn begins to wait for a request, and can be told not to
         server = self._runner.server
         open_ones = [] if server is None else [handler.transport for handler in server.connections]
         if server is not None:

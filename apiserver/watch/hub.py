@@ -48,6 +48,7 @@ class Hub:
         self._due: list[tuple[float, int, Watcher, bool]] = []
         self._numbers = itertools.count()
         self._count = 0
+        self._is_stopping = False
         self._with_bodies = 0
         self._selective = 0
 
@@ -72,6 +73,9 @@ class Hub:
         if watcher.bookmarks:
             self._schedule(now + self._bookmark_delay(), watcher, ends=False)
             self._schedule(now + max(seconds - _LAST_BOOKMARK_SECONDS, 0), watcher, ends=False)
+
+        if self._is_stopping:
+            watcher.finish(End.STOPPING)
 
         def unregister() -> None:
             if self._watchers[place].pop(id(watcher), None) is None:
@@ -111,10 +115,15 @@ class Hub:
             self._schedule(now + self._bookmark_delay(), watcher, ends=False)
 
     def finish(self, end: End) -> None:
-        """Ends every watch."""
+        """Ends every watch that there is."""
         for watchers in list(self._watchers.values()):
             for watcher in list(watchers.values()):
                 watcher.finish(end)
+
+    def stop(self) -> None:
+        """Ends every watch that there is, and each that comes after as soon as it has told what there was."""
+        self._is_stopping = True
+        self.finish(End.STOPPING)
 
     def _tell(self, watcher: Watcher, change: Change, frames: dict[tuple[object, str, int], bytes]) -> None:
         event = event_of(change, watcher.selection)

@@ -156,6 +156,15 @@ def test_callers_that_never_finish_their_headers_or_handshakes_are_dropped_and_h
     assert longest < 1
 
 
+def test_a_stop_waits_for_nobody_s_handshake(tmp_path):
+    with running_api_server(tmp_path / "data") as server:
+        connection = plain_connection(server, seconds=5)
+        assert server.client().get("/livez").status == 200
+
+    with connection:
+        assert _is_closed(connection)
+
+
 @pytest.mark.slow
 def test_a_body_that_trickles_is_cut_off_by_the_deadline_of_requests(tmp_path):
     octets = json.dumps(flunder("trickled")).encode()

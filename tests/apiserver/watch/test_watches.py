@@ -300,12 +300,25 @@ async def test_graceful_stop_ends_every_watch(tmp_path):
         readers = [Reader(here.watch(revision=here.hub.seen)) for _ in range(20)]
         over = [asyncio.ensure_future(reader.rest()) for reader in readers]
         await asyncio.sleep(0)
-        here.hub.finish(End.STOPPING)
+        here.hub.stop()
         await asyncio.wait_for(asyncio.gather(*over), 5)
         for reader in readers:
             await reader.close()
 
         assert len(here.hub) == 0
+
+
+async def test_watch_that_begins_after_the_stop_tells_what_there_is_and_ends(tmp_path):
+    """Its request was under way already: the grace of a stop is for answers, not for it."""
+    async with world(tmp_path) as here:
+        await here.write("x")
+        here.hub.stop()
+        reader = Reader(here.watch())
+        told = await asyncio.wait_for(reader.rest(), 5)
+        await reader.close()
+
+        assert names(told) == [("ADDED", "x")]
+        assert reader.session.end is End.STOPPING
 
 
 async def test_thousand_watchers_are_told_in_one_order(tmp_path):
