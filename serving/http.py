@@ -85,9 +85,7 @@ class HttpListener:
         if self._server is not None:
             self._server.close()
         await self._runner.shutdown()
-        await asyncio.sleep(
-            0
-        )  # a connection that was made in this turn begins to wait for a request, and can be told not to
+        await asyncio.sleep(0)  # connections made in this turn begin to wait for a request, and can be told not to
         server = self._runner.server
         open_ones = [] if server is None else [handler.transport for handler in server.connections]
         if server is not None:
