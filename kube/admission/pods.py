@@ -12,6 +12,10 @@ ContainerList: TypeAlias = Literal["initContainers", "containers"]
 LISTS: tuple[ContainerList, ContainerList] = ("initContainers", "containers")
 OUR_CONTAINERS = frozenset({AGENT_CONTAINER, FIRST_CONTAINER})
 
+MOST_CONTAINERS = 250
+MOST_VOLUMES = 1000
+"""Of a pod, and mounts of a container. A kubelet runs far fewer, and all pods wait while one of them is looked at."""
+
 _HARMLESS_VOLUMES = frozenset({"emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "image"})
 """Those whose files no fsGroup can give to another group for good."""
 
@@ -117,6 +121,7 @@ def _verify_forms(document: JsonObject) -> None:
     """What a patch is going to touch must be what it is taken for. Raises InjectionRefused."""
     wrong: list[tuple[str, ...]] = [path for path in _OBJECTS if not _is_form(document, path, dict)]
     wrong += [path for path in _LISTS if not _is_form(document, path, list)]
+    _verify_lengths(document)
     wrong += [
         ("spec", one.within, str(one.index), "volumeMounts")
         for one in _containers(document)
@@ -127,6 +132,26 @@ def _verify_forms(document: JsonObject) -> None:
         raise InjectionRefused(
             [Fault(reason="POD_MALFORMED", field=field, message=f"{field} is not what a pod has there")]
         )
+
+
+def _verify_lengths(document: JsonObject) -> None:
+    """Before anything is done for each. Raises InjectionRefused."""
+    lengths = [
+        (f"spec.{name}", len(sequence(document, "spec", name)), most)
+        for name, most in (*((within, MOST_CONTAINERS) for within in LISTS), ("volumes", MOST_VOLUMES))
+    ]
+    if all(length <= most for _, length, most in lengths):
+        lengths += [
+            (f"spec.{one.within}[{one.index}].volumeMounts", len(sequence(one.document, "volumeMounts")), MOST_VOLUMES)
+            for one in _containers(document)
+        ]
+    faults = [
+        Fault(reason="TOO_LARGE", field=field, message=f"{field} has {length} entries, and {most} are looked at here")
+        for field, length, most in lengths
+        if length > most
+    ]
+    if faults:
+        raise InjectionRefused(faults)
 
 
 def _is_form(document: JsonObject, path: Sequence[str], form: type) -> bool:

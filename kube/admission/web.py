@@ -1,6 +1,7 @@
 """The injector's HTTP edge: /mutate for the API server. Health and metrics are on another port (`kube.health`).
 
-- A body is read within bounds of size and time, and so are all bodies together.
+- A body is read within bounds of size and time, and so are all bodies together: where another one would be too much, the one
+  goes that has been coming for longest. Anybody may begin to send; the API server's are here within milliseconds.
 - What is no review is answered as the API server answers, by a Status; what is one always gets an AdmissionReview.
 """
 
@@ -22,7 +23,7 @@ from kube.ambient import Monotonic
 LARGEST_BODY = 8 << 20
 """The API server takes requests of 3 MiB; a review holds the object and what surrounds it, escaped anew."""
 
-LARGEST_BODIES = 128 << 20
+LARGEST_BODIES = 64 << 20
 """Octets of all bodies that are in memory at once."""
 
 BODY_SECONDS = 5.0
@@ -58,7 +59,7 @@ class Mutating:
         self._metrics = metrics
         self._monotonic = monotonic
         self._body_seconds = body_seconds
-        self._held = 0
+        self._coming: dict[asyncio.Timeout, int] = {}
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=LARGEST_BODY)
@@ -82,18 +83,31 @@ class Mutating:
 
     async def _review(self, request: web.Request) -> Reviewed:
         """Raises _NotRead, ReviewUnreadable, FeaturesUnknown."""
-        length = _length(request)
-        if self._held + length > LARGEST_BODIES:
-            raise _NotRead(429, "too many reviews at once; try again")
-        self._held += length
+        body = await self._body(request, _length(request))
+        return review(parse_review(body), injection=self._injection, features=self._features())
+
+    async def _body(self, request: web.Request, length: int) -> bytes:
+        """Raises _NotRead."""
+        is_superseded = False
         try:
-            async with asyncio.timeout(self._body_seconds):
-                body = await request.read()
-            return review(parse_review(body), injection=self._injection, features=self._features())
+            async with asyncio.timeout(self._body_seconds) as patience:
+                self._make_room(length)
+                self._coming[patience] = length
+                try:
+                    return await request.read()
+                finally:
+                    is_superseded = self._coming.pop(patience, None) is None
         except TimeoutError as err:
+            if is_superseded:
+                raise _NotRead(429, "too many reviews at once; try again") from err
             raise _NotRead(408, f"the body was not here within {self._body_seconds:g} seconds") from err
-        finally:
-            self._held -= length
+
+    def _make_room(self, length: int) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._coming and sum(self._coming.values()) + length > LARGEST_BODIES:
+            oldest = next(iter(self._coming))
+            del self._coming[oldest]
+            oldest.reschedule(now)
 
     def _count(self, reviewed: Reviewed) -> None:
         refusal = reviewed.refusal

@@ -23,7 +23,7 @@ def test_every_reason_of_a_refusal_is_listed():
     sources = "".join(Path(module.__file__).read_text() for module in _MODULES)
     reasons = set(re.findall(r'(?:reason=|_fault\(\s*)"([A-Z_]+)"', sources))
 
-    assert len(reasons) == 11
+    assert len(reasons) == 12
     assert {reason for reason in reasons if f"`{reason}`" not in PAGE} == set()
 
 

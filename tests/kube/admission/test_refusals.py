@@ -6,6 +6,7 @@ import pytest
 
 from kube.admission.errors import InjectionRefused
 from kube.admission.injection import inject
+from kube.admission.pods import MOST_CONTAINERS, MOST_VOLUMES
 from tests.kube.admission.pods_for_tests import INJECTION, USUAL, injected, patched, pod_of
 
 
@@ -190,3 +191,28 @@ def test_signal_that_could_never_arrive_is_refused():
 )
 def test_what_is_no_pod_is_refused(pod):
     assert refusal(pod).faults[0].reason == "POD_MALFORMED"
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"containers": [{}] * (MOST_CONTAINERS + 1)}, "spec.containers"),
+        ({"initContainers": [0] * 100_000}, "spec.initContainers"),
+        ({"volumes": [{}] * (MOST_VOLUMES + 1)}, "spec.volumes"),
+        (
+            {"containers": [{"name": "web", "volumeMounts": [{}] * (MOST_VOLUMES + 1)}]},
+            "spec.containers[0].volumeMounts",
+        ),
+    ],
+    ids=["containers", "init-containers", "volumes", "mounts"],
+)
+def test_pod_that_would_keep_others_waiting_is_refused(spec, field):
+    (fault,) = refusal({"spec": spec}).faults
+
+    assert (fault.reason, fault.field) == ("TOO_LARGE", field)
+
+
+def test_largest_pod_is_injected():
+    containers = [{"name": f"c{number}"} for number in range(MOST_CONTAINERS)]
+
+    assert injected({"spec": {"containers": containers}}).patch

@@ -14,6 +14,7 @@ import trustme
 
 from kube.admission.features import ClusterFeatures
 from kube.admission.metrics import Metrics
+from kube.admission.reviews import MOST_VALUES
 from kube.admission.web import LARGEST_BODIES, LARGEST_BODY, Mutating
 from kube.health import health_application
 from serving.http import HttpListener
@@ -157,17 +158,28 @@ async def test_body_of_unsaid_length_is_not_read(webhook):
     assert webhook.counted("unreadable") == 1
 
 
-async def test_bodies_that_would_fill_memory_are_not_read(webhook):
+async def test_caller_that_fills_the_room_for_bodies_makes_room_for_who_sends_his(webhook):
     unfinished = (
         f"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {LARGEST_BODY}\r\n\r\n"
     )
     holding = [await webhook.connect() for _ in range(LARGEST_BODIES // LARGEST_BODY)]
     for _, writer in holding:
         writer.write(unfinished.encode())
-    await webhook.answer(429)
+    statuses = [(await webhook.post(review_of(pod_of())))[0] for _ in range(20)]
+    async with asyncio.timeout(10):
+        told = await next(asyncio.as_completed([reader.readline() for reader, _ in holding]))
     for _, writer in holding:
         writer.transport.abort()
-    await webhook.answer(200)
+
+    assert (set(statuses), told) == ({200}, b"HTTP/1.1 429 Too Many Requests\r\n")
+
+
+@pytest.mark.parametrize("value", [b"0", b"{}", b'""'])
+async def test_body_that_would_grow_in_memory_is_not_read(webhook, value):
+    body = b"[" + b",".join([value] * (MOST_VALUES + 2)) + b"]"
+    status, answer = await webhook.post(body)
+
+    assert (status, answer["reason"]) == (400, "BadRequest")
 
 
 @pytest.mark.parametrize(
