@@ -16,7 +16,7 @@ from tests.observability.monitored import Monitored, Target
 from tests.observability.queries import DASHBOARD, Query, known, metrics_in, panels, queries, rules
 from tests.servers.prometheus import Prometheus, find, prometheus
 
-pytestmark = pytest.mark.xdist_group("observability")
+pytestmark = [pytest.mark.xdist_group("observability"), pytest.mark.timeout(300)]
 
 SERVICES = {
     "ca-cli serve": "ca",
@@ -155,7 +155,7 @@ def test_panel_has_something_to_show(scraping: Prometheus, query: Query) -> None
     if query.panel in QUIET:
         scraping.query(query.expression)
     else:
-        scraping.await_series(query.expression, seconds=20)
+        scraping.await_series(query.expression)
 
 
 def test_namespaces_to_choose_from_are_found(scraping: Prometheus) -> None:

@@ -77,7 +77,7 @@ class Prometheus:
             with err:
                 pytest.fail(f"{parameters}: {err.read().decode()}")
 
-    def await_series(self, expression: str, *, seconds: float = 60) -> Sequence[Mapping[str, Any]]:
+    def await_series(self, expression: str, *, seconds: float = 120) -> Sequence[Mapping[str, Any]]:
         deadline = time.monotonic() + seconds
         while not (found := self.query(expression)):
             assert time.monotonic() < deadline, f"no series in time: {expression}"
