@@ -29,9 +29,10 @@ from kube.admission.pods import Container, Pod
 from kube.admission.readers import key_readers
 from kube.admission.settings import Injection
 from kube.admission.wishes import SignalReload, Wishes, field_of, unknown_annotations
-from kube.documents import JsonObject, text
+from kube.documents import JsonObject, mapping, text
 from kube.vocabulary import INJECT_LABEL, INJECTED_ANNOTATION, annotation
 
+_OS_LABEL = "kubernetes.io/os"
 _LONGEST_WARNING = 250
 _MOST_UNKNOWN_SHOWN = 3
 
@@ -72,8 +73,12 @@ def _unsuitable(pod: Pod, injection: Injection) -> Fault | None:
             field="spec.hostNetwork",
             message="a pod of the host's network gets no identity here; the injector's host_network would allow it",
         )
-    if text(pod.spec, "os", "name") == "windows":
-        return Fault(reason="WINDOWS", field="spec.os.name", message="the agent runs on Linux alone")
+    for field, system in (
+        ("spec.os.name", text(pod.spec, "os", "name")),
+        (f"spec.nodeSelector[{_OS_LABEL}]", text(pod.spec, "nodeSelector", _OS_LABEL)),
+    ):
+        if system == "windows":
+            return Fault(reason="WINDOWS", field=field, message="the agent runs on Linux alone")
     return None
 
 
@@ -207,13 +212,21 @@ class _Injecting:
                 "this cluster has no native sidecars: a pod that ends has no agent beside it, and its certificate is not renewed"
             )
         elif ("containers", AGENT_CONTAINER) not in present:
-            agent = containers.plain_sidecar(injection, wishes, user)
+            agent = self._within_request(containers.plain_sidecar(injection, wishes, user))
             self._patch.append(("spec", "containers"), agent, found=spec.get("containers"))
 
     def _insert_first(self, container: JsonObject) -> None:
         found = self._pod.spec.get("initContainers")
-        self._patch.insert_first(("spec", "initContainers"), container, found=found)
+        self._patch.insert_first(("spec", "initContainers"), self._within_request(container), found=found)
         self._inserted += 1
+
+    def _within_request(self, container: JsonObject) -> JsonObject:
+        """What the pod requests as a whole, the API server wants to be as much as its containers request (KEP-2837)."""
+        resources, whole = mapping(container, "resources"), mapping(self._pod.spec, "resources", "requests")
+        requests: JsonObject = {
+            name: "0" if name in whole else amount for name, amount in mapping(resources, "requests").items()
+        }
+        return {**container, "resources": {**resources, "requests": requests}}
 
     def _mount(self, container: Container) -> None:
         if _has_identity(container):

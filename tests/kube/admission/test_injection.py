@@ -302,7 +302,10 @@ def test_pod_is_left_alone(pod):
     assert injected(pod) == type(injected(pod))()
 
 
-@pytest.mark.parametrize("spec", [{"hostNetwork": True}, {"os": {"name": "windows"}}])
+@pytest.mark.parametrize(
+    "spec",
+    [{"hostNetwork": True}, {"os": {"name": "windows"}}, {"nodeSelector": {"kubernetes.io/os": "windows"}}],
+)
 def test_unsuitable_pod_is_refused_where_it_asks_itself_and_left_alone_where_its_namespace_does(spec):
     with pytest.raises(InjectionRefused):
         injected(pod_of(**spec))
@@ -318,3 +321,13 @@ def test_pod_of_the_hosts_network_is_injected_where_that_is_allowed():
 
 def test_annotation_written_wrong_is_warned_of():
     assert injected(pod_of(annotations={"durration": "1h"})).warnings == ("chancery.dev/durration: no such annotation",)
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "init"])
+def test_agent_is_within_what_the_pod_requests_as_a_whole(mode):
+    pod = pod_of(annotations={"mode": mode}, resources={"requests": {"memory": "64Mi"}})
+    spec = patched(pod)["spec"]
+    agents = [one for one in (*spec["initContainers"], *spec["containers"]) if one["name"].startswith("chancery-")]
+
+    assert [one["resources"]["requests"] for one in agents] == [{"cpu": "5m", "memory": "0"}] * len(agents)
+    assert all(one["resources"]["limits"]["memory"] == "96Mi" for one in agents)
