@@ -16,6 +16,7 @@ from agent.errors import AuthorityUnreachable, AuthorityUntrusted, CertificateRe
 from agent.https import LARGEST_ANSWER, HttpsServer
 from agent.tls import client_context
 from tests.agent.pods import closed_port
+from tests.threads import join
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -47,7 +48,7 @@ class Speaker:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        join(self._thread)
 
     def _serve(self) -> None:
         while True:

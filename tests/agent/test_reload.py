@@ -11,6 +11,7 @@ import pytest
 
 from agent.errors import CommandFailed, CommandTimedOut, ReloadFailed, RequestNotTaken, SignalNotSent
 from agent.reload import CommandHook, RequestHook, SignalHook
+from tests.threads import join
 
 WAITER = (
     "import signal, sys; signal.signal(signal.SIGHUP, lambda *_: sys.exit(7)); print('up', flush=True); signal.pause()"
@@ -123,7 +124,7 @@ def web_service():
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
-        thread.join(10)
+        join(thread)
 
 
 def test_a_request_reaches_the_service(web_service):

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,8 +25,7 @@ from apiserver.process import serve
 from apiserver.settings import ApiServerSettings
 from tests.apiserver.client import ApiClient
 from tests.ca.server import MovableClock
-
-_START_SECONDS = 30
+from tests.threads import PATIENCE_SECONDS, join
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -65,7 +66,10 @@ class RunningApiServer:
 
 @contextlib.contextmanager
 def running_api_server(directory: Path, **settings: object) -> Iterator[RunningApiServer]:
-    """Starts a server on a free port and stops it gracefully. `settings` are those of `ApiServerSettings`, by their flat names."""
+    """Starts a server on a free port and stops it gracefully. `settings` are those of `ApiServerSettings`, by their flat names.
+
+    What a server does to its process is undone: how soon threads take turns, and what the garbage collector passes over.
+    """
     values = {"data_directory": directory, "secure_port": 0, "authorization_skip_lookup": True, **settings}
     parsed = ApiServerSettings.from_mapping(values)
     serving_ca, client_ca, proxy_ca = trustme.CA(), trustme.CA(), trustme.CA()
@@ -105,27 +109,32 @@ def running_api_server(directory: Path, **settings: object) -> Iterator[RunningA
             else:
                 raise
 
+    switch_interval = sys.getswitchinterval()
     thread = threading.Thread(target=work, name="apiserver")
     thread.start()
-    url, tls = started.result(_START_SECONDS)
-    server = RunningApiServer(
-        url=url.replace("127.0.0.1", "localhost"),
-        directory=directory,
-        clock=clock,
-        trust=trust,
-        tls=tls,
-        serving_ca=serving_ca,
-        client_ca=client_ca,
-        proxy_ca=proxy_ca,
-    )
     try:
-        yield server
+        url, tls = started.result(PATIENCE_SECONDS)
+        server = RunningApiServer(
+            url=url.replace("127.0.0.1", "localhost"),
+            directory=directory,
+            clock=clock,
+            trust=trust,
+            tls=tls,
+            serving_ca=serving_ca,
+            client_ca=client_ca,
+            proxy_ca=proxy_ca,
+        )
+        try:
+            yield server
+        finally:
+            server.close_clients()
     finally:
-        server.close_clients()
-        loop, stopping = stops[0]
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join(_START_SECONDS)
-        assert not thread.is_alive()
+        for loop, stopping in stops:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already, with an error that the test sees
+                loop.call_soon_threadsafe(stopping.set)
+        join(thread, loops=[loop for loop, _ in stops])
+        sys.setswitchinterval(switch_interval)
+        gc.unfreeze()
 
 
 def serving_pair(ca: trustme.CA) -> ServingPair:

@@ -22,6 +22,7 @@ from protos.chancery.ca.v1.admin_service_pb2_grpc import AdminServiceStub
 from protos.chancery.ca.v1.certificate_service_pb2_grpc import CertificateServiceStub
 from protos.chancery.ca.v1.enrollment_service_pb2_grpc import EnrollmentServiceStub
 from tests.ca.serving_process import ServingProcess
+from tests.threads import join
 
 SECONDS = 20
 NAME = "load.example"
@@ -77,9 +78,7 @@ class Load:
 
     def join(self) -> Ledger:
         """For a server that was killed: every client ends by itself."""
-        for thread in self._threads:
-            thread.join(SECONDS)
-            assert not thread.is_alive()
+        join(*self._threads)
         return self.ledger
 
     def stop(self) -> Ledger:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import threading
@@ -19,8 +20,7 @@ from ca.office import AdministratorIdentity, Office, issue_administrator, open_o
 from ca.process import serve
 from ca.settings import ServeSettings
 from certs.keys import generate_private_key
-
-_START_SECONDS = 30
+from tests.threads import PATIENCE_SECONDS, join
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
@@ -137,10 +137,10 @@ def _served(office: Office) -> Iterator[Endpoints]:
     thread = threading.Thread(target=run, name="ca-server")
     thread.start()
     try:
-        yield announced.result(_START_SECONDS)
+        yield announced.result(PATIENCE_SECONDS)
     finally:
-        loop, stopping = stop.result(_START_SECONDS)
+        loop, stopping = stop.result(PATIENCE_SECONDS)
         with contextlib.suppress(RuntimeError):  # the loop has ended already, with an error that the test sees
             loop.call_soon_threadsafe(stopping.set)
-        thread.join(_START_SECONDS)
-        assert not thread.is_alive()
+        join(thread, loops=[loop])
+        gc.unfreeze()  # what the server has had the garbage collector pass over

@@ -49,6 +49,7 @@ from tests.ca.rotation.courses import COURSES, TABLES, Case, Course, accepted_by
 from tests.ca.rotation.worlds import ADMINISTRATOR, settle
 from tests.ca.server import RunningServer, running_server
 from tests.certs.test_interoperability import pkilint_findings
+from tests.threads import join
 
 ML_DSA = [key_type for key_type in KeyType if key_type.is_post_quantum]
 OIDS = {
@@ -246,7 +247,7 @@ def test_openssl_speaks_tls_with_ml_dsa_certificates_on_both_sides(founded: Foun
     answering.start()
 
     client.do_handshake()
-    answering.join(20)
+    join(answering)
 
     shown = server.get_peer_certificate(as_cryptography=True), client.get_peer_certificate(as_cryptography=True)
     assert client.get_protocol_version_name() == "TLSv1.3"

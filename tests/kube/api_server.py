@@ -25,6 +25,7 @@ import trustme
 import yaml
 
 from kube.cluster import Cluster
+from tests.threads import join
 
 _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
@@ -379,7 +380,7 @@ def fake_cluster(directory: Path) -> Iterator[FakeCluster]:
         server.fake.hang_up()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        join(thread)
 
 
 def write_kubeconfig(path: Path, url: str, ca: bytes | None, token: str, **cluster: object) -> None:

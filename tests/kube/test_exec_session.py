@@ -15,6 +15,7 @@ from aiohttp import WSMsgType, web
 from kube.errors import ClusterUnreachable, Forbidden, KubeError, NotAuthenticated, Refused
 from kube.exec_session import Container, execute
 from serving.kubeconfig import ApiServerAccess
+from tests.threads import join
 
 CONTAINER = Container(namespace="chancery", pod="chancery-ca-0", name="ca")
 SUCCESS = b'\x03{"kind":"Status","status":"Success"}'
@@ -45,7 +46,7 @@ def api_server(
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     cluster = {"server": f"https://127.0.0.1:{port[0]}", "certificate-authority": str(directory / "ca.crt")}
     authority.cert_pem.write_to_path(str(directory / "ca.crt"))
     document = {
@@ -59,7 +60,7 @@ def api_server(
         yield ApiServerAccess.open(directory / "config")
     finally:
         stop.set()
-        thread.join(10)
+        join(thread)
         loop.close()
 
 

@@ -22,6 +22,7 @@ from kube.settings import ControllerSettings
 from kube.work_queue import Retries
 from tests.kube.ambient import Time, await_until, no_entropy, real_clock
 from tests.kube.api_server import FakeCluster, Fault
+from tests.threads import join
 
 MAPS = Resource(version="v1", plural="configmaps")
 SECRETS = Resource(version="v1", plural="secrets")
@@ -205,16 +206,16 @@ def test_stop_waits_for_what_is_under_way_and_then_gives_the_lease_back(fake: Fa
     class Slow(Copier):
         def reconcile(self, key: Key) -> timedelta | None:
             began.set()
-            finish.wait(5)
+            finish.wait(60)
             return super().reconcile(key)
 
     fake.put(f"{SHOP}/a")
     process, _ = start(Slow)
-    assert began.wait(5)
+    assert began.wait(60)
     stopping = threading.Thread(target=process.stop)
     stopping.start()
     finish.set()
-    stopping.join(10)
+    join(stopping)
 
     assert f"{SHOP}/a-copy" in fake.objects
     assert fake.objects[f"{LEASES}chancery-controller"]["spec"]["holderIdentity"] == ""

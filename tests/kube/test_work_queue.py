@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from kube.controllers import Key
 from kube.work_queue import Agenda, Retries, WorkQueue
 from tests.kube.ambient import Time, await_until, no_entropy, real_clock
+from tests.threads import join
 
 A, B = Key(name="a"), Key(name="b")
 
@@ -147,7 +148,7 @@ def test_stop_ends_workers_that_wait(queue: WorkQueue):
     worker = threading.Thread(target=lambda: took.append(queue.take()))
     worker.start()
     queue.stop()
-    worker.join(5)
+    join(worker)
 
     assert took == [None]
 
@@ -178,8 +179,7 @@ def test_many_workers_never_have_one_key_at_once():
         queue.add(*keys)
     await_until(lambda: queue.depth == 0 and all(worked[key] for key in keys), "the work")
     queue.stop()
-    for worker in workers:
-        worker.join(5)
+    join(*workers)
 
     assert max(together) == 1
 

@@ -88,15 +88,15 @@ def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
     def slow(connection: Connection) -> None:
         put("slow")(connection)
         inside.set()
-        assert leave.wait(20)
+        assert leave.wait(60)
 
     future = database.submit(slow)
-    assert inside.wait(20)
+    assert inside.wait(60)
     try:
         assert database.read(names) == []
     finally:
         leave.set()
-    future.result(20)
+    future.result(60)
     assert database.read(names) == ["slow"]
 
 

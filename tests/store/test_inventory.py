@@ -22,6 +22,7 @@ from store.inventory import Inventory
 from store.records import CertificateFilter, CertificateRecord, InventoryCounts
 from store.tokens import Tokens
 from tests.store.samples import ALICE, BOB, DAY, NOW, authority, certificate, event, issuance, octets, token
+from tests.threads import join
 
 
 def recorded(inventory: Inventory, *issuances) -> list[CertificateRecord]:
@@ -184,7 +185,7 @@ def test_follower_misses_nothing_while_writers_race(inventory: Inventory) -> Non
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(inventory.record, [[issuance(), issuance()] for _ in range(30)]))
     done.set()
-    follower.join(timeout=30)
+    join(follower)
 
     assert seen == list(range(1, 61))
 

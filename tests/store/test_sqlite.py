@@ -222,14 +222,14 @@ class held_writer:  # noqa: N801 - used as a function
 
         def hold(_connection: Connection) -> None:
             inside.set()
-            assert self._leave.wait(20)
+            assert self._leave.wait(60)
 
         self._held = self._database.submit(hold)
-        assert inside.wait(20)
+        assert inside.wait(60)
 
     def __exit__(self, *_: object) -> None:
         self._leave.set()
-        self._held.result(20)
+        self._held.result(60)
 
 
 def test_writers_that_wait_share_one_transaction(sqlite_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_writers_that_wait_share_one_transaction(sqlite_path: Path) -> None:
 
     with held_writer(database):
         futures = [database.submit(lambda connection: connection.get_transaction()) for _ in range(50)]
-    transactions = {id(future.result(20)) for future in futures}
+    transactions = {id(future.result(60)) for future in futures}
 
     assert len(transactions) == 1
     database.close()
@@ -251,7 +251,7 @@ def test_write_that_nobody_waits_for_any_more_is_left_out(sqlite_path: Path) -> 
         cancelled = database.submit(lambda _connection: done.append(1))
         kept = database.submit(lambda _connection: done.append(2))
         assert cancelled.cancel()
-    kept.result(20)
+    kept.result(60)
 
     assert done == [2]
     database.close()

@@ -11,6 +11,7 @@ import pytest
 from tests.apiserver.attacks.sockets import connect, document_of, plain_connection, status_codes
 from tests.apiserver.client import REPORTS, WARDLE, eventually, flunder, in_background, report
 from tests.apiserver.server import running_api_server
+from tests.threads import join
 
 FLUNDERS = f"{WARDLE}/namespaces/connections/flunders"
 HOST = "Host: localhost\r\n"
@@ -176,7 +177,7 @@ def test_a_body_that_trickles_is_cut_off_by_the_deadline_of_requests(tmp_path):
             begun = time.monotonic()
             answer = connection.socket.recv(65536)
             assert time.monotonic() - begun < 10
-            feeding.join(30)
+            join(feeding)
         assert answer.startswith(b"HTTP/1.1 504 ")
         assert server.client().get(f"{FLUNDERS}/trickled").status == 404
 

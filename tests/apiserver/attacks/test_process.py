@@ -13,6 +13,7 @@ import urllib3
 
 from tests.apiserver.attacks.serving import ServingApi, serving_api
 from tests.apiserver.client import REPORTS, WARDLE, ApiClient, eventually, flunder, in_background, report
+from tests.threads import join
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +38,7 @@ def test_killed_while_it_writes_large_bodies_it_has_everything_that_it_acknowled
             watching = _in_background(_follow, server.client(), seen)
             time.sleep(1.5)
             server.kill()
-            for thread in (*workers, watching):
-                thread.join(30)
+            join(*workers, watching)
             newest = max([newest, *seen, *(revision for _, revision in acknowledged.values())])
 
             server.start()
@@ -188,8 +188,7 @@ def test_told_to_stop_under_load_it_ends_watches_finishes_what_is_under_way_and_
         assert code == 0
         assert time.monotonic() - begun < 12
         stop.set()
-        for thread in workers:
-            thread.join(20)
+        join(*workers)
         for watch in watches:
             with contextlib.suppress(*GONE):
                 watch.rest()

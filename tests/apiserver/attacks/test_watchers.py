@@ -13,6 +13,7 @@ import pytest
 
 from tests.apiserver.attacks.sockets import connect
 from tests.apiserver.client import REPORTS, WARDLE, eventually, flunder, in_background, report
+from tests.threads import join
 
 
 def collection(namespace: str) -> str:
@@ -168,7 +169,7 @@ def test_a_list_that_is_paged_during_a_storm_is_one_moment(server, api, namespac
             break
         page = api.get(path, limit=7, **{"continue": token}).document
     stop.set()
-    churning.join(10)
+    join(churning)
 
     assert names == [item["metadata"]["name"] for item in whole["items"]]
 

@@ -12,8 +12,9 @@ import pytest
 from apiserver.audit import log as audit_log
 from apiserver.audit.log import AuditLog
 from apiserver.errors import ApiSettingsInvalid
+from tests.threads import join
 
-FOREVER = 20
+FOREVER = 60
 
 
 def opened(path, *, largest_octets=1 << 20, backups=3):
@@ -213,7 +214,7 @@ def test_what_waits_is_bounded_and_the_rest_is_dropped_and_counted(tmp_path):
     reader = held.drain()
     first.result(FOREVER)
     log.close()
-    reader.join(FOREVER)
+    join(reader)
     os.close(held.reader)
 
 
@@ -228,7 +229,7 @@ def test_what_waits_is_bounded_in_octets(tmp_path):
 
     reader = held.drain()
     log.close()
-    reader.join(FOREVER)
+    join(reader)
     os.close(held.reader)
 
 

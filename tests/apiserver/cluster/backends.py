@@ -15,6 +15,7 @@ from kubernetes import client
 
 from apiserver.cluster.connection import ClusterConnection
 from serving.kubeconfig import ApiServerAccess, KubeconfigClient
+from tests.threads import join
 
 Answer = Callable[["Asked"], tuple[int, Any]]
 
@@ -100,4 +101,4 @@ def backend(*answers: Answer) -> Iterator[Backend]:
         served.release.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        join(thread)

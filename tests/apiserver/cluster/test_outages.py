@@ -10,6 +10,7 @@ import yaml
 from tests.apiserver.client import WARDLE, eventually, flunder, in_background
 from tests.apiserver.cluster.backends import backend
 from tests.apiserver.server import running_api_server
+from tests.threads import join
 
 FLUNDERS = f"{WARDLE}/namespaces/here/flunders"
 AILMENTS = ("slow", "nonsense", "half", "broken", "refusing", "absent")
@@ -167,8 +168,7 @@ def test_requests_that_wait_for_the_cluster_take_their_place_and_the_next_is_tol
         with reader.watch(FLUNDERS, timeoutSeconds=1) as watch:
             assert watch.status == 200
         assert server.client_with(None).get("/livez").status == server.client("probe").get("/readyz").status == 200
-        for one in waiting:
-            one.join(30)
+        join(*waiting)
         assert reader.get(FLUNDERS).status == 200
 
 
@@ -187,7 +187,7 @@ def test_kind_whose_requests_wait_leaves_room_for_other_kinds(tmp_path):
         assert written.status == 429
         assert reader.get(f"{WARDLE}/fischers").status == 200
         assert master.get(FLUNDERS).status == 200
-        waiting.join(30)
+        join(waiting)
         assert reader.get(FLUNDERS).status == 200
 
 

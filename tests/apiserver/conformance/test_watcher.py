@@ -11,6 +11,7 @@ import pytest
 
 from tests.apiserver.client import eventually, in_background
 from tests.apiserver.conformance.pods import GROUP, pod, revision, seen
+from tests.threads import join
 
 MATCH = {"resourceVersionMatch": "NotOlderThan"}
 _numbers = itertools.count()
@@ -280,7 +281,7 @@ def test_watch_semantics(pods, bookmarks, initial, asked):
         writing = in_background(lambda: live_until(pods, told))
         events = told_until(watch, "live")
         told.set()
-        writing.join(10)
+        join(writing)
 
     added = [seen(event) for event in events if event["type"] == "ADDED"]
     ends = [event for event in events if initial_events_end(event)]

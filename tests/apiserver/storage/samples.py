@@ -36,15 +36,15 @@ def write(at: Key, *, expected: int = 0, label: str = "", body: bytes | None = b
 
 
 def create(log: StoredChangeLog, name: str, namespace: str = "default", *, storage: str = FLUNDERS, **more) -> Record:
-    return log.commit(write(key(name, namespace, storage), **more)).result(20)
+    return log.commit(write(key(name, namespace, storage), **more)).result(60)
 
 
 def update(log: StoredChangeLog, record: Record, *, label: str = "changed", body: bytes | None = b"") -> Record:
-    return log.commit(write(record.key, expected=record.revision, label=label, body=body)).result(20)
+    return log.commit(write(record.key, expected=record.revision, label=label, body=body)).result(60)
 
 
 def delete(log: StoredChangeLog, record: Record) -> Record:
-    return log.commit(write(record.key, expected=record.revision, body=None, deletes=True)).result(20)
+    return log.commit(write(record.key, expected=record.revision, body=None, deletes=True)).result(60)
 
 
 def names(log: StoredChangeLog, *, namespace: str | None = None, at: int | None = None, storage: str = FLUNDERS):

@@ -30,6 +30,7 @@ from tests.apiserver.storage.samples import (
     write,
 )
 from tests.apiserver.storage.test_compaction import NOON, RETENTION, FixedClock
+from tests.threads import join
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_after_a_restore_old_revisions_mean_nothing_and_watches_start_over(
         with pytest.raises(Compacted):
             names(log, at=revision)
     with pytest.raises(StaleWrite) as refused:
-        log.commit(write(record.key, expected=lost.revision)).result(20)
+        log.commit(write(record.key, expected=lost.revision)).result(60)
     assert refused.value.current.revision == record.revision
     start = log.current_revision()
     again = update(log, record)
@@ -135,7 +136,7 @@ def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodi
             at = key(f"n{thread}-{number % 3}")
             current = sqlite_log.get(at, with_body=False)
             body = large_body(f"{thread}/{number}", 300_000) if number % 2 else b""
-            sqlite_log.commit(write(at, expected=current.revision if current else 0, body=body)).result(20)
+            sqlite_log.commit(write(at, expected=current.revision if current else 0, body=body)).result(60)
 
     def clean() -> None:
         sweeper, now = FileSweeper(sqlite_log.database, sqlite_log.files), NOON
@@ -152,8 +153,7 @@ def test_backup_amid_writes_compaction_and_sweeps_is_one_state_with_all_its_bodi
         manifests = [back_up(sqlite_url, directory, tmp_path / f"backup-{number}", now=NOON) for number in range(5)]
     finally:
         stop.set()
-        for thread in threads:
-            thread.join(30)
+        join(*threads)
 
     for number, manifest in enumerate(manifests):
         assert manifest.missing == ()

@@ -19,6 +19,7 @@ from tests.apiserver.storage.samples import (
     update,
     write,
 )
+from tests.threads import join
 
 
 def types(changes):
@@ -150,10 +151,10 @@ def test_changes_of_a_reader_that_follows_miss_nothing_and_repeat_nothing(log):
     reader = threading.Thread(target=follow)
     reader.start()
     for future in [log.commit(write(key(f"n{number}"))) for number in range(500)]:
-        future.result(20)
+        future.result(60)
     ended.set()
     woken.set()
-    reader.join(30)
+    join(reader)
 
     assert seen == list(range(start + 1, start + 501))
 
@@ -192,9 +193,9 @@ def test_replicas_give_out_each_revision_once_and_in_order(postgresql_url, direc
     reader = threading.Thread(target=follow)
     reader.start()
     futures = [logs[number % 2].commit(write(key(f"n{number}"))) for number in range(300)]
-    revisions = [future.result(20).revision for future in futures]
+    revisions = [future.result(60).revision for future in futures]
     ended.set()
-    reader.join(30)
+    join(reader)
 
     assert sorted(revisions) == list(range(2, 302))
     assert seen == list(range(2, 302))

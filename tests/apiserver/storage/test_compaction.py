@@ -10,6 +10,7 @@ from apiserver.storage.compaction import FILE_GRACE, Compactor, FileSweeper, com
 from apiserver.storage.opening import open_change_log
 from apiserver.storage.records import Compacted
 from tests.apiserver.storage.samples import body_of, create, delete, key, large_body, names, update, write
+from tests.threads import join
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 RETENTION = timedelta(minutes=5)
@@ -80,9 +81,9 @@ def test_compact_never_goes_back_nor_ahead_of_the_newest(log):
 
 
 def test_compact_in_many_steps_lets_writers_in_between(log):
-    records = [log.commit(write(key(f"n{number}"))).result(20) for number in range(300)]
+    records = [log.commit(write(key(f"n{number}"))).result(60) for number in range(300)]
     for future in [log.commit(write(one.key, expected=one.revision, body=None)) for one in records]:
-        future.result(20)
+        future.result(60)
     upto = log.current_revision()
     stop = threading.Event()
 
@@ -96,7 +97,7 @@ def test_compact_in_many_steps_lets_writers_in_between(log):
     writer.start()
     removed = compact(log.database, upto)
     stop.set()
-    writer.join(20)
+    join(writer)
 
     assert removed == 300
     present = names(log)
@@ -128,7 +129,7 @@ def test_reader_that_began_before_sees_its_snapshot_to_the_end(log):
         before = connection.exec_driver_sql(sql).scalar()
         thread = threading.Thread(target=compact, args=(log.database, log.current_revision()))
         thread.start()
-        thread.join(20)
+        join(thread)
         return before, connection.exec_driver_sql(sql).scalar()
 
     assert log.database.read(read) == (2, 2)
@@ -191,8 +192,7 @@ def test_replicas_that_compact_at_once_remove_everything_once(postgresql_url, di
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(30)
+    join(*threads)
 
     assert sum(removed) == 60
     assert len(removed) == 3

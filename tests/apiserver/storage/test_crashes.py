@@ -18,6 +18,7 @@ from apiserver.storage.opening import open_change_log
 from tests.apiserver.storage.samples import FLUNDERS, key
 from tests.apiserver.storage.test_compaction import NOON
 from tests.servers.postgresql import make_server
+from tests.threads import join
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,10 +48,10 @@ class Committer:
         self.finish()
 
     def finish(self) -> int:
-        self._reader.join(120)
+        join(self._reader)
         assert self._process.stdout is not None
         self._process.stdout.close()
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

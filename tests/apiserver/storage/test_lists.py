@@ -185,7 +185,7 @@ def test_page_has_one_body_at_least(log):
 
 def test_page_of_many_bodies_has_each_of_them(log):
     for future in [log.commit(write(key(f"n{number:03}"), label=str(number))) for number in range(150)]:
-        future.result(20)
+        future.result(60)
     forgetful = StoredChangeLog(log.database, log.files, cache_octets=0)
 
     page = forgetful.page(FLUNDERS, namespace=None, at=None, after=None, limit=200, with_bodies=True)

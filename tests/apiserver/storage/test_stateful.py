@@ -239,7 +239,7 @@ class ChangeLogMachine(RuleBasedStateMachine):
     def _receive(self, sent: list[tuple["Future[Record]", "Version | StaleWrite | ValueError"]]) -> None:
         for future, outcome in sent:
             if isinstance(outcome, Version):
-                record = future.result(20)
+                record = future.result(60)
                 assert (record.revision, record.key, record.deleted) == (
                     outcome.revision,
                     outcome.key,
@@ -247,7 +247,7 @@ class ChangeLogMachine(RuleBasedStateMachine):
                 )
             else:
                 with pytest.raises(type(outcome)):
-                    future.result(20)
+                    future.result(60)
         sent.clear()
 
     def _present(self, key: Key) -> Version | None:

@@ -27,7 +27,7 @@ from tests.apiserver.storage.samples import (
 
 def refusal(future) -> StaleWrite:
     with pytest.raises(StaleWrite) as refused:
-        future.result(20)
+        future.result(60)
     return refused.value
 
 
@@ -158,7 +158,7 @@ def test_name_may_be_used_again_after_delete(log):
 @pytest.mark.parametrize("deletes", [True, False])
 def test_what_is_not_there_cannot_be_deleted_or_keep_its_body(log, deletes):
     with pytest.raises(ValueError, match="not there"):
-        log.commit(write(key("a"), body=None, deletes=deletes)).result(20)
+        log.commit(write(key("a"), body=None, deletes=deletes)).result(60)
     assert log.get(key("a")) is None
     assert log.current_revision() == 1
 
@@ -260,7 +260,7 @@ def test_commit_after_close_fails_with_an_error_of_the_store(log, body):
     log.close()
 
     with pytest.raises(StoreUnavailable):
-        log.commit(write(key("a"), body=body)).result(20)
+        log.commit(write(key("a"), body=body)).result(60)
 
 
 def test_subscriber_is_woken_after_commits_and_can_see_them(log):

@@ -13,6 +13,7 @@ from ca.client.followed import FollowedConnection
 from ca.client.trust import TrustClient
 from tests.ca.server import running_server
 from tests.ca.wire import workload_identity
+from tests.threads import join
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +111,7 @@ def test_many_threads_use_it_while_the_identity_changes(server, directory, follo
         thread.start()
     for number in range(5):
         publish(server, directory, f"web-{number}")
-    for thread in threads:
-        thread.join(60)
+    join(*threads)
 
     assert failures == []
     assert seen <= {"web", *(f"web-{number}" for number in range(5))}

@@ -16,6 +16,8 @@ from typing import Any
 import trustme
 import yaml
 
+from tests.threads import join
+
 AUDIENCE = "chancery.dev"
 EXTRA = "authentication.kubernetes.io/"
 Answer = Callable[["Asked"], tuple[int, Any]]
@@ -136,7 +138,7 @@ def fake_api_server(directory: Path) -> Iterator[FakeApiServer]:
         server.fake.release.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        join(thread)
 
 
 def write_kubeconfig(path: Path, url: str, ca: bytes | None, **cluster: object) -> Path:

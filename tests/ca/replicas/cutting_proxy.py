@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.threads import join
+
 _RECORDING = b"COPY certificates "
 _COMMIT = b"COMMIT"
 
@@ -30,7 +32,11 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target), timeout=60)
+            except OSError:
+                client.close()
+                continue
             threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
 
@@ -48,7 +54,8 @@ class CuttingProxy:
                 if self.cut:
                     self._break(data, client, server)
                     return
-            server.sendall(data)
+            with contextlib.suppress(OSError):  # the other thread may have closed both
+                server.sendall(data)
         _close(client, server)
 
     def _break(self, data: bytes, client: socket.socket, server: socket.socket) -> None:
@@ -77,7 +84,7 @@ def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
         yield proxy
     finally:
         proxy.close()
-        thread.join(10)
+        join(thread)
 
 
 def _received(connection: socket.socket) -> bytes:

@@ -18,6 +18,7 @@ from store.inventory import Inventory
 from tests.ca.load import Asked, new_request, signing_request
 from tests.ca.replicas.replicas import SECONDS, certificates_of, opened
 from tests.ca.serving_process import ServingProcess
+from tests.threads import join
 
 
 @dataclass(slots=True)
@@ -58,9 +59,7 @@ def persisting(replicas: Sequence[ServingProcess], label: str, *, clients: int =
         yield ledger
     finally:
         stopping.set()
-        for thread in threads:
-            thread.join(2 * SECONDS)
-    assert not any(thread.is_alive() for thread in threads), ledger.failures[-3:]
+        join(*threads)
 
 
 def _persist(ledger: Ledger, stopping: threading.Event, stubs: Sequence[CertificateServiceStub], label: str) -> None:

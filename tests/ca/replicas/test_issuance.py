@@ -27,6 +27,7 @@ from tests.ca.replicas.replicas import (
     fetch,
     opened,
 )
+from tests.threads import join
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.slow]
 
@@ -88,7 +89,7 @@ def test_a_watch_at_one_is_told_what_another_issues(replicas):
 
     assert seen
     watch.cancel()
-    reading.join(SECONDS)
+    join(reading)
 
 
 def test_a_request_id_gives_one_certificate_whoever_is_asked(replicas):

@@ -22,6 +22,7 @@ from certs.keys import KeyType, encode_private_key, generate_private_key
 from certs.names import SubjectAlternativeNames, SubjectName
 from certs.requests import build_request
 from serving.tls import load_pair
+from tests.threads import join
 
 _SECONDS = 20.0
 _FOLLOW_SECONDS = 0.5
@@ -172,5 +173,4 @@ def running(functions: Iterable[Callable[[threading.Event], None]]) -> Iterator[
         yield
     finally:
         stopping.set()
-        for thread in threads:
-            thread.join(2 * _SECONDS)
+        join(*threads)
