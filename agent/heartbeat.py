@@ -15,7 +15,7 @@ from agent.errors import HeartbeatMissing
 
 HEARTBEAT_NAME = ".heartbeat"
 LONGEST_SILENCE = timedelta(minutes=5)
-"""Longer than every call and hook of one turn of the loop may take together, and the pause after it."""
+"""Longer than all calls of one turn of the loop may take together, or one hook, or the pause after them."""
 
 _WIDTH = 24
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 from agent.errors import AuthorityUnreachable, AuthorityUntrusted, CertificateRefused, RequestRefused
+from agent.time_limits import at_most
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
@@ -71,7 +72,8 @@ class HttpsServer:
             except OSError as err:
                 raise AuthorityUnreachable(f"cannot reach {self}: {_told(err)}") from err
             try:
-                status, content = self._exchange(connection, verb, path, body)
+                with at_most(2 * self.timeout, connection):
+                    status, content = self._exchange(connection, verb, path, body)
             except (OSError, http.client.HTTPException) as err:
                 if shows_certificate and _is_refusal(err):
                     raise CertificateRefused(f"{self} does not take this certificate: {_told(err)}") from err

@@ -87,13 +87,14 @@ class Renewer:
         failures: tuple[type[Exception], ...] = (),
         period: timedelta | None = None,
         hurried: Callable[[Credentials], bool] = lambda _held: False,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`pause(seconds)` waits and returns True once the loop shall end (`threading.Event.wait` does just that).
 
         `renew` turns the credentials held into new ones; it fails by AgentError, OSError or one of `failures`.
         `publish` makes them durable by AgentError or not at all. `period` renews that long after `not_before` instead
         of at 2/3 of life. `hurried` is asked at each look whether to renew ahead of time, as the authority may be replacing
-        what signed the certificate; it raises nothing.
+        what signed the certificate; it raises nothing. `beat` is called after each hook, as one may take its time.
         """
         self._load = load
         self._renew = renew
@@ -106,6 +107,7 @@ class Renewer:
         self._failures: tuple[type[Exception], ...] = (AgentError, OSError, *failures)
         self._period = period
         self._hurried = hurried
+        self._beat = beat
         self._held: Credentials | None = None
         self._schedule: RenewalSchedule | None = None
         self._unpublished: Credentials | None = None
@@ -187,7 +189,8 @@ class Renewer:
         self._report(TrustChanged())
 
     def _renewed(self, fresh: Credentials) -> float:
-        """A certificate that is due again at once (wrong clock, authority at its end) is waited out like a failure."""
+        """A certificate that is due again at once (wrong clock, authority at its end), or is no better than the one before (other
+        names than were asked for), is waited out like a failure."""
         self._unpublished = None
         self._report(Renewed(not_after=fresh.not_after))
         try:
@@ -198,7 +201,7 @@ class Renewer:
         self._run_waiting_hooks()
         _, schedule = self._current()
         now = self._clock()
-        due_again = not isinstance(schedule.decide(now), Sleep)
+        due_again = not isinstance(schedule.decide(now), Sleep) or self._hurried(fresh)
         self._back_off = BackOff.after(self._back_off, now=now, entropy=self._entropy) if due_again else None
         return next_check(now, schedule.renew_at).total_seconds()
 
@@ -213,9 +216,10 @@ class Renewer:
         for hook in self._waiting_hooks:
             try:
                 hook.run()
-            except ReloadFailed as err:
+            except (ReloadFailed, OSError) as err:
                 failed.append(hook)
                 self._report(StepFailed(step=hook.description, error=err, retry_in=LONGEST_SLEEP, expired=False))
             else:
                 self._report(Reloaded(hook=hook.description))
+            self._beat()
         self._waiting_hooks = failed

@@ -76,6 +76,7 @@ class Workload:
             report=report,
             failures=(CertsError,),
             hurried=lambda held: self._is_hurried or enrollment.wants_other_names(held),
+            beat=heartbeat.beat,
         )
 
     def run(self) -> None:

@@ -106,6 +106,18 @@ def test_answer_that_trickles_is_given_up(root):
     assert time.monotonic() - started < 5
 
 
+def test_headers_that_trickle_are_given_up(root):
+    started = time.monotonic()
+    trickle = [HEAD, *([b"X: y\r\n"] * 50)]
+    with (
+        Speaker(root, trickle, pause=0.1) as server,
+        pytest.raises(AuthorityUnreachable, match="does not answer: it took longer"),
+    ):
+        replace(server, timeout=0.5).ask("GET", "/", context=client_context(pem(root)), shows_certificate=True)
+
+    assert time.monotonic() - started < 4
+
+
 def test_silence_is_given_up(root):
     with Speaker(root, [b""], pause=1.5) as server, pytest.raises(AuthorityUnreachable):
         replace(server, timeout=0.3).ask("GET", "/", context=client_context(pem(root)))

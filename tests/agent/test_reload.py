@@ -1,9 +1,13 @@
+import contextlib
 import http.server
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -105,6 +109,14 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path):
         _wait_until_gone(int(caught.value.output))
 
 
+def test_a_command_is_run_where_no_disk_takes_its_output(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    CommandHook(arguments=[sys.executable, "-c", "print('told')"]).run()
+
+    with pytest.raises(CommandFailed, match=r"ended with code 3; it wrote nothing"):
+        CommandHook(arguments=[sys.executable, "-c", "raise SystemExit(print('x') or 3)"]).run()
+
+
 @pytest.fixture
 def web_service():
     """Answers 204 to POST /reload?now=1, and 404 otherwise; the list of what was asked."""
@@ -134,6 +146,36 @@ def test_a_request_reaches_the_service(web_service):
     assert asked == ["/reload?now=1"]
     with pytest.raises(RequestNotTaken, match="404"):
         RequestHook.from_url(url).run()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 204 No Content\r\n", b""])
+def test_a_service_that_answers_drop_by_drop_is_not_waited_for(said):
+    answered = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            channel, _ = listener.accept()
+            with channel, contextlib.suppress(OSError):
+                channel.sendall(said)
+                while not answered.wait(0.05):
+                    channel.sendall(b"x")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        hook = replace(
+            RequestHook.from_url(f"http://127.0.0.1:{listener.getsockname()[1]}"), timeout=timedelta(seconds=0.3)
+        )
+        with pytest.raises(RequestNotTaken, match=r"it took longer than 0\.3 s"):
+            hook.run()
+        answered.set()
+        join(thread)
+
+
+def test_a_pipe_in_the_place_of_a_pid_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pid")
+
+    with pytest.raises(SignalNotSent, match="does not hold a process id"):
+        SignalHook(pid_file=tmp_path / "pid").run()
 
 
 def test_a_service_that_is_not_there_is_reported():

@@ -32,7 +32,7 @@ class Hook:
     description = "hook"
 
     def __init__(self) -> None:
-        self.errors: list[ReloadFailed] = []
+        self.errors: list[Exception] = []
         self.runs = 0
 
     def run(self) -> None:
@@ -133,6 +133,34 @@ def test_what_the_authority_wants_renewed_now_is_renewed_at_the_next_look(tmp_pa
 
     assert daemon.authority.asked == [daemon.first]
     assert daemon.on_disk.not_before - daemon.first.not_before <= timedelta(minutes=62)
+
+
+def test_certificates_that_are_never_as_they_are_wanted_are_asked_for_less_and_less_often(
+    tmp_path, clock, make_credentials
+):
+    daemon = Daemon(tmp_path / "identity", clock, make_credentials, hurried=lambda _held: True)
+
+    daemon.run_for(timedelta(hours=2))
+
+    assert len(daemon.of(Renewed)) <= 7 + 24 * 2
+
+
+def test_hook_that_raises_what_nobody_announced_costs_no_certificate(daemon):
+    daemon.hook.errors = [OSError("no room")] * 3
+
+    daemon.run_for(timedelta(hours=17))
+
+    assert [str(failure.error) for failure in daemon.of(StepFailed)] == ["no room"] * 3
+    assert daemon.hook.runs == 4
+
+
+def test_each_hook_is_a_sign_of_life(tmp_path, clock, make_credentials):
+    beats = []
+    daemon = Daemon(tmp_path / "identity", clock, make_credentials, beat=lambda: beats.append(daemon.hook.runs))
+
+    daemon.run_for(timedelta(hours=17))
+
+    assert beats == [1]
 
 
 def test_a_renewal_ahead_of_time_that_fails_is_backed_off_like_any_other(tmp_path, clock, make_credentials):
