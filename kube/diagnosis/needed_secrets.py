@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from kube.diagnosis.findings import Cause, Finding, problem
+from kube.diagnosis.findings import Cause, Finding, problem, warning
 from kube.diagnosis.workloads import variable_of
 from kube.documents import JsonObject, mapping, name_of, objects, text
 
@@ -17,7 +17,15 @@ def judge_needed_secrets(workloads: Sequence[JsonObject], there: frozenset[str],
             missing.setdefault(name, []).append(f"{text(workload, 'kind')}/{name_of(workload)}")
     passphrases = {variable_of(one, _PASSPHRASE) for one in workloads}
     for name, users in sorted(missing.items()):
-        if name in passphrases:
+        if name in passphrases and roots not in there and not _is_any_ready(workloads, name):
+            yield warning(
+                f"Secret/{name}",
+                Cause.SECRET_MISSING,
+                "there is none, nor one of the roots: the authority makes both when it starts for the first time",
+                "see what its pod waits for; if it ever ran, the Secret held the passphrase of the CA keys: put your copy back, "
+                f"kubectl create secret generic {name} --from-file=passphrase=FILE",
+            )
+        elif name in passphrases:
             yield problem(
                 f"Secret/{name}",
                 Cause.SECRET_MISSING,
@@ -31,6 +39,12 @@ def judge_needed_secrets(workloads: Sequence[JsonObject], there: frozenset[str],
                 f"there is none: pods of {', '.join(users)} do not start without it",
                 "make it, or name another in the values that name it (existingSecret, volumes, env)",
             )
+
+
+def _is_any_ready(workloads: Sequence[JsonObject], passphrase: str) -> bool:
+    """An authority that runs has its keys open."""
+    users = [one for one in workloads if variable_of(one, _PASSPHRASE) == passphrase]
+    return any(mapping(one, "status").get("readyReplicas") for one in users)
 
 
 def _needed(workload: JsonObject) -> Iterator[str]:

@@ -1,13 +1,15 @@
 """Looks at what the product itself consists of in its namespace: release, workloads, Secret of the roots, Lease, rights."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from kube.collections import Resource
 from kube.core_resources import PODS
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.distribution import judge_roots_secret
-from kube.diagnosis.findings import Cause, Finding, problem, skipped
+from kube.diagnosis.event_log import EventLog
+from kube.diagnosis.findings import Cause, Finding, Severity, problem, skipped
 from kube.diagnosis.installation import Installation
 from kube.diagnosis.leases import judge_lease
 from kube.diagnosis.looking import Looker, Unseen, by_name, seen
@@ -16,6 +18,7 @@ from kube.diagnosis.releases import judge_releases
 from kube.diagnosis.rights import OWN_REVIEWS, REVIEWS, Right, judge_rights, rights_of
 from kube.diagnosis.workloads import Around, judge_workload
 from kube.documents import mapping, name_of
+from kube.events import EVENTS
 from kube.trust.config_maps import KEY
 
 SECRETS = Resource(version="v1", plural="secrets")
@@ -74,8 +77,14 @@ def examine_workloads(looker: Looker, installation: Installation) -> Iterator[Fi
         replica_sets=seen(looker.all_of(REPLICA_SETS, namespace)),
         claims=by_name(claims),
     )
-    for workload in installation.workloads:
-        yield from judge_workload(workload, around)
+    judged = [one for workload in installation.workloads for one in judge_workload(workload, around)]
+    if any(one.severity is not Severity.OK for one in judged):
+        events = looker.all_of(EVENTS, namespace)
+        if isinstance(events, Unseen):
+            yield unseen("events", events)
+        around = replace(around, log=EventLog(events=seen(events)))
+        judged = [one for workload in installation.workloads for one in judge_workload(workload, around)]
+    yield from judged
     if installation.component("ca") is None:
         yield problem(
             "authority",

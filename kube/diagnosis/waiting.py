@@ -1,10 +1,11 @@
-"""What pods that are not ready wait for, by their own status: the kubelet's words, and the last of a container that ended.
+"""What pods that are not ready wait for: by their status, with the last words of a container that ended; else by Events.
 
 - Containers of the chart have `terminationMessagePolicy: FallbackToLogsOnError`: the end of their log is in the pod's status.
 """
 
 from collections.abc import Sequence
 
+from kube.diagnosis.event_log import EventLog
 from kube.documents import JsonObject, mapping, name_of, objects, text
 
 _NO_TROUBLE = {"ContainerCreating", "PodInitializing", ""}
@@ -12,9 +13,12 @@ _ENDED = {"CrashLoopBackOff", "Error", "Completed"}
 _LONGEST = 400
 
 
-def why_not_ready(pods: Sequence[JsonObject]) -> str:
+def why_not_ready(pods: Sequence[JsonObject], log: EventLog) -> str:
     """Of the first pod that has something to say; empty, or with a semicolon before it."""
     for pod in pods:
+        if text(pod, "status", "phase") == "Failed" and text(pod, "status", "reason"):  # by the kubelet, as one evicted
+            message = text(pod, "status", "message")[:_LONGEST]
+            return f"; {name_of(pod)} ended, {text(pod, 'status', 'reason')}: {message}"
         for container in (
             *objects(pod, "status", "initContainerStatuses"),
             *objects(pod, "status", "containerStatuses"),
@@ -24,7 +28,16 @@ def why_not_ready(pods: Sequence[JsonObject]) -> str:
         for condition in objects(pod, "status", "conditions"):
             if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
                 return f"; {name_of(pod)} finds no node: {text(condition, 'message')[:_LONGEST]}"
+    for pod in pods:
+        if not _is_ready(pod) and (said := log.last(pod)):
+            return f"; {name_of(pod)}, {said}"
     return ""
+
+
+def _is_ready(pod: JsonObject) -> bool:
+    return any(
+        text(one, "type") == "Ready" and text(one, "status") == "True" for one in objects(pod, "status", "conditions")
+    )
 
 
 def _why(container: JsonObject) -> str:

@@ -1,14 +1,21 @@
 """Deployments and StatefulSets of the product: rolled out, or caught half-way, and what their pods and volumes wait for."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kube.diagnosis.event_log import EventLog
 from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
 from kube.diagnosis.waiting import why_not_ready
 from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
 
 _MOST_REPLICAS = 100
 _LONGEST_MESSAGE = 400
+_FIRST_CONSUMER = {"WaitForFirstConsumer", "WaitForPodScheduled"}
+"""Of a class whose volumes are made where the pod comes to be (volumeBindingMode)."""
+_WAIT_FOR_POD = "its volume is made when its pod has a node: see what the pod waits for"
+_CHOOSE_CLASS = (
+    "see kubectl describe pvc; choose a class that there is by persistence.storageClass (kubectl get storageclass)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +25,7 @@ class Around:
     pods: Sequence[JsonObject] | None = ()
     replica_sets: Sequence[JsonObject] | None = ()
     claims: Mapping[str, JsonObject] | None = None
+    log: EventLog = field(default_factory=EventLog)
 
 
 def judge_workload(workload: JsonObject, around: Around) -> Sequence[Finding]:
@@ -25,8 +33,8 @@ def judge_workload(workload: JsonObject, around: Around) -> Sequence[Finding]:
     label = f"{text(workload, 'kind')}/{name_of(workload)}"
     pods = [one for one in around.pods or () if _is_of(workload, one)]
     found = [
-        *_judge_volumes(label, workload, around.claims),
-        *_judge_rollout(label, workload, around.replica_sets or (), pods),
+        *_judge_volumes(label, workload, around),
+        *_judge_rollout(label, workload, around, pods),
     ]
     return found or [
         fine(label, f"{_number(workload, 'status', 'readyReplicas')} of {_wanted(workload)} pods are ready")
@@ -46,10 +54,8 @@ def component_of(workload: JsonObject) -> str:
     return texts(workload, "metadata", "labels").get("app.kubernetes.io/component", "")
 
 
-def _judge_rollout(
-    label: str, workload: JsonObject, replica_sets: Sequence[JsonObject], pods: Sequence[JsonObject]
-) -> Iterator[Finding]:
-    wanted, why = _wanted(workload), why_not_ready(pods)
+def _judge_rollout(label: str, workload: JsonObject, around: Around, pods: Sequence[JsonObject]) -> Iterator[Finding]:
+    wanted, why = _wanted(workload), why_not_ready(pods, around.log)
     if (seen := _number(workload, "status", "observedGeneration")) < _number(workload, "metadata", "generation"):
         yield problem(
             label,
@@ -57,7 +63,7 @@ def _judge_rollout(
             f"nobody has taken up its last change (seen {seen})",
             "see whether kube-controller-manager runs",
         )
-    elif refusal := _refusal(workload):
+    elif refusal := _refusal(workload, around.log):
         yield problem(
             label,
             Cause.ROLLOUT_UNFINISHED,
@@ -78,7 +84,7 @@ def _judge_rollout(
             f"an upgrade is half done: {updated} of {wanted} pods are of the new version{_deadline(workload)}{why}",
             "see what the new pods wait for; back to the version before: helm rollback",
         )
-    elif old := [one for one in replica_sets if _is_of(workload, one) and _is_old(workload, one)]:
+    elif old := [one for one in around.replica_sets or () if _is_of(workload, one) and _is_old(workload, one)]:
         names = ", ".join(f"{name_of(one)} ({_number(one, 'status', 'replicas')})" for one in old)
         yield warning(
             label,
@@ -102,13 +108,15 @@ def _judge_rollout(
         )
 
 
-def _judge_volumes(label: str, workload: JsonObject, claims: Mapping[str, JsonObject] | None) -> Iterator[Finding]:
-    if claims is None:
+def _judge_volumes(label: str, workload: JsonObject, around: Around) -> Iterator[Finding]:
+    if around.claims is None:
         return
     for name in _claim_names(workload):
-        claim = claims.get(name)
+        claim = around.claims.get(name)
         phase = text(claim, "status", "phase")
         if claim is None:
+            if name in _refusal(workload, around.log):
+                continue  # to be made, and told with the refusal
             yield problem(
                 label,
                 Cause.VOLUME_MISSING,
@@ -125,11 +133,13 @@ def _judge_volumes(label: str, workload: JsonObject, claims: Mapping[str, JsonOb
             )
         elif phase != "Bound":
             storage_class = text(claim, "spec", "storageClassName") or "the cluster's default, which there may not be"
+            said = around.log.last(claim, warnings_alone=False)
             yield problem(
                 label,
                 Cause.VOLUME_PENDING if phase != "Lost" else Cause.VOLUME_MISSING,
-                f"PersistentVolumeClaim {name} is {phase or 'not bound'}; its storage class is {storage_class}",
-                "see kubectl describe pvc; choose a class that there is by persistence.storageClass (kubectl get storageclass)",
+                f"PersistentVolumeClaim {name} is {phase or 'not bound'}; its storage class is {storage_class}"
+                + (f"; {said}" if said is not None else ""),
+                _WAIT_FOR_POD if said is not None and said.reason in _FIRST_CONSUMER else _CHOOSE_CLASS,
             )
 
 
@@ -186,11 +196,14 @@ def _updated(workload: JsonObject) -> int:
     return _number(workload, "status", "updatedReplicas")
 
 
-def _refusal(workload: JsonObject) -> str:
+def _refusal(workload: JsonObject, log: EventLog) -> str:
+    """A Deployment has it in its status; of a StatefulSet, whose status is silent, only an Event says so."""
     for one in objects(workload, "status", "conditions"):
         if text(one, "type") == "ReplicaFailure" and text(one, "status") == "True":
             return text(one, "message")[:_LONGEST_MESSAGE] or text(one, "reason")
-    return ""
+    lacks = _number(workload, "status", "replicas") < _wanted(workload)
+    said = log.last(workload, "FailedCreate") if lacks else None
+    return said.message[:_LONGEST_MESSAGE] if said is not None else ""
 
 
 def _deadline(workload: JsonObject) -> str:

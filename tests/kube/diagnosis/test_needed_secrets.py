@@ -15,8 +15,8 @@ VOLUMES = [
 ]
 
 
-def judge(*there, env=(DATABASE, MAYBE, PASSPHRASE)):
-    made = workload()
+def judge(*there, env=(DATABASE, MAYBE, PASSPHRASE), ready=2):
+    made = workload(readyReplicas=ready)
     made["spec"]["template"]["spec"] = {"volumes": VOLUMES, "containers": [{"env": list(env)}, "garbage"]}
     return {one.target: one for one in judge_needed_secrets([made, {}], frozenset(there), roots="roots")}
 
@@ -39,3 +39,12 @@ def test_passphrase_is_put_back_before_the_authority_stops():
     assert finding.severity is Severity.PROBLEM
     assert "does not start again without it" in finding.summary
     assert "kubectl create secret generic passphrase --from-file=passphrase=FILE" in finding.hint
+
+
+def test_an_authority_that_never_started_has_lost_no_passphrase():
+    (finding,) = judge("database", "mounted", ready=0).values()
+    (lost,) = judge("database", "mounted", "roots", ready=0).values()
+
+    assert (finding.severity, lost.severity) == (Severity.WARNING, Severity.PROBLEM)
+    assert "makes both when it starts for the first time" in finding.summary
+    assert "if it ever ran" in finding.hint

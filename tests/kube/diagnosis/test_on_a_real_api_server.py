@@ -266,3 +266,25 @@ def test_targets_of_others_are_looked_at_where_asked_for(product):
 
     assert target not in product.examine()
     assert Cause.CA_BUNDLE_GARBAGE in causes(product.examine(every=True)[target])
+
+
+def test_events_are_read_where_something_is_wrong_and_no_status_says_what(product):
+    product.install()
+    named = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "shop-ca", "namespace": product.namespace}
+    path = f"/apis/apps/v1/namespaces/{product.namespace}/statefulsets/shop-ca"
+    uid = product.cluster.admin.get(path).document["metadata"]["uid"]
+    said = {
+        "metadata": {"name": "shop-ca.1"},
+        "involvedObject": {**named, "uid": uid},
+        "reason": "FailedCreate",
+        "message": "create Pod shop-ca-0 in StatefulSet shop-ca failed error: exceeded quota: small",
+        "type": "Warning",
+    }
+    product.here("events", said)  # as its controller says it
+    well = product.examine()["StatefulSet/shop-ca"]
+    product.set_status("statefulsets", "shop-ca", {"replicas": 0, "readyReplicas": 0})
+    (finding,) = product.examine()["StatefulSet/shop-ca"]
+
+    assert causes(well) == set()
+    assert finding.cause is Cause.ROLLOUT_UNFINISHED
+    assert "exceeded quota: small" in finding.summary
