@@ -2,9 +2,8 @@
 
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from protos.chancery.ca.v1 import admin_service_pb2 as admin
 from protos.chancery.ca.v1 import certificate_pb2 as wire
 from protos.chancery.ca.v1.admin_service_pb2_grpc import AdminServiceStub
 from tests.ca.server import MovableClock, RunningServer
+from tests.servers.ports import free_port
 
 SPIFFE_ID = "spiffe://cluster.local/ns/shop/sa/web"
 
@@ -40,7 +40,7 @@ class Line:
 
     def ask(self, verb: str, path: str, **options) -> JsonObject:
         self.asked.append(f"{verb} {path.partition('?')[0]}")
-        server = replace(self.server, port=closed_port()) if self.is_cut else self.server
+        server = replace(self.server, port=free_port()) if self.is_cut else self.server
         return server.ask(verb, path, **options)
 
 
@@ -139,12 +139,6 @@ def new_token(server: RunningServer) -> str:
     names = wire.SubjectAlternativeNames(uris=[SPIFFE_ID])
     request = admin.CreateTokenRequest(names=names, profile="workload")
     return AdminServiceStub(server.channel()).CreateToken(request, timeout=20).secret
-
-
-def closed_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

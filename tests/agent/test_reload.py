@@ -35,7 +35,7 @@ def service():
 def test_a_signal_reaches_the_process(service):
     SignalHook(pid=service.pid).run()
 
-    assert service.wait(10) == 7
+    assert service.wait(60) == 7
 
 
 def test_the_pid_file_is_read_at_the_time(service, tmp_path):
@@ -44,7 +44,7 @@ def test_the_pid_file_is_read_at_the_time(service, tmp_path):
 
     hook.run()
 
-    assert service.wait(10) == 7
+    assert service.wait(60) == 7
 
 
 @pytest.mark.parametrize("pid", [None, -1, 0, 1, 2**22 + 1])
@@ -63,7 +63,7 @@ def test_a_pid_file_with_anything_else_is_refused(tmp_path, content):
 
 def test_a_missing_pid_file_or_process_is_reported(tmp_path):
     finished = subprocess.Popen([sys.executable, "-c", ""])
-    finished.wait(10)
+    finished.wait(60)
 
     with pytest.raises(SignalNotSent, match="pid file"):
         SignalHook(pid_file=tmp_path / "absent").run()
@@ -100,10 +100,10 @@ def test_a_command_that_cannot_start_is_reported():
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(tmp_path):
-    script = "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+    script = "sleep 60 & echo $!; wait"  # of a shell, which has begun long before the time is up
 
     with pytest.raises(CommandTimedOut, match="was killed") as caught:
-        CommandHook(arguments=[sys.executable, "-c", script], timeout=timedelta(seconds=1)).run()
+        CommandHook(arguments=["/bin/sh", "-c", script], timeout=timedelta(seconds=3)).run()
 
     with pytest.raises(ProcessLookupError):
         _wait_until_gone(int(caught.value.output))

@@ -169,7 +169,7 @@ def report(name: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits until a condition holds; fails where it does not in that time."""
     deadline = time.monotonic() + seconds
     while not condition():

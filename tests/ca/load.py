@@ -24,7 +24,7 @@ from protos.chancery.ca.v1.enrollment_service_pb2_grpc import EnrollmentServiceS
 from tests.ca.serving_process import ServingProcess
 from tests.threads import join
 
-SECONDS = 20
+SECONDS = 60
 NAME = "load.example"
 
 

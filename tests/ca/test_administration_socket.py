@@ -36,7 +36,7 @@ def organizations(certificate: x509.Certificate) -> list[str | bytes]:
 def exchange(server: RunningServer, octets: bytes) -> bytes:
     """What comes back to octets that are sent as they are."""
     with socket.socket(socket.AF_UNIX) as connection, _address(server.directory) as address:
-        connection.settimeout(15)
+        connection.settimeout(60)
         connection.connect(address)
         connection.sendall(octets)
         connection.shutdown(socket.SHUT_WR)

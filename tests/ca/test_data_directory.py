@@ -65,7 +65,7 @@ def test_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
         with pytest.raises(DataDirectoryInUse):
             DataDirectory.open(path)
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
 
     DataDirectory.open(path).close()
 

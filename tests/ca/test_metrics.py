@@ -104,7 +104,7 @@ def test_revocations_are_counted_by_the_names_of_rfc_5280(reason: RevocationReas
 
 def test_server_shows_its_hierarchy_and_what_it_refused(server: RunningServer) -> None:
     with pytest.raises(grpc.RpcError):
-        EnrollmentServiceStub(server.public_channel()).Enroll(enrollment.EnrollRequest(token="made-up"), timeout=10)
+        EnrollmentServiceStub(server.public_channel()).Enroll(enrollment.EnrollRequest(token="made-up"), timeout=60)
 
     exposition = metrics_of(server, until='chancery_ca_rotation_phase{kind="root",phase="stable"} 1.0')
 
@@ -115,9 +115,9 @@ def test_server_shows_its_hierarchy_and_what_it_refused(server: RunningServer) -
 
 def metrics_of(server: RunningServer, *, until: str) -> str:
     context = ssl.create_default_context(cadata=server.office.issuers.bundle.pem.decode())
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
-        with urllib.request.urlopen(f"{server.url}/metrics", context=context, timeout=10) as answer:
+        with urllib.request.urlopen(f"{server.url}/metrics", context=context, timeout=60) as answer:
             text = answer.read().decode()
         if until in text:
             return text

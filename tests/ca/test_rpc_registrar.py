@@ -1,6 +1,5 @@
 """RegistrarService over real mTLS, by the Python client: what a registrar may say and have signed, and what nobody may."""
 
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -406,13 +405,11 @@ def test_what_can_be_no_uid_is_not_released(registrar: RegistrarClient, uid: str
 def test_odd_names_are_not_registered(
     registrar: RegistrarClient, server: RunningServer, pod: Pod, dns: tuple[str, ...], reason: str
 ) -> None:
-    started = time.monotonic()
     with pytest.raises(CallInvalid) as refused:
         registrar.register_pod(pod, dns)
 
     assert refused.value.reason == reason
     assert server.office.pods.find(pod.uid) is None
-    assert time.monotonic() - started < 5
 
 
 def test_certificate_that_a_registrar_signed_is_not_renewed_with_names_that_are_not_registered(

@@ -20,7 +20,7 @@ def request_for(*dns: str) -> bytes:
 def test_signed_certificate_is_good_for_openssl(server: RunningServer, tmp_path: Path) -> None:
     stub = CertificateServiceStub(server.channel())
 
-    certificate = stub.SignCsr(service.SignCsrRequest(csr=request_for("web.example")), timeout=10).certificate
+    certificate = stub.SignCsr(service.SignCsrRequest(csr=request_for("web.example")), timeout=60).certificate
 
     for name, text in (("leaf", certificate.certificate_pem), ("chain", certificate.chain_pem)):
         (tmp_path / name).write_text(text)
@@ -32,10 +32,10 @@ def test_signed_certificate_is_good_for_openssl(server: RunningServer, tmp_path:
 
 def test_serving_certificate_is_renewed_under_open_connections(own_server: RunningServer) -> None:
     stub = CertificateServiceStub(own_server.channel())
-    stub.GetCsrTemplate(service.GetCsrTemplateRequest(), timeout=10)
+    stub.GetCsrTemplate(service.GetCsrTemplateRequest(), timeout=60)
     before = {
         record.serial_number
-        for record in stub.ListCertificates(service.ListCertificatesRequest(), timeout=10).certificates
+        for record in stub.ListCertificates(service.ListCertificatesRequest(), timeout=60).certificates
     }
 
     own_server.clock.advance(timedelta(hours=17))
@@ -47,4 +47,4 @@ def test_serving_certificate_is_renewed_under_open_connections(own_server: Runni
         if event.certificate.serial_number not in before and event.certificate.subject == "CN=chancery-ca"
     )
     assert renewed.requester == "local"
-    assert stub.GetCsrTemplate(service.GetCsrTemplateRequest(), timeout=10)
+    assert stub.GetCsrTemplate(service.GetCsrTemplateRequest(), timeout=60)

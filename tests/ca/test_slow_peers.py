@@ -23,7 +23,7 @@ _PEERS = 100
 def connect(server: RunningServer) -> ssl.SSLSocket:
     """A verified TLS connection to the HTTP port, without a client certificate."""
     context = ssl.create_default_context(cadata=server.administrator.roots.decode())
-    plain = socket.create_connection(_address(server.url), timeout=30)
+    plain = socket.create_connection(_address(server.url), timeout=60)
     try:
         return context.wrap_socket(plain, server_hostname="localhost")
     except BaseException:
@@ -36,7 +36,7 @@ def test_half_open_handshakes_do_not_keep_others_waiting(server: RunningServer) 
     with contextlib.ExitStack() as stack:
         for number in range(_PEERS):
             for target in (server.url, server.grpc_target, server.enrollment_target):
-                peer = stack.enter_context(socket.create_connection(_address(target), timeout=10))
+                peer = stack.enter_context(socket.create_connection(_address(target), timeout=60))
                 if number % 2:
                     peer.sendall(bytes.fromhex("16030100c8010000c40303"))
 
@@ -50,7 +50,7 @@ def test_slow_bodies_do_not_keep_others_waiting(server: RunningServer) -> None:
             peer.sendall(b"POST /v1/enroll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{")
 
         _verify_served(server)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while f'code="499",method="POST /v1/enroll"}} {_PEERS}.0' not in _metrics(server):
         assert time.monotonic() < deadline, "who goes away in the middle of a body is no error of the server's"
         time.sleep(0.05)
@@ -79,7 +79,7 @@ def test_slow_readers_of_a_bulk_stream_do_not_keep_others_waiting(server: Runnin
 
 @pytest.mark.slow
 def test_half_open_handshakes_are_given_up(server: RunningServer) -> None:
-    with socket.create_connection(_address(server.url), timeout=30) as peer:
+    with socket.create_connection(_address(server.url), timeout=60) as peer:
         peer.sendall(bytes.fromhex("16030100c8"))
 
         assert peer.recv(1) == b""

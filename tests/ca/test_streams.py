@@ -35,7 +35,7 @@ async def test_an_answer_does_not_wait_for_the_next_request():
 
     answers = answer_side_by_side(hesitant(), answer, window=10, stopping=asyncio.Event())
 
-    assert await asyncio.wait_for(anext(answers), 5) == 1
+    assert await asyncio.wait_for(anext(answers), 60) == 1
     taken.set()
     assert [one async for one in answers] == [2]
 
@@ -50,7 +50,7 @@ async def test_a_slow_answer_does_not_hold_up_a_quick_one():
 
     answers = answer_side_by_side(stream([1, 2]), answer, window=10, stopping=asyncio.Event())
 
-    assert await asyncio.wait_for(anext(answers), 5) == 2
+    assert await asyncio.wait_for(anext(answers), 60) == 2
     release.set()
     assert [one async for one in answers] == [1]
 
@@ -113,7 +113,7 @@ async def test_a_stream_that_breaks_off_says_so_after_what_was_answered():
 
 
 async def test_a_stop_lets_what_is_under_way_be_answered_and_reads_no_further():
-    stopping, release = asyncio.Event(), asyncio.Event()
+    stopping, release, under_way = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def unending() -> AsyncIterator[int]:
         yield 1
@@ -121,16 +121,18 @@ async def test_a_stop_lets_what_is_under_way_be_answered_and_reads_no_further():
         await asyncio.Event().wait()
 
     async def answer(number: int) -> int:
+        if number == 2:
+            under_way.set()
         await release.wait()
         return number
 
     answers = answer_side_by_side(unending(), answer, window=10, stopping=stopping)
     first = asyncio.ensure_future(anext(answers))
-    await asyncio.sleep(0.01)
+    await under_way.wait()
     stopping.set()
     await asyncio.sleep(0.01)
     release.set()
 
     assert {await first, await anext(answers)} == {1, 2}
     with pytest.raises(ShuttingDown):
-        await asyncio.wait_for(anext(answers), 5)
+        await asyncio.wait_for(anext(answers), 60)

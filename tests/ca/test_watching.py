@@ -1,6 +1,7 @@
 """Following the inventory: everything after the cursor, in order, once; and nothing without a rule."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from ca.errors import PolicyDenied, ShuttingDown
 from ca.office import Office
 from ca.watching import CertificateWatch, matches
+from store.inventory import Inventory
 from store.records import CertificateFilter, CertificateRecord
 from tests.ca.offices import NOW, Premises, administrator, call_of, order_for, registry_of, workload
 
@@ -16,14 +18,28 @@ EVERYTHING = CertificateFilter()
 NOW_SECONDS = int(NOW.timestamp())
 
 
-def watch_of(office: Office) -> CertificateWatch:
+class WatchedInventory(Inventory):
+    """Says when somebody has found nothing in it after his cursor."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        super().__init__(inventory._database)
+        self.had_no_news = threading.Event()
+
+    def after(self, sequence: int, *, limit: int = 1000) -> tuple[CertificateRecord, ...]:
+        records = super().after(sequence, limit=limit)
+        if not records:
+            self.had_no_news.set()
+        return records
+
+
+def watch_of(office: Office, inventory: Inventory | None = None) -> CertificateWatch:
     return CertificateWatch(
-        inventory=office.inventory, policy=office.policy, clock=office.clock, stopping=asyncio.Event()
+        inventory=inventory or office.inventory, policy=office.policy, clock=office.clock, stopping=asyncio.Event()
     )
 
 
 async def take(events: AsyncIterator[CertificateRecord], count: int) -> list[CertificateRecord]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return [await anext(events) for _ in range(count)]
 
 
@@ -46,27 +62,29 @@ async def test_watch_resumes_after_the_event_that_was_seen(office: Office) -> No
 
 async def test_without_a_cursor_only_what_comes_is_told(office: Office) -> None:
     office.authority.issue(order_for("before.example"))
-    watch = watch_of(office)
+    inventory = WatchedInventory(office.inventory)
+    watch = watch_of(office, inventory)
     events = watch.follow(call_of(administrator()), None, EVERYTHING)
     waiting = asyncio.create_task(take(events, 1))
-    await asyncio.sleep(0.3)
+    assert await asyncio.to_thread(inventory.had_no_news.wait, 60)
 
     issued = await asyncio.to_thread(office.authority.issue, order_for("after.example"))
 
     assert [record.id for record in await waiting] == [issued.id]
 
 
-async def test_news_are_told_sooner_than_the_next_look(office: Office) -> None:
-    watch = watch_of(office)
+async def test_news_are_told_sooner_than_the_next_look(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ca.watching._POLL_SECONDS", 600)
+    inventory = WatchedInventory(office.inventory)
+    watch = watch_of(office, inventory)
     events = watch.follow(call_of(administrator()), None, EVERYTHING)
     waiting = asyncio.create_task(take(events, 1))
-    await asyncio.sleep(0.3)
+    assert await asyncio.to_thread(inventory.had_no_news.wait, 60)
     issued = await asyncio.to_thread(office.authority.issue, order_for("after.example"))
 
     watch.nudge()
 
-    async with asyncio.timeout(0.6):
-        assert [record.id for record in await waiting] == [issued.id]
+    assert [record.id for record in await waiting] == [issued.id]
 
 
 async def test_filter_passes_over_what_does_not_match(office: Office) -> None:

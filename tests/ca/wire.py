@@ -23,7 +23,7 @@ from certs.requests import CertificateRequest
 from tests.ca.hierarchies import Outsider
 
 SPIFFE = "spiffe://cluster.local/ns/shop/sa/"
-SECONDS = 20
+SECONDS = 60
 """Deadline of a call."""
 
 

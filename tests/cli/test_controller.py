@@ -44,18 +44,18 @@ def start(program: Program, fake: FakeCluster) -> Iterator[Start]:
         processes.append(process)
         assert process.stdout is not None
         announced = re.fullmatch(r"controller +(http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
-        assert announced, process.communicate(timeout=10)
+        assert announced, process.communicate(timeout=60)
         return process, announced[1]
 
     yield begin
     for process in processes:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 def ask(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as err:
         with err:
@@ -94,12 +94,12 @@ def test_namespace_has_to_be_said_outside_of_a_pod(program: Program, fake: FakeC
 
 def test_process_leads_is_ready_without_its_authority_and_gives_the_lease_back(start: Start, fake: FakeCluster):
     process, url = start("--server", "localhost:1", "--identity", "nowhere")
-    await_until(lambda: ask(f"{url}/readyz") == (200, "ok\n"), "readiness", 20)
-    await_until(lambda: "chancery_kube_leading 1.0" in ask(f"{url}/metrics")[1], "leading", 20)
+    await_until(lambda: ask(f"{url}/readyz") == (200, "ok\n"), "readiness")
+    await_until(lambda: "chancery_kube_leading 1.0" in ask(f"{url}/metrics")[1], "leading")
     assert ask(f"{url}/livez") == (200, "ok\n")
     assert ask(f"{url}/healthz")[0] == 404
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert process.returncode == 0, errors
     assert fake.objects[LEASE]["spec"]["holderIdentity"] == ""
@@ -116,7 +116,7 @@ def test_cluster_that_does_not_answer_makes_it_alive_and_not_ready(start: Start,
     status, text = ask(f"{url}/readyz")
     assert (status, "not listed yet" in text) == (503, True)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def test_identity_is_had_with_a_token_and_kept_by_the_process_itself(start: Start, tmp_path: Path):
@@ -127,6 +127,6 @@ def test_identity_is_had_with_a_token_and_kept_by_the_process_itself(start: Star
             *("--http-server", authority, "--server", server.grpc_target, "--identity", pod.directory),
             *("--token-file", pod.token_file, "--bootstrap", pod.bootstrap),
         )
-        await_until((pod.directory / "tls.crt").exists, "the certificate", 20)
+        await_until((pod.directory / "tls.crt").exists, "the certificate")
 
         assert (pod.directory / "tls.key").stat().st_mode & 0o777 == 0o400

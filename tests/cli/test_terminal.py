@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.cli.program import SETTLED, Program
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _PROGRAM = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a test that runs in the background inherits it ignored

@@ -15,7 +15,7 @@ from tests.servers.kubernetes.control_plane import ControlPlane
 from tests.servers.peers.programs import programs_of
 from tests.servers.ports import free_port
 
-_SECONDS = 30
+_SECONDS = 60
 
 CFSSL_CONFIG = """
 {"signing": {"default": {"expiry": "720h"}, "profiles": {

@@ -36,7 +36,7 @@ def no_entropy(octets: int) -> bytes:
     return bytes(octets)
 
 
-def await_until(condition: Callable[[], object], what: str, seconds: float = 10.0) -> None:
+def await_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

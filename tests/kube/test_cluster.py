@@ -123,7 +123,7 @@ def test_server_that_says_nothing_is_given_up_in_time(fake: FakeCluster):
 
     with pytest.raises(ClusterUnreachable):
         cluster.get(MAPS)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_answer_that_comes_drop_by_drop_is_given_up_in_time(fake: FakeCluster):
@@ -143,7 +143,7 @@ def test_answer_that_comes_drop_by_drop_is_given_up_in_time(fake: FakeCluster):
 
     with pytest.raises(ClusterUnreachable, match="does not end"):
         cluster.get(MAPS)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_token_that_is_refused_is_read_anew_and_the_call_repeated(cluster: Cluster, fake: FakeCluster):
@@ -223,4 +223,4 @@ def test_write_of_a_leader_ends_when_its_permission_does(fake: FakeCluster):
 
     with pytest.raises(ClusterUnreachable):
         cluster.create(MAPS, config_map())
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15

@@ -49,7 +49,7 @@ def start(fake: FakeCluster) -> Iterator[Start]:
                 cluster, resource, collection, monotonic=time.monotonic, entropy=no_entropy, timing=timing, **more
             )
             reflector.start()
-            stack.callback(reflector.join, 5)
+            stack.callback(reflector.join, 60)
             stack.callback(reflector.stop)
             return reflector, collection
 
@@ -101,10 +101,10 @@ def test_objects_that_somebody_made_huge_keep_no_other_from_being_seen(fake: Fak
         fake.put(place(f"huge-{number}"), data={"x": "x" * (9 << 20)})
     fake.put(place("z"))
     _, collection = start(projection=lambda _: {})
-    await_until(collection.synced.is_set, "the list", seconds=30)
+    await_until(collection.synced.is_set, "the list")
     fake.put(place("huge-0"), data={"x": "y" * (9 << 20)})
     fake.put(place("after"))
-    await_until(lambda: collection.get("shop", "after"), "what comes after a huge event", seconds=30)
+    await_until(lambda: collection.get("shop", "after"), "what comes after a huge event")
 
     assert names(collection) == {"a", "z", "after", *(f"huge-{number}" for number in range(3))}
 
@@ -207,7 +207,7 @@ def test_watch_that_goes_silent_without_an_end_is_noticed(fake: FakeCluster, sta
     _, collection = start(timing=SHORT)
     await_until(lambda: not fake.faults, "the watch")
     fake.put(place("b"))
-    await_until(lambda: names(collection) == {"a", "b"}, "b is seen", 5)
+    await_until(lambda: names(collection) == {"a", "b"}, "b is seen")
 
 
 def test_cluster_that_went_back_in_time_is_listed_anew(fake: FakeCluster, start: Start):
@@ -263,10 +263,12 @@ def test_server_that_ends_each_watch_at_once_is_not_asked_in_a_hot_loop(fake: Fa
 
     fake.faults = [Fault(fits=is_watch, act=end, times=1000)]
     timing = Timing(watch=(60, 60), backoff=(0.1, 0.1), shortest_watch=1)
+    began = time.monotonic()
     start(timing=timing)
-    time.sleep(0.5)
+    await_until(lambda: len(fake.requests("GET")) > 5, "some watches")
 
-    assert len([one for one in fake.asked if one.is_watch]) <= 6
+    watches = len([one for one in fake.asked if one.is_watch])
+    assert watches <= 1 + (time.monotonic() - began) / 0.1
 
 
 def test_kind_that_is_not_served_is_looked_for_until_it_is(fake: FakeCluster, start: Start):
@@ -290,7 +292,7 @@ def test_list_that_is_asked_for_is_made_though_a_watch_is_open(fake: FakeCluster
     before = len([one for one in fake.asked if is_list(one)])
     wanted = reflector.relist()
 
-    assert reflector.await_list(wanted, 5)
+    assert reflector.await_list(wanted, 60)
     assert len([one for one in fake.asked if is_list(one)]) == before + 1
 
 
@@ -301,7 +303,7 @@ def test_list_that_is_asked_for_is_not_there_before_it_was_made(fake: FakeCluste
 
     assert not reflector.await_list(wanted, 0.2)
     fake.faults.clear()
-    assert reflector.await_list(wanted, 5)
+    assert reflector.await_list(wanted, 60)
 
 
 def test_stop_does_not_wait_for_the_end_of_a_watch(fake: FakeCluster, start: Start):
@@ -309,9 +311,9 @@ def test_stop_does_not_wait_for_the_end_of_a_watch(fake: FakeCluster, start: Sta
     await_until(lambda: fake.watchers, "the watch")
     began = time.monotonic()
     reflector.stop()
-    reflector.join(5)
+    reflector.join(60)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30, "half of what a watch lasts"
 
 
 def test_subscribers_are_told_what_was_and_what_is(fake: FakeCluster):
@@ -328,7 +330,7 @@ def test_subscribers_are_told_what_was_and_what_is(fake: FakeCluster):
     fake.remove(place("a"))
     await_until(lambda: len(told) == 3, "the end")
     reflector.stop()
-    reflector.join(5)
+    reflector.join(60)
     cluster.close()
 
     assert told == [["1"], ["1", "2"], ["2", "2"]]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ca.office import AdministratorIdentity
 from tests.ca.server import RunningServer
 
-_SECONDS = 20
+_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ import pytest
 
 from tests.servers.ports import free_port
 
-_START_SECONDS = 30
+_START_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class PostgresqlServer:
         """SIGINT is a fast shutdown, SIGQUIT an immediate one: as a crash, with recovery at the next start."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=60)
             self._process = None
 
     def _await_start(self) -> None:
@@ -95,7 +95,7 @@ class PostgresqlServer:
         while self._process.poll() is None and time.monotonic() < deadline:
             with (
                 contextlib.suppress(psycopg.OperationalError),
-                psycopg.connect(self.url(), connect_timeout=2) as session,
+                psycopg.connect(self.url(), connect_timeout=10) as session,
             ):
                 (served,) = session.execute("SHOW data_directory").fetchone() or ("",)
                 assert Path(served) == self.directory / "data", f"port {self.port} is that of another server"

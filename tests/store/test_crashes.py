@@ -62,7 +62,7 @@ class Recorder:
         self.read_for(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
-        return self._process.wait(timeout=10)
+        return self._process.wait(timeout=60)
 
     def _take(self, descriptor: int) -> bytes:
         octets = os.read(descriptor, 1 << 16)
@@ -104,8 +104,8 @@ def test_kill_at_random_instants_loses_nothing_acknowledged(url: str) -> None:
 
     for round_ in range(6):
         recorder = Recorder(url, f"round-{round_}")
-        recorder.read_until(1)
-        recorder.read_for(instants.uniform(0, 0.6))
+        recorder.read_until(instants.randrange(15, 60))
+        recorder.read_for(instants.uniform(0, 0.1))  # not at an acknowledgement, but anywhere between two
         recorder.kill()
         acknowledged += recorder.acknowledged
         verify_recorded(url, acknowledged)

@@ -259,7 +259,7 @@ def test_listener_hears_what_is_notified_on_its_channel(postgresql_url: str) -> 
     database.write(lambda connection: connection.exec_driver_sql("SELECT pg_notify('theirs', '')").all())
     assert not listener.wait(0.05)
     database.write(lambda connection: connection.exec_driver_sql("SELECT pg_notify('ours', '')").all())
-    assert listener.wait(10)
+    assert listener.wait(60)
 
     listener.close()
     database.close()
@@ -276,7 +276,7 @@ def test_listener_whose_connection_went_says_so(postgresql_url: str) -> None:
     )
 
     with pytest.raises(StoreUnavailable):
-        listener.wait(10)
+        listener.wait(60)
 
     listener.close()
     database.close()

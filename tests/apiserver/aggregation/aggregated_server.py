@@ -1,19 +1,20 @@
 """`ca-cli apiserver` as a process behind a real kube-apiserver: its Service, its account, its APIServices.
 
 - It is told where the cluster is, and its serving certificate; everything else that it trusts it learns from the cluster.
-- Port, data and registration stay when it is killed and started again.
+- Port, data and registration stay when it is killed and started again; nobody else gets the port meanwhile.
 """
 
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.kubernetes.child_process import ChildProcess
 from tests.servers.kubernetes.control_plane import ControlPlane
 from tests.servers.kubernetes.extension import Extension
 from tests.servers.kubernetes.pki import CertificateFiles, TestAuthority
+from tests.servers.ports import free_port
 
 GROUP_VERSIONS: Mapping[str, str] = {
     "wardle.example.com": "v1alpha1",
@@ -21,7 +22,7 @@ GROUP_VERSIONS: Mapping[str, str] = {
     "openreports.io": "v1alpha1",
     "prext.demo": "v1alpha1",
 }
-_ANNOUNCEMENT = re.compile(rb"^apiserver +https://127\.0\.0\.1:(\d+)$", re.MULTILINE)
+_ANNOUNCEMENT = re.compile(rb"^apiserver +https://127\.0\.0\.1:\d+$", re.MULTILINE)
 _START_SECONDS = 60
 
 
@@ -33,7 +34,7 @@ class AggregatedServer:
     serving: CertificateFiles
     directory: Path
     child: ChildProcess
-    port: int = 0
+    port: int = field(default_factory=free_port)
     api_services: tuple[str, ...] = ()
 
     @classmethod
@@ -56,7 +57,7 @@ class AggregatedServer:
         return f"https://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns once it listens. The first time it chooses its port."""
+        """Returns once it listens."""
         if not self.child.command:
             self.child.command = self._command()
         said_before = self.child.log.stat().st_size if self.child.log.exists() else 0
@@ -67,9 +68,6 @@ class AggregatedServer:
             seconds=_START_SECONDS,
         )
         assert self.child.is_running, f"ca-cli apiserver ended by itself\n{self.child.log_tail()}"
-        if not self.port:
-            self.port = self._announced(said_before)
-            self.child.command = [*self.child.command, f"--secure-port={self.port}"]
 
     def register(self) -> None:
         """Registers every group, and returns once all of them are available and part of the cluster's discovery."""
@@ -100,9 +98,8 @@ class AggregatedServer:
             f"--tls-cert-file={self.serving.certificate}",
             f"--tls-private-key-file={self.serving.key}",
             f"--data-directory={self.directory / 'data'}",
-            "--secure-port=0",
+            f"--secure-port={self.port}",
         ]
 
-    def _announced(self, offset: int) -> int:
-        found = _ANNOUNCEMENT.search(self.child.log.read_bytes()[offset:])
-        return int(found[1]) if found else 0
+    def _announced(self, offset: int) -> bool:
+        return _ANNOUNCEMENT.search(self.child.log.read_bytes()[offset:]) is not None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.apiserver.client import Answer
 from tests.servers.kubernetes.control_plane import ControlPlane
 
-_SECONDS = 30
+_SECONDS = 60
 
 
 def let_read(cluster: ControlPlane, namespace: str, *subjects: str) -> None:

@@ -87,7 +87,7 @@ class ServingApi:
     def close(self) -> None:
         for client in self._clients:
             client.close()
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None:
             self.kill()
 
     def _wait(self) -> int:

@@ -92,7 +92,7 @@ def test_gigantic_json_holds_up_nobody(server, api, bystander, namespace, status
 
     assert {answer.status for answer in answers} <= {status, 409}
     assert {answer.document["kind"] for answer in answers} <= {"PolicyReport", "Status"}
-    assert longest < 3
+    assert longest < 30
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(server, raw):

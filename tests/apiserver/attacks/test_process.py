@@ -36,7 +36,9 @@ def test_killed_while_it_writes_large_bodies_it_has_everything_that_it_acknowled
                 _in_background(_write, server.client(), f"{attempt}-{worker}", acknowledged) for worker in range(4)
             ]
             watching = _in_background(_follow, server.client(), seen)
-            time.sleep(1.5)
+            before = len(acknowledged)
+            eventually(lambda before=before: len(acknowledged) > before + 3)
+            time.sleep(0.7)
             server.kill()
             join(*workers, watching)
             newest = max([newest, *seen, *(revision for _, revision in acknowledged.values())])
@@ -117,7 +119,7 @@ def test_on_a_full_disk_writes_are_refused_with_advice_reads_go_on_and_it_passes
         assert api.get(f"{PATH}/before").status == 200
         assert api.get(PATH).status == 200
         ballast.unlink()
-        eventually(lambda: api.create(SMALL, flunder("after")).status in {201, 409}, 20)
+        eventually(lambda: api.create(SMALL, flunder("after")).status in {201, 409})
         _verify_life(server, api)
 
 
@@ -134,7 +136,7 @@ def test_a_limit_of_file_sizes_refuses_writes_until_it_is_lifted(tmp_path):
         _verify_refusal(refused)
         assert api.get(f"{PATH}/before").status == 200
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        eventually(lambda: api.create(SMALL, flunder("after")).status in {201, 409}, 20)
+        eventually(lambda: api.create(SMALL, flunder("after")).status in {201, 409})
         _verify_life(server, api)
 
 
@@ -181,12 +183,10 @@ def test_told_to_stop_under_load_it_ends_watches_finishes_what_is_under_way_and_
 
         workers = [_in_background(load, worker, server.client()) for worker in range(6)]
         eventually(lambda: len(created) > 50)
-        begun = time.monotonic()
 
-        code = server.terminate()
+        code = server.terminate()  # which is waited for for less long than a watch lasts
 
         assert code == 0
-        assert time.monotonic() - begun < 12
         stop.set()
         join(*workers)
         for watch in watches:

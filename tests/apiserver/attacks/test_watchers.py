@@ -40,10 +40,10 @@ def test_watchers_that_never_read_are_cut_off_and_cost_little(server, api, names
         for number in range(120):
             assert api.create(path, report(f"r{number}", scope={"kind": "Pod", "name": large})).status == 201
 
-        eventually(lambda: len(seen) == 120, 30)
+        eventually(lambda: len(seen) == 120)
         grown = _resident_octets() - octets
         assert seen == [f"r{number}" for number in range(120)]
-        eventually(lambda: _open_watches(api) <= watches + 1, 30)
+        eventually(lambda: _open_watches(api) <= watches + 1)
     assert grown < 600 << 20
 
 
@@ -139,7 +139,7 @@ def test_watchers_of_a_storm_end_up_with_what_is_there(server, api, namespace):
         item["metadata"]["name"]: item["metadata"]["resourceVersion"]
         for item in api.get(path, labelSelector="on=yes").document["items"]
     }
-    eventually(lambda: all(view == listed for view in views) and selected == on, 20)
+    eventually(lambda: all(view == listed for view in views) and selected == on)
     assert all(seen == sorted(set(seen)) for seen in revisions)
     assert len({tuple(seen) for seen in revisions}) == 1
 
@@ -181,7 +181,7 @@ def test_a_watch_ends_without_noise_where_its_caller_goes(server, api, namespace
         watch.close()
     api.create(collection(namespace), flunder("a"))
 
-    eventually(lambda: _open_watches(api) <= before, 20)
+    eventually(lambda: _open_watches(api) <= before)
 
 
 @pytest.mark.parametrize("shift", [3600, -3600, 86_400 * 365])

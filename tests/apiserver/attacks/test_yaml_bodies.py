@@ -85,7 +85,7 @@ def test_json_that_is_called_yaml_is_not_read_as_yaml(server, api):
     answer = api.apply(f"{REPORTS}/namespaces/yaml/policyreports/json", report("json", results=results))
 
     assert answer.status == 201
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 60, "as YAML it takes minutes"
 
 
 def test_flow_mapping_that_is_no_json_is_read_as_yaml(server, api):

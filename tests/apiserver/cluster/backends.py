@@ -55,7 +55,7 @@ class Backend:
 
     def silent(self, _asked: Asked) -> tuple[int, Any]:
         """Says nothing until the test is over."""
-        self.release.wait(30)
+        self.release.wait(60)
         return 503, {}
 
 

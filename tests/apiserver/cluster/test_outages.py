@@ -14,7 +14,7 @@ from tests.threads import join
 
 FLUNDERS = f"{WARDLE}/namespaces/here/flunders"
 AILMENTS = ("slow", "nonsense", "half", "broken", "refusing", "absent")
-LONGEST_SECONDS = 15  # a review is waited for for ten
+LONGEST_SECONDS = 40  # a review is waited for for ten
 
 
 class Cluster:
@@ -143,7 +143,7 @@ def test_outages_are_told_with_advice_let_nobody_in_and_hold_up_nobody_else(serv
         assert answer.message == "Internal error occurred: the cluster cannot say whether this is allowed; try again"
         assert seconds < LONGEST_SECONDS
     assert {answer.status for answer, _ in others} == {200}
-    assert max(seconds for _, seconds in others) < 5
+    assert max(seconds for _, seconds in others) < 9, "somebody waited for the review of another"
 
 
 @pytest.mark.slow
@@ -157,8 +157,8 @@ def test_requests_that_wait_for_the_cluster_take_their_place_and_the_next_is_tol
         ]
         eventually(lambda: len(cluster.reviews) == 2)
         reads, writes = [], []
-        eventually(lambda: reads.append(reader.get(FLUNDERS)) or reads[-1].status == 429, 5)
-        eventually(lambda: writes.append(reader.create(FLUNDERS, flunder("b"))) or writes[-1].status == 429, 5)
+        eventually(lambda: reads.append(reader.get(FLUNDERS)) or reads[-1].status == 429)
+        eventually(lambda: writes.append(reader.create(FLUNDERS, flunder("b"))) or writes[-1].status == 429)
 
         for answer in (reads[-1], writes[-1]):
             assert (answer.reason, answer.headers["Retry-After"]) == ("TooManyRequests", "1")
@@ -180,7 +180,7 @@ def test_kind_whose_requests_wait_leaves_room_for_other_kinds(tmp_path):
         waiting = in_background(lambda: slow.get(FLUNDERS))
         eventually(lambda: cluster.reviews)
         answers = []
-        eventually(lambda: answers.append(reader.get(FLUNDERS)) or answers[-1].status == 429, 5)
+        eventually(lambda: answers.append(reader.get(FLUNDERS)) or answers[-1].status == 429)
         written = reader.create(FLUNDERS, flunder("b"))
 
         assert (answers[-1].reason, answers[-1].headers["Retry-After"]) == ("TooManyRequests", "1")

@@ -16,7 +16,14 @@ def taken(seconds=0.5, pause=time.sleep):
 
 
 def test_who_runs_has_cpu_time_and_who_waits_has_not(busy):
-    read = Read(taken())
+    begun, worked = time.monotonic(), _thread_clock(busy.native_id)
+
+    def pause(seconds):
+        """Until it has run for long enough on whatever else the machine has to do."""
+        time.sleep(seconds)
+        return time.monotonic() - begun > 0.4 and _thread_clock(busy.native_id) - worked > 0.2e9
+
+    read = Read(taken(60, pause))
 
     assert read.shown == "cpu"
     assert read.total("wall", function=WAITS) > 0.2e9
@@ -34,7 +41,7 @@ def test_a_profile_says_how_it_was_taken(busy):
     read = Read(taken(0.05))
 
     assert read.comments == ["cpu: of each thread's own clock", "a look each 10 ms"]
-    assert 0.04e9 < read.duration_nanos < 5e9
+    assert 0.04e9 < read.duration_nanos < 60e9
 
 
 def test_a_profile_ends_early_when_it_is_told_to():
@@ -43,7 +50,7 @@ def test_a_profile_ends_early_when_it_is_told_to():
     begun = time.monotonic()
     taken(100, gone.wait)
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_a_thread_that_comes_and_goes_does_no_harm():

@@ -168,7 +168,7 @@ def test_replicas_see_each_others_changes(postgresql_url, directory):
 
     record = create(one, "a", body=large_body("a"))
 
-    assert woken.wait(10)
+    assert woken.wait(60)
     (change,) = other.changes(after=start, limit=9)
     assert change.record == record
     assert update(other, record).revision == record.revision + 1

@@ -140,12 +140,12 @@ async def test_watch_that_begins_while_changes_are_read_is_told_them_with_bodies
         def read_slowly(**asked):
             changes = read(**asked)
             was_read.set()
-            may_go_on.wait(10)
+            may_go_on.wait(60)
             return changes
 
         here.log.changes = read_slowly
         written = await here.write("x")
-        await asyncio.to_thread(was_read.wait, 10)
+        await asyncio.to_thread(was_read.wait, 60)
         reader = Reader(here.watch(revision=written.revision - 1))
         may_go_on.set()
         event = await reader.next()
@@ -212,7 +212,7 @@ async def test_bookmarks_tell_the_revision_that_was_reached(tmp_path):
         waiting = asyncio.ensure_future(reader.next())
         await live(here)
         await here.write("y")
-        assert await here.feed.wait_for(record.revision + 1, 5)
+        assert await here.feed.wait_for(record.revision + 1, 60)
         here.now[0] += 61
         here.hub.tick()
         event = await waiting
@@ -228,7 +228,7 @@ async def test_watcher_timeout_ends_the_watch(tmp_path):
         await live(here)
         here.now[0] += 6
         here.hub.tick()
-        events = await asyncio.wait_for(over, 5)
+        events = await asyncio.wait_for(over, 60)
         await reader.close()
 
     assert events == []
@@ -301,7 +301,7 @@ async def test_graceful_stop_ends_every_watch(tmp_path):
         over = [asyncio.ensure_future(reader.rest()) for reader in readers]
         await asyncio.sleep(0)
         here.hub.stop()
-        await asyncio.wait_for(asyncio.gather(*over), 5)
+        await asyncio.wait_for(asyncio.gather(*over), 60)
         for reader in readers:
             await reader.close()
 
@@ -314,7 +314,7 @@ async def test_watch_that_begins_after_the_stop_tells_what_there_is_and_ends(tmp
         await here.write("x")
         here.hub.stop()
         reader = Reader(here.watch())
-        told = await asyncio.wait_for(reader.rest(), 5)
+        told = await asyncio.wait_for(reader.rest(), 60)
         await reader.close()
 
         assert names(told) == [("ADDED", "x")]

@@ -101,7 +101,7 @@ class Reader:
 
     async def next(self) -> dict:
         while not self._pending:
-            frames = await asyncio.wait_for(anext(self._chunks), 10)
+            frames = await asyncio.wait_for(anext(self._chunks), 60)
             self._pending = [orjson.loads(frame) for frame in frames]
         return self._pending.pop(0)
 

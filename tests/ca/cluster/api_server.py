@@ -116,7 +116,7 @@ class FakeApiServer:
 
     def silent(self, _asked: Asked) -> tuple[int, Any]:
         """Says nothing until the test is over."""
-        self.release.wait(30)
+        self.release.wait(60)
         return 503, {}
 
 

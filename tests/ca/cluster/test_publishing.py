@@ -18,7 +18,7 @@ from tests.ca.cluster.fake_secrets import NAMESPACE, FakeSecrets
 from tests.ca.offices import Premises, administrator, call_of
 
 ROOTS = "chancery-roots"
-SECONDS = 20
+SECONDS = 60
 
 
 @dataclass(slots=True, kw_only=True)

@@ -28,7 +28,7 @@ async def questions() -> AsyncIterator[Questions]:
 
 
 async def asked(questions: Questions, answered: threading.Event, *sources: str) -> list[asyncio.Task[bool]]:
-    tasks = [asyncio.create_task(questions.ask(lambda: answered.wait(10), source=source)) for source in sources]
+    tasks = [asyncio.create_task(questions.ask(lambda: answered.wait(60), source=source)) for source in sources]
     await asyncio.sleep(0)
     return tasks
 

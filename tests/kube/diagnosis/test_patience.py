@@ -19,9 +19,9 @@ def act(handler):
 
 
 def test_api_server_that_stops_answering_is_not_waited_for_again_and_again(fake, monkeypatch):
-    monkeypatch.setattr("kube.diagnosis.looking.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("kube.diagnosis.looking.PATIENCE_SECONDS", 2)
     fake.faults.append(Fault(fits=lambda _asked: True, act=act, times=1000))
-    cluster = Cluster(Credentials(lambda: ApiServerAccess.open(fake.kubeconfig)), call_seconds=0.2)
+    cluster = Cluster(Credentials(lambda: ApiServerAccess.open(fake.kubeconfig)), call_seconds=1)
     doctor = ClusterDoctor(cluster=cluster, clock=real_clock, namespace="shop")
     began = time.monotonic()
     try:
@@ -29,7 +29,7 @@ def test_api_server_that_stops_answering_is_not_waited_for_again_and_again(fake,
     finally:
         cluster.close()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert (found[-1].severity, found[-1].cause) == (Severity.PROBLEM, Cause.API_SERVER_UNREACHABLE)
     assert "answered at first and stopped" in found[-1].summary
     assert {one.target for one in found if one.severity is Severity.OK} <= {"clock of the API server"}

@@ -116,7 +116,7 @@ class SigningCluster:
                 found.append(document)
             return bool(found)
 
-        self.plane.wait_until(has_it, f"{path} is {' or '.join(types)}", seconds=20)
+        self.plane.wait_until(has_it, f"{path} is {' or '.join(types)}")
         return found[0]
 
     def await_certificate(self, name: str) -> list[x509.Certificate]:

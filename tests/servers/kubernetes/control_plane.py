@@ -217,7 +217,7 @@ class ControlPlane:
         answer = self.admin.create(accounts, {"metadata": {"name": "default"}})
         assert answer.status in {201, 409}, answer.octets
 
-    def wait_until(self, condition: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
         """Asks until `condition` holds; a server that cannot be reached does not. Raises NotInTime, with the ends of the logs."""
         deadline = time.monotonic() + seconds
         while not _holds(condition):

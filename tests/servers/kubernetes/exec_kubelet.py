@@ -24,7 +24,7 @@ from tests.servers.kubernetes.control_plane import ControlPlane
 
 OUTPUT, ERRORS, STATUS = b"\x01", b"\x02", b"\x03"
 _PIECE = 1 << 15
-_START_SECONDS = 10
+_START_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ class RunningContainer:
             except subprocess.TimeoutExpired:
                 process.kill()
         status = process.wait()
-        probing.join(10)
+        probing.join(60)
         return status
 
     def run(
