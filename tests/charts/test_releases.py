@@ -80,6 +80,18 @@ class Release:
         )
         return {f"{each['kind']}/{each['metadata']['name']}" for each in json.loads(said.stdout)["items"]}
 
+    def pods(self) -> dict[str, str]:
+        """The image of each container, by workload and name."""
+        said = self.cluster.kubectl("get", "statefulsets,deployments", f"--namespace={self.name}", "--output=json")
+        specs = {
+            each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in json.loads(said.stdout)["items"]
+        }
+        return {
+            f"{name}/{container['name']}": container["image"]
+            for name, spec in specs.items()
+            for container in (*spec.get("initContainers", ()), *spec["containers"])
+        }
+
     def api_service(self, group: dict[str, str]) -> dict[str, Any]:
         said = self.cluster.kubectl("get", "apiservice", f"{group['version']}.{group['group']}", "--output=json")
         return dict(json.loads(said.stdout))
@@ -162,15 +174,48 @@ def test_upgrade_that_changes_nothing_changes_nothing(release):
     assert json.loads(release.cluster.kubectl(*authority).stdout)["metadata"]["generation"] == generation
 
 
-def test_authority_moves_to_a_database_and_grows(release):
+def test_authority_moves_to_a_database_and_grows_and_moves_back(release):
     release.install()
+    before = release.found()
 
     release.upgrade(ca={"replicaCount": 3, "database": {"existingSecret": "database"}})
-
     found = release.found()
+    release.upgrade()
+
     assert f"Deployment/{release.name}-chancery-ca" in found
     assert f"StatefulSet/{release.name}-chancery-ca" not in found
     assert f"PodDisruptionBudget/{release.name}-chancery-ca" in found
+    assert release.found() == before
+
+
+def test_another_release_of_the_chart_rolls_every_pod_and_is_rolled_back(each_release, tmp_path):
+    """Values are kept; selectors and claims are as they were, or the API server would refuse the whole."""
+    release = each_release
+    later = tmp_path / "chancery"
+    shutil.copytree(CHART, later)
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    (later / "Chart.yaml").write_text(yaml.safe_dump(about | {"version": "0.2.0+git.1", "appVersion": "0.2.0+git.1"}))
+    kept = {"injector": {"failurePolicy": {"namespaces": "Ignore"}}}
+    release.install(**kept)
+    first, _ = release.groups
+    release.inject(first)
+    made, before = release.found(), release.pods()
+
+    release.helm_run("upgrade", release.name, str(later), "--reset-then-reuse-values")
+    upgraded, kept_bundle = release.pods(), release.api_service(first)["spec"].get("caBundle")
+    policies = {each["failurePolicy"] for each in webhooks_of(release, f"{release.name}-chancery-injector-namespaces")}
+    release.helm_run(
+        "upgrade", release.name, str(later), "--reset-then-reuse-values", values={"image": {"tag": "0.3.0"}}
+    )
+    tagged = release.pods()
+    release.helm_run("rollback", release.name, "1")
+
+    assert set(before.values()) == {f"chancery:{about['appVersion']}"}
+    assert upgraded == dict.fromkeys(before, "chancery:0.2.0_git.1")
+    assert tagged == dict.fromkeys(before, "chancery:0.3.0")
+    assert (kept_bundle, policies) == (BUNDLE, {"Ignore"})
+    assert (release.found(), release.pods()) == (made, before)
+    assert release.api_service(first)["spec"]["caBundle"] == BUNDLE
 
 
 def test_refused_values_leave_the_release_as_it_was(release):

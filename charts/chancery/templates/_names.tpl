@@ -1,18 +1,28 @@
 {{/* What things are called. Names of objects leave room for the suffixes of components, pods and claims. */}}
 
 {{- define "chancery.name" -}}
-{{ default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{ include "chancery.cut" (list 40 (default .Chart.Name .Values.nameOverride)) }}
+{{- end }}
+
+{{/* Names and values of labels end with a letter or a digit. Arguments: longest, text. */}}
+{{- define "chancery.cut" -}}
+{{ trunc (int (first .)) (last .) | regexFind "^.*[A-Za-z0-9]" }}
+{{- end }}
+
+{{/* A version as the value of a label, or as a tag: those know no plus sign. */}}
+{{- define "chancery.version" -}}
+{{ include "chancery.cut" (list 63 (replace "+" "_" .)) }}
 {{- end }}
 
 {{/* Without dots, which releases may have and Services may not. */}}
 {{- define "chancery.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
-{{ .Values.fullnameOverride | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{ include "chancery.cut" (list 40 (replace "." "-" .Values.fullnameOverride)) }}
 {{- else if contains $name .Release.Name -}}
-{{ .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{ include "chancery.cut" (list 40 (replace "." "-" .Release.Name)) }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimSuffix "-" }}
+{{ include "chancery.cut" (list 40 (printf "%s-%s" .Release.Name $name | replace "." "-")) }}
 {{- end }}
 {{- end }}
 
@@ -50,8 +60,8 @@ app.kubernetes.io/component: {{ .component }}
 {{- $ours := include "chancery.selectorLabels" . | fromYaml -}}
 {{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
 {{- $_ := set $ours "app.kubernetes.io/part-of" "chancery" -}}
-{{- $_ := set $ours "app.kubernetes.io/version" .root.Chart.AppVersion -}}
-{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- $_ := set $ours "app.kubernetes.io/version" (include "chancery.version" .root.Chart.AppVersion) -}}
+{{- $_ := set $ours "helm.sh/chart" (include "chancery.version" (printf "%s-%s" .root.Chart.Name .root.Chart.Version)) -}}
 name: {{ .name | quote }}
 {{- if not .none }}
 namespace: {{ default .root.Release.Namespace .namespace | quote }}
@@ -84,7 +94,7 @@ annotations:
 {{- define "chancery.image" -}}
 {{- with include "chancery.imageValues" . | fromYaml -}}
 {{ if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}
-{{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.root.Chart.AppVersion .tag }}{{ end }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ default (include "chancery.version" $.root.Chart.AppVersion) .tag }}{{ end }}
 {{- end }}
 {{- end }}
 
