@@ -172,6 +172,34 @@ CASES = {
     "key that null takes away": ({"apiserver": {"settings": None}}, ["/apiserver", "settings"]),
     "group that null takes away": ({"networkPolicy": None}, ["networkPolicy"]),
     "list that null takes away": ({"ca": {"env": None}}, ["/ca", "env"]),
+    "mount where the chart has one": (
+        {"ca": {"volumes": [{"name": "a", "emptyDir": {}}], "volumeMounts": [{"name": "a", "mountPath": "/tmp/"}]}},
+        ["ca.volumeMounts: /tmp/ is where the chart mounts something, or is given twice; take another path"],
+    ),
+    "two mounts at one place": (
+        {
+            "volumes": [{"name": "a", "emptyDir": {}}],
+            "volumeMounts": [{"name": "a", "mountPath": "/a"}],
+            "apiserver": {"volumeMounts": [{"name": "a", "mountPath": "/a"}]},
+        },
+        ["apiserver.volumeMounts: /a is where the chart mounts something, or is given twice"],
+    ),
+    "mount of no volume": (
+        {"controller": {"volumeMounts": [{"name": "a", "mountPath": "/a"}]}},
+        ['controller.volumeMounts: there is no volume "a"; add it to controller.volumes, or to volumes'],
+    ),
+    "mount without a place": (
+        {"injector": {"volumes": [{"name": "a", "emptyDir": {}}], "volumeMounts": [{"name": "a"}]}},
+        ["injector.volumeMounts: an entry lacks name or mountPath"],
+    ),
+    "volume that the chart has for others' certificates": (
+        {"volumes": [{"name": "extra-ca-certificates", "emptyDir": {}}]},
+        ['"extra-ca-certificates" is the name of a volume that the chart has'],
+    ),
+    "group that is registered twice": (
+        {"apiserver": {"apiServices": [{"group": "a.example", "version": "v1"}] * 2}},
+        ["apiserver.apiServices: a.example/v1 is given twice; take one away"],
+    ),
     "name of a Service": (
         {"fullnameOverride": "2026"},
         ["fullnameOverride: the names of Services begin with a letter"],

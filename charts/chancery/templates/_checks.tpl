@@ -44,7 +44,7 @@
 {{- end -}}
 {{- range $component := list "ca" "controller" "injector" "apiserver" -}}
 {{- $names := dict -}}
-{{- range list "data" "tmp" "policy" "passphrase" "kubernetes-access" "identity" "bootstrap" "kinds" -}}
+{{- range list "data" "tmp" "policy" "passphrase" "kubernetes-access" "identity" "bootstrap" "kinds" "default-ca-certificates" "extra-ca-certificates" "proxy-ca-certificates" -}}
 {{- $_ := set $names . true -}}
 {{- end -}}
 {{- range concat $values.volumes (index $values $component).volumes -}}
@@ -55,6 +55,29 @@
 {{- fail (printf "%s.volumes: %q is the name of a volume that the chart has, or is given twice; take another" $component .name) -}}
 {{- end -}}
 {{- $_ := set $names .name true -}}
+{{- end -}}
+{{- $paths := dict -}}
+{{- range list "/tmp" "/var/lib/chancery" "/etc/chancery/policy" "/etc/chancery/kinds" "/var/run/secrets/kubernetes.io/serviceaccount" -}}
+{{- $_ := set $paths . true -}}
+{{- end -}}
+{{- range list "tls" "bootstrap" "passphrase" -}}
+{{- $_ := set $paths (printf "/var/run/secrets/chancery.dev/%s" .) true -}}
+{{- end -}}
+{{- range list "default" "extra" "proxy" -}}
+{{- $_ := set $paths (printf "/etc/chancery/certificates/%s" .) true -}}
+{{- end -}}
+{{- range concat $values.volumeMounts (index $values $component).volumeMounts -}}
+{{- if not (and (kindIs "string" .name) (kindIs "string" .mountPath)) -}}
+{{- fail (printf "%s.volumeMounts: an entry lacks name or mountPath, or one of them is no text; write both" $component) -}}
+{{- end -}}
+{{- if not (hasKey $names .name) -}}
+{{- fail (printf "%s.volumeMounts: there is no volume %q; add it to %s.volumes, or to volumes" $component .name $component) -}}
+{{- end -}}
+{{- $path := trimSuffix "/" .mountPath -}}
+{{- if hasKey $paths $path -}}
+{{- fail (printf "%s.volumeMounts: %s is where the chart mounts something, or is given twice; take another path" $component .mountPath) -}}
+{{- end -}}
+{{- $_ := set $paths $path true -}}
 {{- end -}}
 {{- end -}}
 {{- include "chancery.checkStore" (dict "key" "ca" "values" $values.ca) -}}
@@ -91,6 +114,14 @@
 {{- fail "controller.certManager.approve: nobody signs what would be approved; enable the controller with its setting signing" -}}
 {{- end -}}
 {{- if $values.apiserver.enabled -}}
+{{- $registered := dict -}}
+{{- range $values.apiserver.apiServices -}}
+{{- $name := printf "%s/%s" .group .version -}}
+{{- if hasKey $registered $name -}}
+{{- fail (printf "apiserver.apiServices: %s is given twice; take one away" $name) -}}
+{{- end -}}
+{{- $_ := set $registered $name true -}}
+{{- end -}}
 {{- if and $values.apiserver.apiServices (not $injects) -}}
 {{- fail "apiserver.apiServices: nobody writes their caBundle, so that they would never be available; enable the controller with its setting injection, or register none" -}}
 {{- end -}}
