@@ -128,14 +128,17 @@ def policies(rendered):
 def test_networks_of_api_servers_and_peers_alone_are_let_in(helm, chart):
     peer = {"namespaceSelector": {"matchLabels": {"a": "b"}}}
     values = {"networkPolicy": {"apiServerCIDRs": ["10.0.0.0/24", "fd00::/8"], "additionalPeers": [peer]}}
-    spec = policies(helm.render(chart, values=values))["chancery-apiserver"]
-
-    assert spec["ingress"] == [
-        {
-            "ports": [{"port": 8443, "protocol": "TCP"}],
-            "from": [{"ipBlock": {"cidr": "10.0.0.0/24"}}, {"ipBlock": {"cidr": "fd00::/8"}}, peer],
-        }
+    rendered = documents(helm.render(chart, values=values, tests=True))
+    spec = {each["metadata"]["name"]: each["spec"] for each in rendered if each["kind"] == "NetworkPolicy"}[
+        "chancery-apiserver"
     ]
+    (rule,) = spec["ingress"]
+    *others, tested = rule["from"]
+    (doctor,) = [each for each in rendered if each["kind"] == "Pod"]
+
+    assert rule["ports"] == [{"port": 8443, "protocol": "TCP"}]
+    assert others == [{"ipBlock": {"cidr": "10.0.0.0/24"}}, {"ipBlock": {"cidr": "fd00::/8"}}, peer]
+    assert tested["podSelector"]["matchLabels"].items() <= doctor["metadata"]["labels"].items()
     assert spec["policyTypes"] == ["Ingress"]
 
 

@@ -12,6 +12,9 @@
     {{- with $policy.additionalPeers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+    - podSelector: # which helm test starts
+        matchLabels:
+          {{- include "chancery.selectorLabels" (dict "root" .root "component" "doctor") | nindent 10 }}
   {{- end }}
 {{- end }}
 
