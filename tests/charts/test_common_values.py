@@ -125,6 +125,13 @@ def test_volumes_are_of_the_common_class_unless_a_component_says_another(helm, c
     assert (claims["ca"]["storageClassName"], claims["ca"]["accessModes"]) == ("fast", ["ReadWriteOncePod"])
 
 
+def test_volumes_may_be_of_no_class_as_those_that_somebody_makes_by_hand(helm, chart):
+    values = {"persistence": {"storageClass": "fast"}, "ca": {"persistence": {"storageClass": "-"}}}
+    (claim,) = workload(helm.render(chart, values=values), "chancery-ca")["spec"]["volumeClaimTemplates"]
+
+    assert claim["spec"]["storageClassName"] == ""
+
+
 def test_services_have_annotations(helm, chart):
     said = {"service": {"annotations": {"a": "b"}}}
     values = {"serviceMonitor": {"enabled": True}, **dict.fromkeys(SERVERS, said)}

@@ -30,6 +30,16 @@ def test_nobody_is_paged_for_what_is_not_installed(helm, chart):
     assert rendered_groups(helm, chart, without).keys() == {"chancery-ca", "chancery-controller"}
 
 
+def test_nobody_is_paged_for_what_the_chart_scrapes_not_while_it_scrapes_others(helm, chart):
+    monitored = {"serviceMonitor": {"enabled": True}, "injector": {"serviceMonitor": {"enabled": False}}}
+
+    assert rendered_groups(helm, chart, monitored).keys() == {
+        "chancery-ca",
+        "chancery-controller",
+        "chancery-apiserver",
+    }
+
+
 @pytest.mark.parametrize("namespace", ["1984", "pki"])
 def test_namespace_stays_text(helm, chart, namespace):
     groups = rendered_groups(helm, chart, {}, namespace=namespace)

@@ -149,7 +149,8 @@ readinessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{/* The claim of a server with a volume of its own. Labels are those that never change. Arguments: root, component, values. */}}
+{{/* The claim of a server with a volume of its own. Labels are those that never change. A class of "-" is none, as of volumes that
+somebody makes by hand. Arguments: root, component, values. */}}
 {{- define "chancery.claim" -}}
 metadata:
   name: data
@@ -158,7 +159,7 @@ metadata:
 spec:
   accessModes: [{{ default .root.Values.persistence.accessMode .values.persistence.accessMode }}]
   {{- with default .root.Values.persistence.storageClass .values.persistence.storageClass }}
-  storageClassName: {{ . | quote }}
+  storageClassName: {{ ternary "" . (eq . "-") | quote }}
   {{- end }}
   resources: {requests: {storage: {{ .values.persistence.size | quote }}}}
 {{- end }}
