@@ -158,7 +158,7 @@ async def test_a_serving_certificate_that_cannot_be_renewed_is_logged_and_goes_o
             await serving._try_to_renew()
 
         assert serving.pair is before
-        assert [entry["event"] for entry in logs] == ["serving certificate not renewed"]
+        assert "serving certificate not renewed" in [entry["event"] for entry in logs]
 
 
 def found(directory: Path, clock: FixedClock, **issuer: Any) -> None:
