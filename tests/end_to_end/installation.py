@@ -59,7 +59,7 @@ class Installation:
     def read(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "--output=json"))
 
-    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         try:
             self.cluster.wait_until(condition, what, seconds=seconds)
         except NotInTime as err:

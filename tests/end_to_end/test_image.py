@@ -97,7 +97,7 @@ def test_every_pod_of_the_chart_becomes_ready(release: Installation) -> None:
 
     release.install()
 
-    release.kubectl("wait", "apiservices", "--all", "--for=condition=Available", "--timeout=30s")
+    release.kubectl("wait", "apiservices", "--all", "--for=condition=Available", "--timeout=55s")
     assert release.restarts() == {}
     assert {name for pod in release.node.pods_of(NAMESPACE, "chancery") for name in pod.containers} == {
         "ca", "controller", "injector", "apiserver", "agent",
@@ -233,7 +233,7 @@ def application(
 
 
 def test_helm_test_finds_nothing_wrong(release: Installation) -> None:
-    done = release.helm.run("test", "chancery", "--timeout=60s", *release.access, seconds=70, check=False)
+    done = release.helm.run("test", "chancery", "--timeout=120s", *release.access, seconds=130, check=False)
 
     assert done.returncode == 0, f"{done.stderr}\n{release.node.logs()}"
 
@@ -300,7 +300,7 @@ def roots(release: Installation) -> str:
 
 def test_nothing_runs_after_uninstalling(release: Installation) -> None:
     release.kubectl("delete", "namespace", SHOP, LOOSE, "--timeout=50s")
-    release.helm.run("uninstall", "chancery", "--wait", "--timeout=60s", *release.access, seconds=70)
+    release.helm.run("uninstall", "chancery", "--wait", "--timeout=120s", *release.access, seconds=130)
     release.wait_until(lambda: not release.node.pods_of(NAMESPACE, ""), "the pods are gone")
 
     runtime = release.node.runtime

@@ -128,7 +128,7 @@ def events_about(cluster: ControlPlane, name: str, *, namespace: str = "default"
     return {one["reason"]: one["message"] for one in items if one["involvedObject"]["name"] == name}
 
 
-def seconds_until(condition: Callable[[], object], what: str, *, seconds: float = 20.0) -> float:
+def seconds_until(condition: Callable[[], object], what: str, *, seconds: float = 60.0) -> float:
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"{what}: not after {seconds} seconds"

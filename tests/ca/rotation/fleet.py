@@ -24,7 +24,7 @@ from certs.requests import build_request
 from serving.tls import load_pair
 from tests.threads import join
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 _FOLLOW_SECONDS = 0.5
 
 

@@ -44,7 +44,7 @@ def webhook_server(context: Callable[[], ssl.SSLContext]) -> Iterator[tuple[int,
     class Server(http.server.ThreadingHTTPServer):
         def get_request(self) -> tuple[ssl.SSLSocket, object]:
             connection, address = super().get_request()
-            connection.settimeout(10)
+            connection.settimeout(60)
             return context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
         def handle_error(self, *_arguments: object) -> None:

@@ -197,7 +197,7 @@ class Shop:
         answer = self.plane.admin.request("PUT", path, {**pod, "status": {"phase": phase}})
         assert answer.status == 200, answer.octets
 
-    def await_revoked(self, *holders: Holder, seconds: float = 15) -> None:
+    def await_revoked(self, *holders: Holder, seconds: float = 60) -> None:
         for holder in holders:
             self.plane.wait_until(lambda one=holder: self.is_revoked(one), f"{holder.name} is revoked", seconds=seconds)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from tests.servers.kubernetes.node.access import JsonObject
 
 _HURRIED_SECONDS = 0.5
+_SLOW_SECONDS = 5.0
+"""More than a kubelet waits, for machines of tests are slow, and a probe that comes too late has a container killed."""
 
 Run = Callable[[list[str], float], int]
 """Runs a command in the container, for so many seconds at most; its exit status."""
@@ -35,7 +37,7 @@ class Probe:
         return int(self.said.get("failureThreshold", 3))
 
     def succeeds(self) -> bool:
-        seconds = float(self.said.get("timeoutSeconds", 1))
+        seconds = float(self.said.get("timeoutSeconds", 1)) + _SLOW_SECONDS
         match self.said:
             case {"exec": {"command": command}}:
                 return self.run(list(command), seconds) == 0
