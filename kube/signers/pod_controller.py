@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ca.client.values import IssuedCertificate
@@ -33,7 +33,8 @@ from kube.signers.pod_statuses import is_fresh, issued, refused, what_speaks_aga
 
 ATTEMPTS = 5
 """Each is good for four minutes; the cluster forgets requests after fifteen."""
-POLICY_HOLDS = timedelta(seconds=60)
+POLICY_HOLDS = timedelta(seconds=2)
+"""How long what was seen of it counts: a cluster loses it with a release that is removed, and gets another a moment later."""
 _LOOK_AGAIN = timedelta(seconds=10)
 _TOO_EARLY = (
     "the request was made before the admission policy, as it is, was in the cluster, so that it does not prove that a node made "
@@ -42,14 +43,23 @@ _TOO_EARLY = (
 _VERSIONS = {resource.version: resource for resource in (POD_REQUESTS, POD_REQUESTS_BETA)}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PolicySeen:
+    """`fault` is empty where both do what they should."""
+
+    at: datetime
+    policy: JsonObject
+    binding: JsonObject
+    fault: str
+
+
 class PodRequestController:
     name = "pod-certificate-requests"
 
     def __init__(self, parts: SignerParts, collections: Collections) -> None:
         self._parts = parts
         self._v1 = collections.of(POD_REQUESTS, projection=_projected)
-        self._policy: tuple[JsonObject, JsonObject] = {}, {}
-        self._policy_seen: datetime | None = None
+        self._seen: _PolicySeen | None = None
 
     def watches(self) -> Sequence[Watch]:
         return [
@@ -64,10 +74,11 @@ class PodRequestController:
         document = self._parts.lookups.find(resource, key.namespace, key.name)
         if document is None or not is_ours(document) or is_settled(document):
             return None
-        if fault := self._fault_of_policy():
-            self._parts.outcomes.waits(document, "AdmissionPolicyMissing", fault)
+        seen = self._look_at_policy()
+        if seen.fault:
+            self._parts.outcomes.waits(document, "AdmissionPolicyMissing", seen.fault)
             return _LOOK_AGAIN
-        if not proves(document, *self._policy):
+        if not proves(document, seen.policy, seen.binding):
             self._parts.outcomes.waits(document, "MadeBeforeAdmissionPolicy", _TOO_EARLY)
             return None
         decision = decide(document, self._surroundings(document), self._parts.settings, now=self._parts.clock())
@@ -95,19 +106,19 @@ class PodRequestController:
             services=self._parts.lookups.services(asked.services) if isinstance(asked, Asked) else {},
         )
 
-    def _fault_of_policy(self) -> str:
-        now = self._parts.clock()
-        if self._policy_seen is not None and timedelta() <= now - self._policy_seen < POLICY_HOLDS:
-            return ""
+    def _look_at_policy(self) -> "_PolicySeen":
+        now, seen = self._parts.clock(), self._seen
+        if seen is not None and timedelta() <= now - seen.at < POLICY_HOLDS:
+            return seen
         try:
             policy = self._parts.lookups.find(POLICIES, "", policy_name())
             binding = self._parts.lookups.find(BINDINGS, "", policy_name())
             fault = fault_of_policy(policy, binding)
         except Forbidden as err:
             policy, binding, fault = None, None, f"the admission policy cannot be looked at: {err}"
-        self._policy = policy or {}, binding or {}
-        self._policy_seen = None if fault else now
-        return fault
+        seen = _PolicySeen(at=now, policy=policy or {}, binding=binding or {}, fault=fault)
+        self._seen = None if fault else seen
+        return seen
 
     def _sign(self, document: JsonObject, order: Sign) -> None:
         certificate = self._fresh(document, order)

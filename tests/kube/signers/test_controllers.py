@@ -279,6 +279,19 @@ def test_no_pod_request_is_signed_without_the_admission_policy(rig: Rig, missing
     assert rig.conditions(BETA) == {"Issued": "Issued"}
 
 
+@pytest.mark.parametrize("missing", [POLICY, BINDING])
+def test_admission_policy_that_has_just_gone_is_missed_at_the_next_request(rig: Rig, missing: str):
+    rig.ask_for_pod()
+    rig.pods.reconcile(POD_REQUEST)
+    rig.ask_for_pod()
+    rig.fake.remove(missing)
+    rig.time.pass_by(3)
+    rig.pods.reconcile(POD_REQUEST)
+
+    assert len(rig.orders) == 1
+    assert (rig.conditions(BETA), rig.events.reasons[-1]) == ({}, "AdmissionPolicyMissing")
+
+
 @pytest.mark.parametrize("at", ["2026-11-21T11:59:55Z", "2026-11-21T11:59:50Z", "2026-11-21T11:59:45Z"])
 def test_pod_request_of_before_the_admission_policy_proves_nothing_after_it(rig: Rig, at: str):
     """Made at 11:59:50, by whoever could."""
