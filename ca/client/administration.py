@@ -197,9 +197,10 @@ class AdministrationClient:
             created_at=conversion.instant(answer.create_time),
         )
 
-    def abort_rotation(self) -> Rotation:
-        """Turns the rotation under way back."""
-        return _rotation(self._connection.call(self._stub.AbortRotation, messages.AbortRotationRequest()).rotation)
+    def abort_rotation(self, kind: str) -> Rotation:
+        """Turns the rotation of the `issuer` or the `root` back, if that is under way."""
+        request = messages.AbortRotationRequest(kind=messages.RotationKind.Value(f"ROTATION_KIND_{kind.upper()}"))
+        return _rotation(self._connection.call(self._stub.AbortRotation, request).rotation)
 
 
 def _rotation(message: messages.Rotation) -> Rotation:

@@ -118,7 +118,8 @@ class RotationKeeper:
         return decision.goes_on and self._advance(rotation, decision.phase)
 
     def start(self, kind: RotationKind, haste: Haste, call: Call, profile: str = "") -> RotationRecord:
-        """Begins to replace the root, or the issuing CA that serves `profile`; or makes haste with the rotation under way.
+        """Begins to replace the root, or the issuing CA that serves `profile`; or makes haste with the rotation under way, and
+        turns one forward again that is being turned back: who asks has the old one go, in an emergency above all.
 
         Raises RotationUnderWay, RootKeyElsewhere, NoActiveIssuer.
         """
@@ -126,6 +127,8 @@ class RotationKeeper:
         if current is not None:
             if kind == "issuer" and not self._concerns(current, profile):
                 raise RotationUnderWay("a rotation of another issuing CA is under way; wait for it, or abort it")
+            if current.aborted and current.kind == kind:
+                return self._turn_forward(current, haste, call)
             return self._hasten(current, kind, haste, call)
         self.issuers.refresh()
         return self._begin(self.moves.begin(kind, haste, call, profile))
@@ -171,10 +174,11 @@ class RotationKeeper:
             announce(event)
         return kept
 
-    def abort(self, call: Call) -> RotationRecord:
-        """Turns the rotation under way back, though a keeper moves it on meanwhile; never forward again one that another aborts.
+    def abort(self, call: Call, kind: RotationKind | None = None) -> RotationRecord:
+        """Turns the rotation under way back, though a keeper moves it on meanwhile; never one of another kind than `kind`, nor
+        forward again one that was aborted: who repeats the order means the same.
 
-        Raises NoRotation; RotationUnderWay where it will not hold still.
+        Raises NoRotation; RotationUnderWay for those, and where it will not hold still.
         """
         asked_of = None
         for _ in range(_ATTEMPTS):
@@ -184,6 +188,7 @@ class RotationKeeper:
             if asked_of not in {None, (current.id, current.aborted)}:
                 break
             asked_of = (current.id, current.aborted)
+            _verify_turnable(current, kind)
             self.issuers.refresh()
             rotation = self.rotations.advance(self.moves.abort(current, call))
             if rotation is not None:
@@ -359,13 +364,19 @@ class RotationKeeper:
                 f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it"
             )
         self.issuers.refresh()
-        move = self.moves.advance(current, Phase(current.phase), call)
-        hastened = self.rotations.advance(
-            replace(move, rotation=replace(move.rotation, haste=haste, entered_at=current.entered_at))
-        )
-        if hastened is None:
+        move = self.moves.advance(replace(current, haste=haste), Phase(current.phase), call)
+        return self._obeyed(replace(move, rotation=replace(move.rotation, entered_at=current.entered_at)))
+
+    def _turn_forward(self, aborted: RotationRecord, haste: Haste, call: Call) -> RotationRecord:
+        self.issuers.refresh()
+        return self._obeyed(self.moves.abort(replace(aborted, haste=haste), call))
+
+    def _obeyed(self, move: Move) -> RotationRecord:
+        """Raises RotationUnderWay where another was quicker."""
+        rotation = self.rotations.advance(move)
+        if rotation is None:
             raise RotationUnderWay("the rotation has just moved on; look at it with --status")
-        return self._told(hastened)
+        return self._told(rotation)
 
     def _revoke_what_is_in_use(self, rotation: RotationRecord) -> None:
         now = self.clock()
@@ -397,3 +408,17 @@ class RotationKeeper:
             aborted=rotation.aborted,
         )
         return rotation
+
+
+def _verify_turnable(current: RotationRecord, kind: RotationKind | None) -> None:
+    """Raises RotationUnderWay."""
+    if kind not in {None, current.kind}:
+        raise RotationUnderWay(
+            f"a rotation of the {current.kind} is under way, and none of the {kind}; "
+            f"turn that back with: ca-cli rotate {current.kind} --abort"
+        )
+    if current.aborted:
+        raise RotationUnderWay(
+            f"the rotation of the {current.kind} is being turned back already; "
+            f"to have it go forward again: ca-cli rotate {current.kind}"
+        )

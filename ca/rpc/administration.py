@@ -181,9 +181,10 @@ class AdminHandlers:
         rotation = await asyncio.to_thread(self.rotations.remove, request.profile, to_haste(request.haste), call)
         return admin.RemoveIssuerResponse(rotation=from_rotation(rotation))
 
-    async def abort_rotation(self, _request: admin.AbortRotationRequest, call: Call) -> admin.AbortRotationResponse:
+    async def abort_rotation(self, request: admin.AbortRotationRequest, call: Call) -> admin.AbortRotationResponse:
         self._verify_administrator(call)
-        rotation = await asyncio.to_thread(self.rotations.abort, call)
+        kind = to_rotation_kind(request.kind) if request.kind else None
+        rotation = await asyncio.to_thread(self.rotations.abort, call, kind)
         return admin.AbortRotationResponse(rotation=from_rotation(rotation))
 
     def _issuers(self) -> list[admin.Issuer]:

@@ -44,12 +44,10 @@ Examples:
     shell_complete=offer_profiles,
     help="Of the issuing CAs, the one that serves this leaf profile.  [default: the one for all that no other serves]",
 )
-@click.option("--status", "asked", flag_value="status", help="Show where it stands, what it waits for, and who lags.")
-@click.option("--now", "asked", flag_value="now", help="Wait only for what is observed: consumers, replicas, renewals.")
-@click.option(
-    "--emergency", "asked", flag_value="emergency", help="Wait for nobody, and revoke what the old one signed."
-)
-@click.option("--abort", "asked", flag_value="abort", help="Turn the rotation under way back.")
+@click.option("--status", is_flag=True, help="Show where it stands, what it waits for, and who lags.")
+@click.option("--now", is_flag=True, help="Wait only for what is observed: consumers, replicas, renewals.")
+@click.option("--emergency", is_flag=True, help="Wait for nobody, and revoke what the old one signed.")
+@click.option("--abort", is_flag=True, help="Turn the rotation under way back.")
 @click.option(
     "--csr-out",
     type=FILE,
@@ -70,12 +68,15 @@ def command(
     endpoint: Endpoint,
     what: str,
     profile: str,
-    asked: str | None,
     csr_out: Path | None,
     certificate: Path | None,
     yes: bool,
     wait: bool | None,
     output: OutputFormat,
+    status: bool,
+    now: bool,
+    emergency: bool,
+    abort: bool,
 ) -> None:
     """Replace the issuing CA, or the root with the issuing CA below it, while everybody goes on talking to everybody.
 
@@ -87,6 +88,7 @@ def command(
     """
     from certs.pem import encode_certificate, load_certificate
 
+    asked = _asked(status=status, now=now, emergency=emergency, abort=abort)
     _verify_options(what, profile, asked, csr_out, certificate)
     brought = b"" if certificate is None else encode_certificate(load_certificate(read_input(certificate)))
     with endpoint.client() as client:
@@ -96,16 +98,24 @@ def command(
             write_request(request, csr_out, then="ca-cli rotate issuer --certificate FILE")
             return
         if asked == "abort":
-            administration.abort_rotation()
+            administration.abort_rotation(what)
         elif asked == "emergency":
             _confirm(administration.get_rotation(), what, yes=yes)
             administration.start_rotation(what, haste="emergency", certificate_pem=brought, profile=profile)
         elif asked != "status":
             administration.start_rotation(what, haste=asked or "due", certificate_pem=brought, profile=profile)
         follows = ambient.writes_to_terminal() and output is OutputFormat.TABLE if wait is None else wait
-        status = _follow(administration, output) if follows else administration.get_rotation()
+        reached = _follow(administration, output) if follows else administration.get_rotation()
     if not (follows and ambient.writes_to_terminal()):
-        show_fields(rotation_fields(status, ambient.clock()), rotation_document(status), _name(status), output)
+        show_fields(rotation_fields(reached, ambient.clock()), rotation_document(reached), _name(reached), output)
+
+
+def _asked(**flags: bool) -> str | None:
+    """Raises UsageError for two at once: of --abort and --now neither may win over the other."""
+    said = [name for name, is_said in flags.items() if is_said]
+    if len(said) > 1:
+        raise click.UsageError(f"--{said[0]} and --{said[1]} are two orders; give one")
+    return said[0] if said else None
 
 
 def _verify_options(what: str, profile: str, asked: str | None, csr_out: Path | None, certificate: Path | None) -> None:

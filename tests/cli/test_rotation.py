@@ -81,3 +81,31 @@ def test_a_terminal_shows_it_as_it_goes_and_may_look_away(program):
     with terminal(program, "rotate", "issuer", "--status", "--wait") as screen:
         screen.read_until("issuer, stable")
         assert screen.end() == 0
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        ("--abort", "--now"),
+        ("--now", "--abort"),
+        ("--status", "--emergency", "--yes"),
+        ("--emergency", "--abort", "--yes"),
+        ("--now", "--emergency", "--yes"),
+    ],
+)
+def test_of_two_orders_at_once_neither_is_obeyed(lone_cli, orders):
+    refused = lone_cli("rotate", "issuer", *orders)
+
+    assert refused.status == 2
+    assert "two orders; give one" in refused.errors
+
+
+def test_only_what_was_named_is_turned_back_and_only_once(program):
+    program.succeed("rotate", "root", "--now", "--no-wait")
+    other = program("rotate", "issuer", "--abort", "--no-wait")
+    program.succeed("rotate", "root", "--abort", "--no-wait")
+    again = program("rotate", "root", "--abort", "--no-wait")
+
+    assert (other.status, again.status) == (7, 7)
+    assert "ca-cli rotate root --abort" in other.errors
+    assert "being turned back already" in again.errors

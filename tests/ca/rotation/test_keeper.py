@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from ca.errors import NoRotation, RootKeyElsewhere, RotationUnderWay
@@ -284,6 +285,57 @@ def test_aborted_when_the_old_root_is_out_of_trust_it_is_published_again_first(o
     assert phase(office) == "signing"
     assert consumer.accepts(signed_by_new)
     assert consumer.accepts(Holder(office, "again.example"))
+
+
+@pytest.mark.parametrize("kind", ["root", "issuer"])
+def test_an_abort_that_is_repeated_does_not_begin_anew_what_was_turned_back(office, premises, kind):
+    office.rotations.start(kind, "now", ADMINISTRATOR)
+    office.rotations.abort(ADMINISTRATOR, kind)
+    with pytest.raises(RotationUnderWay, match=f"forward again: ca-cli rotate {kind}"):
+        office.rotations.abort(ADMINISTRATOR, kind)
+    settle(office, premises.clock)
+
+    assert phase(office) == "stable"
+    assert {state for _profile, state in states(office)[2:]} == {"retired"}
+
+
+@pytest.mark.parametrize(("under_way", "asked"), [("root", "issuer"), ("issuer", "root")])
+def test_a_rotation_is_not_turned_back_by_an_order_about_another(office, under_way, asked):
+    office.rotations.start(under_way, "now", ADMINISTRATOR)
+
+    with pytest.raises(RotationUnderWay, match=f"ca-cli rotate {under_way} --abort"):
+        office.rotations.abort(ADMINISTRATOR, asked)
+    assert not office.rotations.status().rotation.aborted
+
+
+@pytest.mark.parametrize("kind", ["root", "issuer"])
+@pytest.mark.parametrize("aborted_in", ["publishing", "signing"])
+def test_an_emergency_has_the_old_one_go_though_it_was_about_to_come_again(office, premises, kind, aborted_in):
+    consumer = Consumer(office, "consumer")
+    consumer.follow()
+    old, holder = office.issuers.active().id, Holder(office, "before.example")
+    office.rotations.start(kind, "now", ADMINISTRATOR)
+    consumer.follow()
+    if aborted_in == "signing":
+        settle(office, premises.clock)
+    office.rotations.abort(ADMINISTRATOR)
+    assert office.issuers.active().id == old
+
+    office.rotations.start(kind, "emergency", ADMINISTRATOR)
+    while office.rotations.look():
+        pass
+
+    assert phase(office) == "stable"
+    assert {record.id: record.state for record in office.issuers.records}[old] == "retired"
+    assert office.revocations.has_serial(holder.record.serial)
+
+
+def test_the_haste_that_was_ordered_is_in_the_audit_trail_with_who_ordered_it(office):
+    office.rotations.start("root", "due", ADMINISTRATOR)
+    office.rotations.start("root", "now", ADMINISTRATOR)
+
+    (newest,) = office.audit.page(page_size=1).items
+    assert orjson.loads(newest.details)["haste"] == "now"
 
 
 def test_there_is_nothing_to_abort(office):

@@ -1155,12 +1155,17 @@ Global___RemoveIssuerResponse: _TypeAlias = RemoveIssuerResponse  # noqa: Y015
 class AbortRotationRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    KIND_FIELD_NUMBER: _builtins.int
+    kind: Global___RotationKind.ValueType
+    """Of what: ROTATION_UNDER_WAY where the rotation under way is of something else. Whichever it is where unspecified."""
     def __init__(
         self,
+        *,
+        kind: Global___RotationKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
