@@ -41,6 +41,9 @@ class Listing:
     expired: Expired
     """What to answer where the revision is gone."""
 
+    remaining: int | None = None
+    """How many objects follow, where an earlier page has told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPage:
@@ -109,14 +112,15 @@ class Lists:
         assert at is not None  # noqa: S101 - a page was read and has told it
         if not more or after is None:
             return ListedPage(records=found, revision=at)
-        token = ContinueToken(revision=at, after=after).encode(namespace=listing.target.namespace)
-        return ListedPage(
-            records=found, revision=at, continue_token=token, remaining=await self._remaining(listing, at, after)
-        )
+        remaining = await self._remaining(listing, at, after, listed=len(found))
+        token = ContinueToken(revision=at, after=after, remaining=remaining).encode(namespace=listing.target.namespace)
+        return ListedPage(records=found, revision=at, continue_token=token, remaining=remaining)
 
-    async def _remaining(self, listing: Listing, at: int, after: tuple[str, str]) -> int | None:
+    async def _remaining(self, listing: Listing, at: int, after: tuple[str, str], *, listed: int) -> int | None:
         if not listing.selection.is_everything:
             return None
+        if listing.remaining is not None and listing.remaining > listed:  # else it is forged, as more follows
+            return listing.remaining - listed
         target = listing.target
         return await self._in_worker(
             lambda: self._log.count(target.kind.storage, namespace=target.namespace or None, at=at, after=after)
@@ -135,6 +139,7 @@ class Lists:
             at=None if token.revision == PRESENT else token.revision,
             after=token.after,
             expired=Expired(_CONTINUE_TOO_OLD, continue_token=again),
+            remaining=None if token.revision == PRESENT else token.remaining,
         )
 
     async def _page(

@@ -1,7 +1,8 @@
 """Continue tokens: where a list goes on, and at which revision (k8s.io/apiserver/pkg/storage: EncodeContinue).
 
 - A token says only where to start; what the list is of comes from the request each time. A forged one reaches nothing more.
-- The form is kube-apiserver's, so that clients that look into a token (some do) find what they expect.
+- The form is kube-apiserver's, so that clients that look into a token (some do) find what they expect; one field is ours.
+- What follows is counted once for all pages, as counting takes longer than reading a page.
 """
 
 import base64
@@ -21,18 +22,23 @@ PRESENT = -1
 
 
 @read_by_threads
-class _Wire(msgspec.Struct):
+class _Wire(msgspec.Struct, omit_defaults=True):
     v: str
     start: str
     rv: int = 0
+    remaining: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinueToken:
-    """`after` is the (namespace, name) that the last page ended with; `revision` may be `PRESENT`."""
+    """`after` is the (namespace, name) that the last page ended with; `revision` may be `PRESENT`.
+
+    `remaining` is how many objects follow at that revision; None where nobody has counted.
+    """
 
     revision: int
     after: tuple[str, str]
+    remaining: int | None = None
 
     @classmethod
     def decode(cls, text: str, *, namespace: str) -> "ContinueToken":
@@ -54,11 +60,13 @@ class ContinueToken:
         before, _, name = start.rpartition("/")
         if namespace and before:
             raise _invalid("incorrect encoded start key")
-        return cls(revision=wire.rv, after=(namespace or before, name))
+        if wire.remaining is not None and not 0 <= wire.remaining <= _LARGEST:
+            raise _invalid("incorrect encoded remaining item count")
+        return cls(revision=wire.rv, after=(namespace or before, name), remaining=wire.remaining)
 
     def encode(self, *, namespace: str) -> str:
         before = "" if namespace or not self.after[0] else f"{self.after[0]}/"
-        wire = _Wire(v=_VERSION, rv=self.revision, start=f"{before}{self.after[1]}\0")
+        wire = _Wire(v=_VERSION, rv=self.revision, start=f"{before}{self.after[1]}\0", remaining=self.remaining)
         return base64.urlsafe_b64encode(msgspec.json.encode(wire)).rstrip(b"=").decode()
 
 

@@ -70,6 +70,20 @@ def test_pages_are_of_one_snapshot(api, flunders):
     assert "remainingItemCount" not in third.document["metadata"]
 
 
+@pytest.mark.parametrize("told", [None, 0, 1, 2])
+def test_a_token_that_tells_too_little_of_what_follows_is_not_believed(api, flunders, told):
+    for name in "abcde":
+        api.create(flunders, flunder(name))
+    token = api.get(flunders, limit=1).document["metadata"]["continue"]
+    fields = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    forged = base64.urlsafe_b64encode(json.dumps({**fields, "remaining": told}).encode()).decode()
+
+    page = api.get(flunders, limit=2, **{"continue": forged})
+
+    assert fields["remaining"] == 4
+    assert page.document["metadata"]["remainingItemCount"] == 2
+
+
 def test_selectors_are_applied_before_the_limit_and_hide_the_remaining_count(api, flunders):
     for index in range(6):
         api.create(flunders, flunder(f"f{index}", metadata={"labels": {"odd": str(index % 2)}}))

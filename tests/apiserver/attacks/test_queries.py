@@ -109,6 +109,9 @@ def test_a_selector_of_hundreds_of_requirements_is_answered(server, api):
         token(rv=1, start="a"),
         token(rv=1, start="\0"),
         token(rv=1, v="meta.k8s.io/v2"),
+        token(rv=1, remaining=-1),
+        token(rv=1, remaining=1 << 63),
+        token(rv=1, remaining="1"),
     ],
 )
 def test_forged_continue_tokens_are_refused(server, api, forged):

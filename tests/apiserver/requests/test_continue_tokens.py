@@ -17,9 +17,15 @@ def encoded(document):
     return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
 
 
-@given(st.integers(min_value=1, max_value=1 << 62) | st.just(PRESENT), NAME, NAME, st.booleans())
-def test_token_comes_back_as_it_went(revision, namespace, name, in_namespace):
-    token = ContinueToken(revision=revision, after=(namespace, name))
+@given(
+    st.integers(min_value=1, max_value=1 << 62) | st.just(PRESENT),
+    NAME,
+    NAME,
+    st.none() | st.integers(min_value=0, max_value=1 << 62),
+    st.booleans(),
+)
+def test_token_comes_back_as_it_went(revision, namespace, name, remaining, in_namespace):
+    token = ContinueToken(revision=revision, after=(namespace, name), remaining=remaining)
     of_list = namespace if in_namespace else ""
 
     assert ContinueToken.decode(token.encode(namespace=of_list), namespace=of_list) == token
@@ -47,6 +53,7 @@ def test_form_is_that_of_kube_apiserver():
         encoded({"v": "meta.k8s.io/v1", "rv": 1, "start": "a"}),
         encoded({"v": "meta.k8s.io/v1", "rv": 1, "start": "../../a\0"}),
         encoded({"v": "meta.k8s.io/v1", "rv": 1, "start": "other/a\0"}),
+        encoded({"v": "meta.k8s.io/v1", "rv": 1, "start": "a\0", "remaining": -1}),
         "A" * 5000,
     ],
 )
