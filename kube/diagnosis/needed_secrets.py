@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from kube.diagnosis.findings import Cause, Finding, problem, warning
 from kube.diagnosis.workloads import variable_of
-from kube.documents import JsonObject, mapping, name_of, objects, text
+from kube.documents import JsonObject, mapping, name_of, namespace_of, objects, text
 
 _PASSPHRASE = "CHANCERY_KUBERNETES_PASSPHRASE_SECRET"  # noqa: S105 - the name of a variable
 
@@ -17,27 +17,35 @@ def judge_needed_secrets(workloads: Sequence[JsonObject], there: frozenset[str],
             missing.setdefault(name, []).append(f"{text(workload, 'kind')}/{name_of(workload)}")
     passphrases = {variable_of(one, _PASSPHRASE) for one in workloads}
     for name, users in sorted(missing.items()):
-        if name in passphrases and roots not in there and not _is_any_ready(workloads, name):
-            yield warning(
-                f"Secret/{name}",
-                Cause.SECRET_MISSING,
-                "there is none, nor one of the roots: the authority makes both when it starts for the first time",
-                "see what its pod waits for; if it ever ran, the Secret held the passphrase of the CA keys: put your copy back, "
-                f"kubectl create secret generic {name} --from-file=passphrase=FILE",
-            )
-        elif name in passphrases:
+        where = next(namespace_of(one) for one in workloads if name in _needed(one))
+        back = f"kubectl --namespace {where} create secret generic {name} --from-file=passphrase=FILE"
+        if name in passphrases and _is_any_ready(workloads, name):
             yield problem(
                 f"Secret/{name}",
                 Cause.SECRET_MISSING,
                 "there is none, and it held the passphrase of the CA keys: the authority does not start again without it",
-                f"put it back before the authority is stopped: kubectl create secret generic {name} --from-file=passphrase=FILE",
+                f"put it back before the authority is stopped: {back}",
+            )
+        elif name in passphrases and roots in there:
+            yield problem(
+                f"Secret/{name}",
+                Cause.SECRET_MISSING,
+                "there is none, and it held the passphrase of the CA keys: the authority does not start without it",
+                f"put your copy back, and it starts by itself: {back}; where there is none: docs/recover.md#the-passphrase-is-lost",
+            )
+        elif name in passphrases:
+            yield warning(
+                f"Secret/{name}",
+                Cause.SECRET_MISSING,
+                "there is none, nor one of the roots: the authority makes both when it starts for the first time",
+                f"see what its pod waits for; if it ever ran, the Secret held the passphrase of the CA keys: put it back, {back}",
             )
         else:
             yield problem(
                 f"Secret/{name}",
                 Cause.SECRET_MISSING,
                 f"there is none: pods of {', '.join(users)} do not start without it",
-                "make it, or name another in the values that name it (existingSecret, volumes, env)",
+                f"make it in namespace {where}, or name another in the values that name it (existingSecret, volumes, env)",
             )
 
 

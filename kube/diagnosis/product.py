@@ -59,7 +59,7 @@ def examine_releases(looker: Looker, installation: Installation) -> Iterator[Fin
     if isinstance(found, Unseen):
         yield unseen("release", found)
         return
-    yield from judge_releases(found, installation.releases)
+    yield from judge_releases(found, installation.releases, namespace=installation.namespace)
     there = frozenset(map(name_of, found))
     yield from judge_needed_secrets(installation.workloads, there, roots=installation.roots_secret)
 

@@ -8,8 +8,8 @@ from kube.documents import JsonObject, texts
 _PENDING = {"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"}
 
 
-def judge_releases(secrets: Sequence[JsonObject], names: frozenset[str]) -> Iterator[Finding]:
-    """`names` are the releases that are ours; empty: all in the namespace."""
+def judge_releases(secrets: Sequence[JsonObject], names: frozenset[str], *, namespace: str) -> Iterator[Finding]:
+    """`names` are the releases that are ours; empty: all in `namespace`, of which `secrets` are."""
     by_release: dict[str, dict[int, str]] = {}
     for one in secrets:
         labels = texts(one, "metadata", "labels")
@@ -18,17 +18,17 @@ def judge_releases(secrets: Sequence[JsonObject], names: frozenset[str]) -> Iter
             by_release.setdefault(labels.get("name", ""), {})[int(version)] = labels.get("status", "")
     for release, versions in sorted(by_release.items()):
         if not names or release in names:
-            yield _judge(release, versions)
+            yield _judge(release, versions, f"--namespace {namespace}")
 
 
-def _judge(release: str, versions: dict[int, str]) -> Finding:
+def _judge(release: str, versions: dict[int, str], where: str) -> Finding:
     label, latest = f"release {release}", max(versions)
     status = versions[latest]
     good = [version for version, said in versions.items() if said in {"deployed", "superseded"} and version < latest]
     back = (
-        f"go back: helm rollback {release} {max(good)}"
+        f"go back: helm rollback {release} {max(good)} {where}"
         if good
-        else f"it never was whole: helm uninstall {release}, and install it again; keys and volumes stay"
+        else f"it never was whole: helm uninstall {release} {where}, and install it again; keys and volumes stay"
     )
     if status in _PENDING:
         return problem(
@@ -42,6 +42,6 @@ def _judge(release: str, versions: dict[int, str]) -> Finding:
             label,
             Cause.RELEASE_FAILED,
             f"revision {latest} failed: what it changed before is in the cluster",
-            f"see helm status {release} for why, and upgrade again; or {back}",
+            f"see helm status {release} {where} for why, and upgrade again; or {back}",
         )
     return fine(label, f"revision {latest} is {status}")

@@ -29,12 +29,12 @@ def why_not_ready(pods: Sequence[JsonObject], log: EventLog) -> str:
             if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
                 return f"; {name_of(pod)} finds no node: {text(condition, 'message')[:_LONGEST]}"
     for pod in pods:
-        if not _is_ready(pod) and (said := log.last(pod)):
+        if not is_ready(pod) and (said := log.last(pod)):
             return f"; {name_of(pod)}, {said}"
     return ""
 
 
-def _is_ready(pod: JsonObject) -> bool:
+def is_ready(pod: JsonObject) -> bool:
     return any(
         text(one, "type") == "Ready" and text(one, "status") == "True" for one in objects(pod, "status", "conditions")
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from kube.diagnosis.event_log import EventLog
 from kube.diagnosis.findings import Cause, Finding, fine, problem, warning
-from kube.diagnosis.waiting import why_not_ready
-from kube.documents import JsonObject, mapping, metadata, name_of, objects, text, texts, uid_of
+from kube.diagnosis.waiting import is_ready, why_not_ready
+from kube.documents import JsonObject, mapping, metadata, name_of, namespace_of, objects, text, texts, uid_of
 
 _MOST_REPLICAS = 100
 _LONGEST_MESSAGE = 400
@@ -54,6 +54,20 @@ def component_of(workload: JsonObject) -> str:
     return texts(workload, "metadata", "labels").get("app.kubernetes.io/component", "")
 
 
+def _kubectl(workload: JsonObject) -> str:
+    """What begins a command about something beside it."""
+    return f"kubectl --namespace {namespace_of(workload)}"
+
+
+def _describe(workload: JsonObject, pods: Sequence[JsonObject]) -> str:
+    """The commands for the first pod that is not ready; empty where there is none."""
+    waiting = next((one for one in pods if not is_ready(one)), None)
+    if waiting is None:
+        return ""
+    kubectl, name = _kubectl(workload), name_of(waiting)
+    return f": {kubectl} describe pod {name}, {kubectl} logs {name} --all-containers"
+
+
 def _judge_rollout(label: str, workload: JsonObject, around: Around, pods: Sequence[JsonObject]) -> Iterator[Finding]:
     wanted, why = _wanted(workload), why_not_ready(pods, around.log)
     if (seen := _number(workload, "status", "observedGeneration")) < _number(workload, "metadata", "generation"):
@@ -75,14 +89,14 @@ def _judge_rollout(label: str, workload: JsonObject, around: Around, pods: Seque
             label,
             Cause.ROLLOUT_UNFINISHED,
             f"{', '.join(stuck)} is of another version, never became ready, and so is not replaced{why}",
-            f"delete it, and it comes back in the present version: kubectl delete pod {' '.join(stuck)}",
+            f"delete it, and it comes back in the present version: {_kubectl(workload)} delete pod {' '.join(stuck)}",
         )
     elif (updated := _updated(workload)) < wanted:
         yield problem(
             label,
             Cause.ROLLOUT_UNFINISHED,
             f"an upgrade is half done: {updated} of {wanted} pods are of the new version{_deadline(workload)}{why}",
-            "see what the new pods wait for; back to the version before: helm rollback",
+            f"see what the new pods wait for{_describe(workload, pods)}; back to the version before: helm rollback",
         )
     elif old := [one for one in around.replica_sets or () if _is_of(workload, one) and _is_old(workload, one)]:
         names = ", ".join(f"{name_of(one)} ({_number(one, 'status', 'replicas')})" for one in old)
@@ -97,14 +111,14 @@ def _judge_rollout(label: str, workload: JsonObject, around: Around, pods: Seque
             label,
             Cause.PODS_NOT_READY,
             "it is scaled to no pods",
-            f"where that was not meant: kubectl scale {label.lower()} --replicas=1",
+            f"where that was not meant: {_kubectl(workload)} scale {label.lower()} --replicas=1",
         )
     elif (ready := _number(workload, "status", "readyReplicas")) < wanted:
         yield (problem if not ready else warning)(
             label,
             Cause.PODS_NOT_READY,
             f"{ready} of {wanted} pods are ready{why}",
-            "see kubectl describe pod, and the log: a server that is not ready says in /readyz what it waits for",
+            f"see what it waits for{_describe(workload, pods)}; a server says so in its log, and in /readyz",
         )
 
 
@@ -139,7 +153,9 @@ def _judge_volumes(label: str, workload: JsonObject, around: Around) -> Iterator
                 Cause.VOLUME_PENDING if phase != "Lost" else Cause.VOLUME_MISSING,
                 f"PersistentVolumeClaim {name} is {phase or 'not bound'}; its storage class is {storage_class}"
                 + (f"; {said}" if said is not None else ""),
-                _WAIT_FOR_POD if said is not None and said.reason in _FIRST_CONSUMER else _CHOOSE_CLASS,
+                _WAIT_FOR_POD
+                if said is not None and said.reason in _FIRST_CONSUMER
+                else f"see {_kubectl(workload)} describe pvc {name}; {_CHOOSE_CLASS}",
             )
 
 
@@ -171,13 +187,10 @@ def _is_stuck(workload: JsonObject, pod: JsonObject) -> bool:
     """A StatefulSet that makes its pods in order waits for those that are not ready, whatever its template says by now."""
     in_order = text(workload, "spec", "podManagementPolicy") != "Parallel" and text(workload, "kind") == "StatefulSet"
     revision = texts(pod, "metadata", "labels").get("controller-revision-hash", "")
-    is_ready = any(
-        text(one, "type") == "Ready" and text(one, "status") == "True" for one in objects(pod, "status", "conditions")
-    )
     is_leaving = metadata(pod).get("deletionTimestamp") is not None
     return (
         in_order
-        and not is_ready
+        and not is_ready(pod)
         and not is_leaving
         and revision not in {"", text(workload, "status", "updateRevision")}
     )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from kube.diagnosis.api_services import word_of
 from kube.diagnosis.bundles import Bundle
 from kube.diagnosis.distribution import judge_cluster_trust_bundles, judge_config_maps, judge_roots_secret
+from kube.diagnosis.event_log import EventLog
 from kube.diagnosis.installation import Installation
 from kube.diagnosis.leases import judge_lease
 from kube.diagnosis.observing import backing_of
@@ -90,12 +91,14 @@ def test_no_document_raises(document, other):
         for target in targets_of(kind, document):
             observation = Observation(target=target, backing=backing_of([other]), word=word_of(other))
             assert judge_target(observation, ROOT.bundle, at=NOW)
-    assert judge_workload(document, Around(pods=[other], replica_sets=[other], claims={"a": other}))
+    log = EventLog(events=[other, {"involvedObject": {"uid": "7"}, "message": "any", **other}])
+    assert judge_workload(document, Around(pods=[other], replica_sets=[other], claims={"a": other}, log=log))
+    log.last({"metadata": {"uid": "7"}}, warnings_alone=False)
     assert judge_lease("l", document, at=NOW)
     assert judge_roots_secret("s", document, at=NOW)
     assert judge_config_maps([document], frozenset({"a"}), ROOT.bundle)
     list(judge_cluster_trust_bundles([document], ROOT.bundle))
-    list(judge_releases([document, other], frozenset()))
+    list(judge_releases([document, other], frozenset(), namespace="shop"))
     trial_of(document, [other])
     installation = Installation(namespace="a", workloads=[document, other])
     assert installation.roots_secret is not None

@@ -100,6 +100,14 @@ def test_pod_that_is_ready_explains_nothing():
     (finding,) = judged(workload(readyReplicas=1), event("pod", "Unhealthy", "at first"), pods=[ready])
 
     assert finding.summary == "1 of 2 pods are ready"
+    assert "describe" not in finding.hint
+
+
+def test_commands_are_whole():
+    (finding,) = judged(workload(readyReplicas=0), pods=[waiting_pod()])
+
+    for command in ("describe pod chancery-injector-0", "logs chancery-injector-0 --all-containers"):
+        assert f"kubectl --namespace chancery {command}" in finding.hint
 
 
 def test_pod_that_the_kubelet_ended_says_why():

@@ -38,13 +38,17 @@ def test_passphrase_is_put_back_before_the_authority_stops():
 
     assert finding.severity is Severity.PROBLEM
     assert "does not start again without it" in finding.summary
-    assert "kubectl create secret generic passphrase --from-file=passphrase=FILE" in finding.hint
+    assert (
+        "before the authority is stopped: kubectl --namespace chancery create secret generic passphrase --from"
+        in finding.hint
+    )
 
 
 def test_an_authority_that_never_started_has_lost_no_passphrase():
     (finding,) = judge("database", "mounted", ready=0).values()
     (lost,) = judge("database", "mounted", "roots", ready=0).values()
 
+    assert "it starts by itself: kubectl --namespace chancery create secret" in lost.hint
     assert (finding.severity, lost.severity) == (Severity.WARNING, Severity.PROBLEM)
     assert "makes both when it starts for the first time" in finding.summary
     assert "if it ever ran" in finding.hint

@@ -26,20 +26,22 @@ def secret(release, version, status):
 @pytest.mark.parametrize(
     ("versions", "cause", "advice"),
     [
-        ({"1": "pending-install"}, Cause.RELEASE_PENDING, "helm uninstall shop"),
-        ({"1": "deployed", "2": "pending-upgrade"}, Cause.RELEASE_PENDING, "helm rollback shop 1"),
+        ({"1": "pending-install"}, Cause.RELEASE_PENDING, "helm uninstall shop --namespace pki,"),
+        ({"1": "deployed", "2": "pending-upgrade"}, Cause.RELEASE_PENDING, "helm rollback shop 1 --namespace pki"),
         (
             {"9": "superseded", "10": "deployed", "11": "pending-rollback"},
             Cause.RELEASE_PENDING,
             "helm rollback shop 10",
         ),
-        ({"1": "uninstalling"}, Cause.RELEASE_PENDING, "helm uninstall shop"),
-        ({"1": "deployed", "2": "failed"}, Cause.RELEASE_FAILED, "helm rollback shop 1"),
-        ({"1": "failed"}, Cause.RELEASE_FAILED, "helm uninstall shop"),
+        ({"1": "uninstalling"}, Cause.RELEASE_PENDING, "helm uninstall shop --namespace pki,"),
+        ({"1": "deployed", "2": "failed"}, Cause.RELEASE_FAILED, "helm rollback shop 1 --namespace pki"),
+        ({"1": "failed"}, Cause.RELEASE_FAILED, "helm uninstall shop --namespace pki,"),
     ],
 )
 def test_release_that_is_broken_says_how_to_get_out(versions, cause, advice):
-    (finding,) = judge_releases([secret("shop", *each) for each in versions.items()], frozenset({"shop"}))
+    (finding,) = judge_releases(
+        [secret("shop", *each) for each in versions.items()], frozenset({"shop"}), namespace="pki"
+    )
 
     assert (finding.severity, finding.cause) == (Severity.PROBLEM, cause)
     assert advice in finding.hint
@@ -47,7 +49,7 @@ def test_release_that_is_broken_says_how_to_get_out(versions, cause, advice):
 
 def test_latest_revision_counts_and_others_releases_do_not():
     secrets = [secret("shop", "2", "failed"), secret("shop", "10", "deployed"), secret("theirs", "1", "failed")]
-    (finding,) = judge_releases([*secrets, secret("shop", "x", "failed"), {}], frozenset({"shop"}))
+    (finding,) = judge_releases([*secrets, secret("shop", "x", "failed"), {}], frozenset({"shop"}), namespace="pki")
 
     assert (finding.severity, finding.summary) == (Severity.OK, "revision 10 is deployed")
 
@@ -134,7 +136,7 @@ def test_workload_that_is_scaled_to_nothing_is_none_that_is_well():
 
     assert (finding.severity, finding.cause) == (Severity.PROBLEM, Cause.PODS_NOT_READY)
     assert "scaled to no pods" in finding.summary
-    assert "kubectl scale deployment/chancery-injector --replicas=1" in finding.hint
+    assert "kubectl --namespace chancery scale deployment/chancery-injector --replicas=1" in finding.hint
 
 
 def test_stateful_set_is_rolled_out_by_its_revisions():
@@ -190,7 +192,7 @@ def test_pod_that_a_stateful_set_does_not_replace_has_to_be_deleted(policy, revi
     (finding,) = judge_workload(made, Around(pods=[waiting]))
 
     assert (finding.cause is Cause.ROLLOUT_UNFINISHED) == is_stuck
-    assert ("kubectl delete pod chancery-injector-0" in finding.hint) == is_stuck
+    assert ("kubectl --namespace chancery delete pod chancery-injector-0" in finding.hint) == is_stuck
     assert "ImagePullBackOff" in finding.summary
 
 
