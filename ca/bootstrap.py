@@ -7,27 +7,30 @@
 - What is brought is verified before anything of it is kept.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca.audit import Action
 from ca.authority_making import AuthorityMaker, Pair, announce
 from ca.callers import Caller
 from ca.calls import Call
 from ca.data_directory import write_private_file
-from ca.errors import AuthorityMismatch
+from ca.errors import AlreadyInitialised, AuthorityMismatch
 from ca.keys import AuthorityKeys
 from ca.policy import default_policy
 from ca.settings import ServeSettings
+from certs.authority_requests import verify_crl_usage, verify_extended_usage, verify_own_name
 from certs.chains import verify_chain
 from certs.errors import CertsError
 from certs.keys import verify_key_pair
 from certs.profiles import PROFILES
 from store.authorities import Authorities
-from store.records import AuthorityProfile
+from store.records import AuthorityProfile, AuthorityRecord
 
 _CALL = Call(caller=Caller.local(), id="bootstrap")
 
@@ -64,8 +67,13 @@ class HierarchyFounder:
     maker: AuthorityMaker
 
     def ensure(self, brought: BroughtHierarchy | None = None) -> bool:
-        """Returns whether anything was made or imported. Raises AuthorityMismatch and errors of `certs` and `store`."""
-        if self.authorities.list():
+        """Returns whether anything was made or imported.
+
+        Raises AuthorityMismatch, AlreadyInitialised where there is another hierarchy than was brought, and errors of `certs` and
+        `store`.
+        """
+        if there := self.authorities.list():
+            _verify_taken_over(brought, there)
             return False
         if brought is not None:
             _verify_brought(brought, self.maker.clock())
@@ -76,6 +84,7 @@ class HierarchyFounder:
         records, events = [record for record, _event in acts], [event for _record, event in acts]
         kept = self.authorities.establish(records, events)
         if records[0].id not in {record.id for record in kept}:
+            _verify_taken_over(brought, kept)
             return False
         for event in events:
             announce(event)
@@ -97,20 +106,39 @@ class HierarchyFounder:
 
 def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
     """Raises AuthorityMismatch: a key that is another's or not here, a certificate that is no CA, is not valid now, has no room
-    below it, or chains to nothing."""
+    below it, allows no TLS below it, has another's name, or chains to nothing."""
     root, issuer = brought.root, brought.issuer
     try:
         verify_chain(root.certificate, (), (root.certificate,), at=now, usage=None, name=None)
+        verify_extended_usage(root.certificate)
         if root.private_key is not None:
             verify_key_pair(root.private_key, root.certificate)
         if issuer is None:
             root.issuer().verify_may_issue(PROFILES["intermediate"])
         else:
             _verify_apart(issuer.certificate, root.certificate)
+            verify_own_name(issuer.certificate, (root.certificate,))
+            verify_crl_usage(issuer.certificate)
+            verify_extended_usage(issuer.certificate)
             verify_chain(issuer.certificate, (), (root.certificate,), at=now, usage=None, name=None)
             issuer.issuer(root.certificate)
     except CertsError as err:
         raise AuthorityMismatch(f"the CA that was brought cannot be used: {err}") from err
+
+
+def _verify_taken_over(brought: BroughtHierarchy | None, there: Sequence[AuthorityRecord]) -> None:
+    """What is brought a second time is there already; but nobody shall take what is there for what they brought.
+
+    Raises AlreadyInitialised.
+    """
+    known = {record.certificate for record in there}
+    pairs = () if brought is None else filter(None, (brought.root, brought.issuer))
+    for pair in pairs:
+        if pair.certificate.public_bytes(Encoding.DER) not in known:
+            raise AlreadyInitialised(
+                f"there is an authority already, and {pair.certificate.subject.rfc4514_string()!r} is not of it; "
+                "name another place, or take away what an attempt has left there"
+            )
 
 
 def _verify_apart(issuer: x509.Certificate, root: x509.Certificate) -> None:

@@ -23,6 +23,7 @@ from certs.subject import SubjectName
 
 _PROFILE = PROFILES["intermediate"]
 _TLS_USAGES = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH})
+_ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
 
 def build_authority_request(
@@ -65,10 +66,42 @@ def verify_signed_authority(
     chain = verify_chain(certificate, known, roots, at=at)
     issuer = Issuer(certificate=certificate, private_key=private_key, chain=chain[1:])
     _verify_path_length(certificate)
-    _verify_usages(certificate)
-    _verify_name(certificate, known)
+    verify_crl_usage(certificate)
+    verify_extended_usage(certificate)
+    verify_own_name(certificate, known)
     _verify_constraints(certificate, x509.load_der_x509_csr(request))
     return issuer
+
+
+def verify_crl_usage(certificate: x509.Certificate) -> None:
+    """Raises UsageNotAllowed where what it revokes would be believed by nobody (RFC 5280 section 4.2.1.3)."""
+    usage = extension_value(certificate, x509.KeyUsage)
+    if usage is None or not usage.crl_sign:
+        subject = certificate.subject.rfc4514_string()
+        raise UsageNotAllowed(f"{subject!r} may not sign CRLs; sign it with keyUsage keyCertSign and cRLSign")
+
+
+def verify_extended_usage(certificate: x509.Certificate) -> None:
+    """Verifiers hold it against all that is below, OpenSSL that of a root as well. Raises UsageNotAllowed."""
+    extended = extension_value(certificate, x509.ExtendedKeyUsage)
+    if extended is not None and not (set(extended) >= _TLS_USAGES or _ANY in extended):
+        subject = certificate.subject.rfc4514_string()
+        raise UsageNotAllowed(
+            f"the extendedKeyUsage of {subject!r} forbids TLS servers or clients below it; leave it out"
+        )
+
+
+def verify_own_name(certificate: x509.Certificate, known: Sequence[x509.Certificate]) -> None:
+    """Path building goes by names: each key has its own (RFC 5280 section 4.2.1.1 leaves no other way without identifiers).
+
+    Raises ConstraintViolation.
+    """
+    if not list(certificate.subject):
+        raise ConstraintViolation("it has no subject (RFC 5280 section 4.1.2.6); sign it with one")
+    if any(certificate.subject == one.subject for one in known):
+        raise ConstraintViolation(
+            f"its subject {certificate.subject.rfc4514_string()!r} is that of another authority; sign it with one of its own"
+        )
 
 
 def _verify_path_length(certificate: x509.Certificate) -> None:
@@ -78,18 +111,6 @@ def _verify_path_length(certificate: x509.Certificate) -> None:
         raise ConstraintViolation(
             f"its path length is {'unlimited' if found is None else found}; sign it with pathlen:{_PROFILE.path_length}"
         )
-
-
-def _verify_usages(certificate: x509.Certificate) -> None:
-    usage = extension_value(certificate, x509.KeyUsage)
-    if usage is None or not usage.crl_sign:
-        raise UsageNotAllowed("it may not sign CRLs; sign it with keyUsage keyCertSign and cRLSign")
-    extended = extension_value(certificate, x509.ExtendedKeyUsage)
-    if extended is not None and not (set(extended) >= _TLS_USAGES or _ANY in extended):
-        raise UsageNotAllowed("its extendedKeyUsage forbids TLS servers or clients below it; leave it out")
-
-
-_ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 
 
 def _verify_constraints(certificate: x509.Certificate, request: x509.CertificateSigningRequest) -> None:
@@ -105,14 +126,4 @@ def _verify_constraints(certificate: x509.Certificate, request: x509.Certificate
     if missing or any(type(one) in kinds and one not in wanted for one in given):
         raise ConstraintViolation(
             "its name constraints permit more than the request asks for; sign it with those of the request"
-        )
-
-
-def _verify_name(certificate: x509.Certificate, known: Sequence[x509.Certificate]) -> None:
-    """Path building goes by names: each key has its own (RFC 5280 section 4.2.1.1 leaves no other way without identifiers)."""
-    if not list(certificate.subject):
-        raise ConstraintViolation("it has no subject (RFC 5280 section 4.1.2.6); keep the one that the request has")
-    if any(certificate.subject == one.subject for one in known):
-        raise ConstraintViolation(
-            f"its subject {certificate.subject.rfc4514_string()!r} is that of another authority; keep the one that the request has"
         )

@@ -117,6 +117,8 @@ def command(
     if next_issuer_csr is not None or next_issuer is not None:
         replace_issuer(settings, csr_out=next_issuer_csr, certificate=next_issuer)
         return
+    if new_administrator and (root_cert or root_key or issuer_cert or issuer_key):
+        raise click.UsageError("--new-administrator is for an authority that exists; it is not brought another root")
     directory = identity or ambient.home() / "identity"
     verify_free(directory, replace=force)
     if new_administrator:

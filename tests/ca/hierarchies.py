@@ -64,6 +64,8 @@ def authority(
     lifetime: timedelta = YEAR,
     is_ca: bool = True,
     name_constraints: x509.NameConstraints | None = None,
+    signs_crls: bool = True,
+    extended: x509.ExtendedKeyUsage | None = None,
 ) -> Outsider:
     """A root, or an issuing CA below `issuer`."""
     return _made(
@@ -72,7 +74,10 @@ def authority(
         not_before=not_before,
         lifetime=lifetime,
         constraints=x509.BasicConstraints(ca=is_ca, path_length=path_length if is_ca else None),
-        usage=x509.KeyUsage(**{**_NO_USAGE, "key_cert_sign": is_ca, "crl_sign": is_ca, "digital_signature": not is_ca}),
+        usage=x509.KeyUsage(
+            **{**_NO_USAGE, "key_cert_sign": is_ca, "crl_sign": is_ca and signs_crls, "digital_signature": not is_ca}
+        ),
+        extended=extended,
         name_constraints=name_constraints,
     )
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from structlog.typing import EventDict
 
 from ca.authority_making import AuthorityMaker
 from ca.bootstrap import BroughtHierarchy, HierarchyFounder
 from ca.errors import (
+    AlreadyInitialised,
     AuthorityMismatch,
     DataDirectoryInUse,
     KeyFileMissing,
@@ -150,6 +152,9 @@ def test_root_can_stay_offline(empty_premises: Premises) -> None:
         assert office.authority.issue(order_for("web.example"))
 
 
+CLIENTS_ALONE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+
+
 def mismatched() -> BroughtHierarchy:
     root = authority("Root")
     return BroughtHierarchy(root=Outsider(certificate=root.certificate, private_key=authority("x").private_key).pair)
@@ -207,6 +212,26 @@ def expired_issuer() -> BroughtHierarchy:
     return BroughtHierarchy(root=root.without_key, issuer=issuer.pair)
 
 
+def root_for_clients_alone() -> BroughtHierarchy:
+    """OpenSSL holds it against servers below it."""
+    return BroughtHierarchy(root=authority("Root", extended=CLIENTS_ALONE).pair)
+
+
+def issuer_for_clients_alone() -> BroughtHierarchy:
+    root = authority("Root")
+    return BroughtHierarchy(root=root.without_key, issuer=authority("Issuer", issuer=root, extended=CLIENTS_ALONE).pair)
+
+
+def issuer_that_signs_no_crls() -> BroughtHierarchy:
+    root = authority("Root")
+    return BroughtHierarchy(root=root.without_key, issuer=authority("Issuer", issuer=root, signs_crls=False).pair)
+
+
+def issuer_with_the_name_of_its_root() -> BroughtHierarchy:
+    root = authority("Root")
+    return BroughtHierarchy(root=root.without_key, issuer=authority("Root", issuer=root).pair)
+
+
 @pytest.mark.parametrize(
     "unfit",
     [
@@ -222,6 +247,10 @@ def expired_issuer() -> BroughtHierarchy:
         issuer_with_a_strangers_key,
         issuer_that_is_the_root,
         expired_issuer,
+        root_for_clients_alone,
+        issuer_for_clients_alone,
+        issuer_that_signs_no_crls,
+        issuer_with_the_name_of_its_root,
     ],
 )
 def test_what_cannot_be_used_is_refused_and_nothing_of_it_is_kept(
@@ -240,6 +269,21 @@ def test_after_a_refusal_the_right_one_can_be_brought(empty_premises: Premises) 
 
     with empty_premises.open(brought=BroughtHierarchy(root=authority("Good Root").pair)) as office:
         assert office.authority.issue(order_for("web.example"))
+
+
+def test_what_is_there_is_not_taken_for_what_is_brought_later(empty_premises: Premises) -> None:
+    root, other = authority("Own Root"), authority("Other Root")
+    issuer = authority("Own Issuer", issuer=root, path_length=0)
+    brought = BroughtHierarchy(root=root.without_key, issuer=issuer.pair)
+    with empty_premises.open(brought=brought):
+        pass
+    with empty_premises.open(brought=brought) as office:
+        assert not office.founded
+
+    other_issuer = authority("Next Issuer", issuer=root, path_length=0)
+    for late in (BroughtHierarchy(root=other.pair), BroughtHierarchy(root=root.without_key, issuer=other_issuer.pair)):
+        with pytest.raises(AlreadyInitialised, match="is not of it"), empty_premises.open(brought=late):
+            pass
 
 
 class KilledError(Exception):
