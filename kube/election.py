@@ -17,6 +17,8 @@ from kube.instants import micro_timestamp
 
 _LONGEST_WRITE = 10.0
 _MARGIN = 1.0
+_MOST_TRANSITIONS = (1 << 31) - 1
+"""The API server takes no more (int32), and nobody would lead any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class Election:
         before = {} if lease is None else mapping(lease, "spec")
         is_ours = before.get("holderIdentity") == self._identity
         transitions = before.get("leaseTransitions")
-        count = transitions if isinstance(transitions, int) else 0
+        count = transitions if isinstance(transitions, int) and 0 <= transitions < _MOST_TRANSITIONS else 0
         spec: JsonObject = {
             **before,
             "holderIdentity": self._identity,

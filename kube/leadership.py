@@ -14,9 +14,9 @@ from kube.ambient import Clock, Entropy, Monotonic
 from kube.backoff import spread
 from kube.cluster import Cluster
 from kube.collections import Resource
-from kube.documents import JsonObject
+from kube.documents import JsonObject, resource_version_of
 from kube.election import Election, LeaseName, LeaseTiming, Write
-from kube.errors import AlreadyThere, Conflict, KubeError, NotLeading, NotThere
+from kube.errors import AlreadyThere, ClusterUnreachable, Conflict, KubeError, NotLeading, NotThere
 
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases")
 
@@ -164,10 +164,14 @@ class Leadership:
             _log.info("lease released")
 
     def _read(self) -> JsonObject | None:
+        """Raises ClusterUnreachable for what is no object: a write that named no version would take the lease from anybody."""
         try:
-            return self._cluster.get(self._path)
+            lease = self._cluster.get(self._path)
         except NotThere:
             return None
+        if not resource_version_of(lease):
+            raise ClusterUnreachable("the cluster's answer is no Lease: it has no version")
+        return lease
 
     def _send(self, write: Write) -> JsonObject:
         if write.is_new:

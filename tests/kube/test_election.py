@@ -244,6 +244,15 @@ def test_lease_that_makes_no_sense_is_made_anew(spec: Any):
     assert write.document["metadata"]["resourceVersion"] == "7"
 
 
+def test_number_of_transitions_stays_one_that_the_server_takes():
+    spec: Any = {"holderIdentity": "", "leaseTransitions": (1 << 31) - 1}
+    lease: Any = {"metadata": {"resourceVersion": "7"}, "spec": spec}
+    write = Election(LEASE, "first", TIMING).next_write(lease, monotonic=0, clock=NOW)
+
+    assert write is not None
+    assert write.document["spec"]["leaseTransitions"] == 1
+
+
 def test_what_others_keep_at_the_lease_stays(server: Server):
     election = Election(LEASE, "first", TIMING)
     take(election, server, 0)

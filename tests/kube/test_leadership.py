@@ -126,6 +126,22 @@ def test_leader_goes_on_while_the_server_is_away_and_stops_in_time(leases: FakeC
     assert first.told == ["begin", "end"]
 
 
+@pytest.mark.parametrize("garbage", [{}, {"kind": "Lease"}, {"spec": {"holderIdentity": ""}}, {"metadata": []}])
+def test_lease_is_not_taken_from_anybody_where_the_server_answers_garbage(leases: FakeCluster, time: Time, garbage):
+    first, second = Process(leases, time, "first"), Process(leases, time, "second")
+    first.leadership.step()
+    leases.faults = [
+        Fault(
+            fits=lambda asked: is_lease(asked) and asked.method == "GET",
+            act=lambda handler: handler.answer(200, garbage),
+        )
+    ]
+    second.leadership.step()
+
+    assert leases.objects[LEASE]["spec"]["holderIdentity"] == "first"
+    assert second.told == []
+
+
 def test_leader_that_comes_back_begins_another_term(leases: FakeCluster, time: Time):
     first = Process(leases, time, "first")
     first.leadership.step()
