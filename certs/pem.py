@@ -1,11 +1,13 @@
 """Certificates as files: PEM bundles (RFC 7468 §5) and single DER certificates, read strictly and within bounds.
 
-- Text around the blocks is ignored, as RFC 7468 §2 has it; a block that is no certificate is not.
+- Text around the blocks is ignored, as RFC 7468 §2 has it; a block that is no certificate is not, nor one that does not begin its
+  line: of a bundle that was indented or joined without a line break nothing is lost in silence. A byte order mark is no text.
 - Extensions are parsed on reading, so a certificate that this module answered does not fail later for its encoding.
 """
 
 import re
 from binascii import a2b_base64
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -29,7 +31,10 @@ _INTEGER, _VERSION = 0x02, 0xA0
 def split_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM bundle, in order. Raises MalformedCertificate when there is none, or anything else."""
     _verify_size(pem)
+    pem = pem.removeprefix(BOM_UTF8)
     labels = _BEGIN.findall(pem)
+    if labels.count(_LABEL) != pem.count(b"-----BEGIN CERTIFICATE-----"):
+        raise MalformedCertificate("a BEGIN CERTIFICATE is not alone on its line, put each block on lines of its own")
     if not labels:
         raise MalformedCertificate("there is no certificate in PEM, give a file that has BEGIN CERTIFICATE in it")
     for label in labels:

@@ -46,6 +46,22 @@ def test_text_between_the_blocks_is_ignored(certificates):
     assert list(split_certificates(bundle.replace(b"\n", b"\r\n"))) == certificates
 
 
+def test_a_byte_order_mark_hides_no_certificate(certificates):
+    bundle = b"\xef\xbb\xbf" + join_certificates(certificates).replace(b"\n", b"\r\n")
+
+    assert list(split_certificates(bundle)) == certificates
+
+
+@pytest.mark.parametrize("between", [b" ", b"  # ", b"\t"])
+def test_a_block_that_does_not_begin_its_line_is_refused_and_not_left_out(certificates, between):
+    first, *rest = map(encode_certificate, certificates)
+
+    with pytest.raises(MalformedCertificate, match="lines of its own"):
+        split_certificates(first + between.join([b"", *rest]))
+    with pytest.raises(MalformedCertificate, match="lines of its own"):
+        split_certificates(first.rstrip() + b"".join(rest))
+
+
 def test_a_bundle_where_one_certificate_is_expected_is_refused(certificates):
     with pytest.raises(MalformedCertificate, match="there are 3 certificates, give exactly one"):
         load_certificate(join_certificates(certificates))
