@@ -25,6 +25,7 @@ from ca.rpc import conversion
 from ca.rpc.conversion import DEFAULT_PROFILE
 from ca.rpc.statuses import to_status
 from ca.rpc.streams import answer_side_by_side
+from ca.rpc.texts import verify_texts
 from ca.succession import Succession
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key
@@ -198,6 +199,7 @@ class CertificateHandlers:
 
     async def _sign_in_stream(self, request: service.SignCsrRequest, call: Call) -> service.SignCsrsResponse:
         try:
+            verify_texts(request)
             if not request.request_id:
                 raise RequestInvalid("each request of the stream needs a request_id", field="request_id")
             return service.SignCsrsResponse(request_id=request.request_id, certificate=await self._sign(request, call))

@@ -30,6 +30,7 @@ from ca.denials import DenialLog
 from ca.errors import CertificateRequired, Unauthenticated
 from ca.metrics import Metrics
 from ca.rpc.statuses import status_code, to_status
+from ca.rpc.texts import verify_texts
 
 if TYPE_CHECKING:
     from serving.tracing import Tracing
@@ -161,7 +162,9 @@ def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> _Serv
     async def serve(request: Any, context: _Context) -> Any:
         passage = gate.enter(method)
         try:
-            response = await run(request, await passage.admit(context))
+            call = await passage.admit(context)
+            verify_texts(request)
+            response = await run(request, call)
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status
             await passage.refuse(context, err)
         except asyncio.CancelledError:
@@ -193,7 +196,10 @@ def _streaming(
         passage = gate.enter(method.full_name)
         asked = passage.verified(request) if method.client_streaming else request
         try:
-            async for response in run(asked, await passage.admit(context)):
+            call = await passage.admit(context)
+            if not method.client_streaming:
+                verify_texts(request)
+            async for response in run(asked, call):
                 passage.verify()
                 yield response
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from ca.calls import Call
 from ca.errors import RequestInvalid
+from ca.rpc.texts import verify_texts
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
 from protos.chancery.ca.v1 import certificate_service_pb2 as service
 from protos.chancery.ca.v1 import enrollment_service_pb2 as enrollment
@@ -89,7 +90,7 @@ async def read_message(request: web.Request, route: Route) -> Message:
 def parse_fields(fields: Mapping[str, Any], message: _Message, *, ignore_unknown: bool = False) -> _Message:
     """Fills a message from the values of a JSON object. Raises RequestInvalid."""
     try:
-        return json_format.ParseDict(dict(fields), message, ignore_unknown_fields=ignore_unknown)
+        parsed = json_format.ParseDict(dict(fields), message, ignore_unknown_fields=ignore_unknown)
     except (
         json_format.ParseError,
         TypeError,
@@ -98,6 +99,8 @@ def parse_fields(fields: Mapping[str, Any], message: _Message, *, ignore_unknown
     ) as err:  # the last three for values of odd types
         problem = str(err)[:_PROBLEM_CHARACTERS]  # it repeats what was sent
         raise RequestInvalid(f"the request does not fit {message.DESCRIPTOR.name}: {problem}", field="body") from err
+    verify_texts(parsed)
+    return parsed
 
 
 def write_message(message: Message, *, status: int = 200) -> web.Response:

@@ -95,7 +95,7 @@ def test_withdrawn_token_is_gone(stub: AdminServiceStub) -> None:
     assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "TOKEN_NOT_FOUND")
 
 
-@pytest.mark.parametrize("text", ["", "zz", "0" * 32, "é", "\x00"])
+@pytest.mark.parametrize("text", ["", "zz", "0" * 32, "é"])
 def test_unknown_token_is_not_found(stub: AdminServiceStub, text: str) -> None:
     with failing() as failure:
         stub.DeleteToken(admin.DeleteTokenRequest(id=text), timeout=SECONDS)

@@ -249,6 +249,7 @@ def test_private_paths_need_a_certificate(nobody: Browser, verb: str, path: str)
         b'{"nonsense": 1}',
         b'{"lifetime": "soon"}',
         b'{"profile": "\\ud800"}',
+        b'{"profile": "\\u0000"}',
         b"[" * 5000,
         b'{"csr":' + b"[" * 2000 + b"]" * 2000 + b"}",
     ],
