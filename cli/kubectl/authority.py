@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from kube.documents import JsonObject
     from kube.exec_session import Container
 
-SELECTOR = "app.kubernetes.io/name=chancery,app.kubernetes.io/component=ca"
+_NAME = "app.kubernetes.io/name"
+_COMPONENT = "app.kubernetes.io/component=ca"
+SELECTOR = f"{_NAME}=chancery,{_COMPONENT}"
 _INSTANCE = "app.kubernetes.io/instance"
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _CONTAINER = "ca"
@@ -37,7 +39,7 @@ def find_authority(reach: Reach, selector: str = SELECTOR) -> "Sequence[JsonObje
     if not pods:
         raise InputMissing(
             f"there is no authority in {where}: no pod is labelled {selector}",
-            hint="--namespace says where it is, --selector how its pods are labelled",
+            hint=f"--namespace says where it is; with the chart's nameOverride: --selector {_NAME}=NAME,{_COMPONENT}",
         )
     return only_authority(pods)
 

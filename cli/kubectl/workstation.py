@@ -1,5 +1,6 @@
 """Where a person works: a kubeconfig, one of its contexts, perhaps a namespace. Nothing is read before it is needed."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -61,7 +62,9 @@ class Workstation:
         if self.kubeconfig is not None:
             named = self.kubeconfig
         elif listed := ambient.environment("KUBECONFIG"):
-            return Path(listed)
+            if any(one and Path(one).exists() for one in listed.split(os.pathsep)):
+                return Path(listed)  # several, which are read as one
+            named = Path(listed)
         else:
             named = Path.home() / ".kube" / "config"
             if not named.exists() and ambient.environment("KUBERNETES_SERVICE_HOST"):

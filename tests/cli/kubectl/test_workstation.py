@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,17 @@ def test_without_a_kubeconfig_it_says_where_it_looked(home: Path, capsys: pytest
     assert status == 3
     assert f"there is no kubeconfig at {home}/.kube/config" in errors
     assert "hint: name one with --kubeconfig or KUBECONFIG" in errors
+
+
+@pytest.mark.parametrize("others", ["", ":/nowhere/either"])
+def test_variable_that_names_no_file_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], others: str
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{home}/gone{others}")
+    status, errors = told(capsys, "list")
+
+    assert status == 3
+    assert f"there is no kubeconfig at {home}/gone" in errors
 
 
 def test_without_a_current_context_it_asks_for_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +150,22 @@ def test_mistakes_need_no_cluster(home: Path, capsys: pytest.CaptureFixture[str]
 class Terminal(io.TextIOWrapper):
     def isatty(self) -> bool:
         return True
+
+
+def test_an_emergency_is_asked_about_here_as_the_pod_has_nobody_to_ask(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused here, it reaches no cluster."""
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"n\n")))
+    monkeypatch.setattr(sys, "stderr", Terminal(screen, write_through=True))
+    path = kubeconfig(home / "config")
+
+    status = run(["rotate", "issuer", "--emergency", "--kubeconfig", str(path)], program=PROGRAM, tree=make_plugin)
+
+    assert status != 0
+    assert "takes the old one out of trust at once" in screen.getvalue().decode()
+    assert "nothing was begun" in screen.getvalue().decode()
 
 
 def test_on_a_terminal_control_characters_of_the_pod_are_shown_and_not_obeyed() -> None:
