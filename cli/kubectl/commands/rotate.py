@@ -16,7 +16,7 @@ from cli.output import notice
 
 def _confirm(_errand: Errand, said: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[str]:
     """An emergency is confirmed here, where somebody may sit; the pod has nobody to ask. Raises Unconfirmed."""
-    if said.get("asked") != "emergency" or said.get("yes") is True or not ambient.is_interactive():
+    if said.get("emergency") is not True or said.get("yes") is True or not ambient.is_interactive():
         return ()
     notice(
         f"an emergency rotation of the {' '.join(arguments)} takes the old one out of trust at once and revokes every"
