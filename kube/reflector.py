@@ -3,7 +3,9 @@
 - Lists in pages, then watches from the list's version. Starts over where that version is gone, where another server went back
   behind it (etcd restored: a watch from the future is silent for ever), and now and then in any case.
 - A watch ends by itself after some minutes, and by silence, so that a connection that died unnoticed is noticed.
-- A kind that the API server does not have is looked for every minute. Until then its collection is empty and not served.
+- A kind that the API server does not have is looked for every minute. Until then its collection is empty and not served. One
+  that was there is gone when it has been missing for as long: a proxy, or an API server that has just started, may say so in
+  passing. Kinds of the core never go.
 - What fails is tried again with backoff and jitter; meanwhile the collection stays as it was.
 """
 
@@ -74,6 +76,7 @@ class Reflector:
         self._version = ""
         self._relist_at = 0.0
         self._heard_at = monotonic()
+        self._missed_at: float | None = None
         self._wanted = 0
         self._done = 0
         self._condition = threading.Condition()
@@ -168,17 +171,28 @@ class Reflector:
         self._version = ""
         path = self.resource.path()
         if not is_served(self._cluster, self.resource):
-            self._lose(wanted)
+            self._miss(wanted)
             return False
         try:
             listed = list_objects(self._cluster, path, self._query, self._projection, page=self._page)
         except NotThere:
-            self._lose(wanted)
+            self._miss(wanted)
             return False
+        self._missed_at = None
         self._take_list(listed)
         self._finish(wanted)
         self._backoff.reset()
         return True
+
+    def _miss(self, wanted: int) -> None:
+        """Raises ClusterUnreachable for as long as the kind may come back."""
+        if self._collection.is_served:
+            now = self._monotonic()
+            self._missed_at = now if self._missed_at is None else self._missed_at
+            if not self.resource.group or now - self._missed_at < self._timing.look_again:
+                raise ClusterUnreachable(f"the cluster says that it has no {self.resource.plural} any more")
+        self._missed_at = None
+        self._lose(wanted)
 
     def _lose(self, wanted: int) -> None:
         if self._collection.is_served:

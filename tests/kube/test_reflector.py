@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -284,6 +285,35 @@ def test_kind_that_is_not_served_is_looked_for_until_it_is(fake: FakeCluster, st
     fake.hang_up()
     await_until(lambda: not collection.is_served, "the end of the kind")
     assert collection.all() == ()
+
+
+def nothing_there(handler: Handler) -> None:
+    handler.refuse(404, "NotFound", "the server could not find the requested resource")
+
+
+@pytest.mark.parametrize(
+    ("path", "act"),
+    [
+        ("/api/v1", nothing_there),
+        ("/api/v1", lambda handler: handler.answer(200, {})),
+        ("/api/v1", lambda handler: handler.answer(200, {"kind": "APIResourceList", "resources": None})),
+        ("/api/v1/configmaps", nothing_there),
+    ],
+    ids=["no group", "garbage", "no kinds", "no list"],
+)
+def test_kind_that_was_there_is_not_gone_by_what_is_said_in_passing(
+    fake: FakeCluster, start: Start, path: str, act: Any
+):
+    fake.put(place("a"))
+    reflector, collection = start(timing=replace(QUICK, look_again=60.0))
+    await_until(collection.synced.is_set, "the list")
+    seen: list[set[str]] = []
+    reflector.subscribe(lambda _changed: seen.append(names(collection)))
+    fake.faults = [Fault(fits=lambda asked: asked.path == path and not asked.is_watch, act=act, times=5)]
+
+    assert reflector.await_list(reflector.relist(), 60)
+    assert fake.faults == []
+    assert (collection.is_served, names(collection), set() in seen) == (True, {"a"}, False)
 
 
 def test_list_that_is_asked_for_is_made_though_a_watch_is_open(fake: FakeCluster, start: Start):

@@ -27,7 +27,8 @@ class Answering:
         if path.startswith("/apis/certificates.k8s.io"):
             if path.endswith("v1"):
                 raise NotThere("not before 1.37")
-            return {"resources": [{"name": "podcertificaterequests"}] if self.certificates else []}
+            names = [{"name": "podcertificaterequests"}] if self.certificates else []
+            return {"kind": "APIResourceList", "resources": names}
         assert path == "/api/v1/nodes"
         if self.nodes_error is not None:
             raise self.nodes_error
