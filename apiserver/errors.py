@@ -225,7 +225,7 @@ class ResourceVersionTooLarge(Retryable):
 
     def __init__(self, *, asked: int, current: int) -> None:
         super().__init__(
-            f"Too large resource version: {asked}, current: {current}",
+            f"Timeout: Too large resource version: {asked}, current: {current}",
             causes=[Cause(reason="ResourceVersionTooLarge", message="Too large resource version", field="")],
             retry_after=1,
         )

@@ -29,6 +29,10 @@ Identity: TypeAlias = tuple[str, str, str, str]
 Managers: TypeAlias = "dict[Identity, Entry]"
 
 
+class EntriesNotUnderstood(Exception):
+    """Entries of a form that there may be elsewhere: whoever writes them back has not made them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """`time` is metav1.Time, or "" where it is not known."""
@@ -59,18 +63,12 @@ class Entry:
 
     @classmethod
     def from_document(cls, document: JsonValue, path: str) -> "Entry":
-        """`path` is where it stands, for messages. Raises BadRequest."""
+        """`path` is where it stands, for messages. Raises BadRequest, EntriesNotUnderstood."""
         if not isinstance(document, dict):
             raise BadRequest(f"{path}: must be an object")
         texts = {name: _text(document, name, path) for name in _TEXTS}
-        if texts["operation"] not in (APPLY, UPDATE):
-            raise BadRequest(
-                f"{path}.operation: Invalid value: {quoted(texts['operation'])}: must be `Apply` or `Update`"
-            )
-        if not texts["apiVersion"]:
-            raise BadRequest(f"{path}.apiVersion: Required value: apiVersion must not be empty")
-        if texts["fieldsType"] != "FieldsV1":
-            raise BadRequest(f"{path}.fieldsType: Invalid value: {quoted(texts['fieldsType'])}: must be `FieldsV1`")
+        if texts["operation"] not in (APPLY, UPDATE) or not texts["apiVersion"] or texts["fieldsType"] != "FieldsV1":
+            raise EntriesNotUnderstood(path)
         if len(texts["subresource"].encode()) > _LONGEST_SUBRESOURCE:
             raise BadRequest(f"{path}.subresource: Too long: may not be more than {_LONGEST_SUBRESOURCE} bytes")
         for fault in manager_faults(texts["manager"], f"{path}.manager"):
@@ -78,7 +76,7 @@ class Entry:
         try:
             fields = FieldSet.from_document(document.get("fieldsV1") or {})
         except BadRequest as err:
-            raise BadRequest(f"{path}.fieldsV1: {err}") from err
+            raise EntriesNotUnderstood(f"{path}.fieldsV1: {err}") from err
         return cls(
             manager=texts["manager"],
             operation=texts["operation"],
@@ -93,7 +91,7 @@ _TEXTS = ("manager", "operation", "apiVersion", "time", "fieldsType", "subresour
 
 
 def read_entries(documents: JsonValue) -> Managers:
-    """By identity. Raises BadRequest."""
+    """By identity. Raises BadRequest, EntriesNotUnderstood."""
     if documents is None:
         return {}
     if not isinstance(documents, list):
@@ -108,7 +106,7 @@ def stored_entries(documents: JsonValue) -> Managers:
     """As `read_entries`, of what is stored: where it cannot be read nobody manages anything."""
     try:
         return read_entries(documents)
-    except BadRequest:
+    except (BadRequest, EntriesNotUnderstood):
         return {}
 
 

@@ -1,8 +1,8 @@
 """metadata.managedFields of a document that was created, updated or patched (k8s.io/apimachinery, managedfields.FieldManager).
 
 - An object whose managedFields are empty stays without, until somebody applies to it; a new one always has them.
-- What a caller writes into managedFields counts, but not through a subresource: none keeps the live ones, `[]` and `[{}]` empty
-  them.
+- What a caller writes into managedFields counts, but not through a subresource: none keeps the live ones, and so does what is of
+  no known form; `[]` and `[{}]` empty them.
 - Where nothing changes the live entries come back as they are, so that a write can be seen to be none.
 """
 
@@ -14,6 +14,7 @@ from apiserver.fields.comparison import compare
 from apiserver.fields.depth import bounded
 from apiserver.fields.entries import (
     UPDATE,
+    EntriesNotUnderstood,
     Entry,
     Managers,
     read_entries,
@@ -45,7 +46,7 @@ def record_update(
     """The managedFields of `new`, which is what will be stored but for them; an empty list: none.
 
     `live` is None for a creation. `manager` may be "". `reach` says of which fields this endpoint can make somebody the manager.
-    Raises BadRequest where `new` has managedFields that cannot be read.
+    Raises BadRequest where `new` has managedFields of which a field cannot be what it is.
     """
     stored = entries_of(live)
     given = None if subresource else entries_of(new)
@@ -91,6 +92,9 @@ def _managers(stored: JsonValue, given: JsonValue) -> tuple[Managers, bool]:
         return stored_entries(stored), False
     if given in ([], [{}]):
         return {}, True
-    managers = read_entries(given)
     known = stored_entries(stored)
+    try:
+        managers = read_entries(given)
+    except EntriesNotUnderstood:
+        return known, False
     return (managers, managers != known) if managers else (known, False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from apiserver.documents import JsonObject
 from apiserver.errors import KindsInvalid
 from apiserver.kinds.body_limits import DEFAULT_BODY, MAXIMUM_BODY, parse_octets
+from apiserver.kinds.catalogue import precedence
 from apiserver.kinds.clashes import clashes
 from apiserver.kinds.faults import Faults
 from apiserver.kinds.kind import Kind, Names
@@ -93,13 +94,13 @@ def _kinds(document: JsonObject, faults: Faults) -> list[Kind]:
             description=version.schema.description,
             annotations=annotations.all,
         )
-        for version in _versions(spec, f"{group}/{{}} {names.kind}", faults)
+        for version in _versions(spec, group, names.kind, faults)
         if version is not None and version.served
     ]
     return [] if faults.found else made
 
 
-def _versions(spec: JsonObject, named: str, faults: Faults) -> Iterator[Version | None]:
+def _versions(spec: JsonObject, group: str, kind: str, faults: Faults) -> Iterator[Version | None]:
     versions = faults.objects(spec, "versions", "spec")
     if not versions:
         faults.add("spec.versions", "must have at least one version")
@@ -110,7 +111,22 @@ def _versions(spec: JsonObject, named: str, faults: Faults) -> Iterator[Version 
     if len(set(names)) < len(names):
         faults.add("spec.versions", "must contain unique version names")
     for index, version in enumerate(versions):
-        yield read_version(version, f"spec.versions[{index}]", named, faults)
+        named = f"{group}/{version.get('name')} {kind}"
+        better = _successor(version, versions)
+        instead = f"; use {group}/{better} {kind}" if better else ""
+        yield read_version(version, f"spec.versions[{index}]", f"{named} is deprecated{instead}", faults)
+
+
+def _successor(version: JsonObject, versions: Sequence[JsonObject]) -> str:
+    """The best of the served versions that are better than `version` and not deprecated; "" where there is none."""
+    names = [
+        str(other.get("name"))
+        for other in versions
+        if other.get("served") is True and other.get("deprecated") is not True
+    ]
+    return min(
+        (name for name in names if precedence(name) < precedence(str(version.get("name")))), key=precedence, default=""
+    )
 
 
 def _group(spec: JsonObject, faults: Faults) -> str:

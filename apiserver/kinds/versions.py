@@ -33,7 +33,12 @@ _AGE = Column(
     name="Age",
     type="date",
     json_path=".metadata.creationTimestamp",
-    description="When the object was created.",
+    description=(
+        "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be "
+        "set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 "
+        "form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+        "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+    ),
 )
 # A status is validated by itself, and what the root says of the whole would be lost on it.
 _NOT_BESIDE_STATUS = frozenset(
@@ -59,8 +64,8 @@ class Version:
     deprecation_warning: str
 
 
-def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> Version | None:
-    """`named` is what warnings call the kind, with {} for the version. None where the schema has faults."""
+def read_version(version: JsonObject, path: str, deprecation: str, faults: Faults) -> Version | None:
+    """`deprecation` is the warning where it is deprecated and says nothing of its own. None where the schema has faults."""
     faults.unknown(path, version, _KNOWN)
     name = faults.text(version, "name", path)
     for fault in rfc1035_faults(name) if name else ():
@@ -70,7 +75,7 @@ def read_version(version: JsonObject, path: str, named: str, faults: Faults) -> 
     subresources = faults.object(version, "subresources", path, optional=True)
     faults.unknown(f"{path}.subresources", subresources, {"status"})
     columns = tuple(_columns(version, path, faults))
-    warning = _deprecation_warning(version, path, named.format(name), faults)
+    warning = _deprecation_warning(version, path, deprecation, faults)
     schema = _schema(document, path, faults, has_status="status" in subresources)
     if schema is None:
         return None
@@ -101,7 +106,7 @@ def _schema(document: JsonObject, path: str, faults: Faults, *, has_status: bool
     return schema
 
 
-def _deprecation_warning(version: JsonObject, path: str, named: str, faults: Faults) -> str:
+def _deprecation_warning(version: JsonObject, path: str, default: str, faults: Faults) -> str:
     is_deprecated = faults.truth(version, "deprecated", path, optional=True)
     warning = faults.text(version, "deprecationWarning", path, optional=True)
     if version.get("deprecationWarning") is not None:
@@ -111,7 +116,7 @@ def _deprecation_warning(version: JsonObject, path: str, named: str, faults: Fau
             faults.add(
                 f"{path}.deprecationWarning", f"must be a printable text of at most {_LONGEST_WARNING} characters"
             )
-    return (warning or f"{named} is deprecated") if is_deprecated else ""
+    return (warning or default) if is_deprecated else ""
 
 
 def _columns(version: JsonObject, path: str, faults: Faults) -> Iterator[Column]:

@@ -18,7 +18,8 @@ from apiserver.field_errors import FieldError, invalid, not_supported
 from apiserver.operations.object_meta import finalizers, metadata_of, text
 from apiserver.operations.targets import Target
 from apiserver.operations.versions import Stored
-from apiserver.requests.options import dry_run_errors
+from apiserver.patches.json_patch import json_type
+from apiserver.requests.options import dry_run_errors, grace_period
 from apiserver.requests.path import truth
 
 
@@ -37,7 +38,7 @@ _FIELDS: Mapping[str, tuple[type, str]] = {
     "gracePeriodSeconds": (int, "int64"),
     "orphanDependents": (bool, "bool"),
     "preconditions": (dict, "v1.Preconditions"),
-    "propagationPolicy": (str, "string"),
+    "propagationPolicy": (str, "v1.DeletionPropagation"),
 }
 _PRECONDITIONS: Mapping[str, tuple[type, str]] = {"uid": (str, "string"), "resourceVersion": (str, "string")}
 
@@ -61,7 +62,8 @@ class DeleteOptions:
         _verify_types("Preconditions", preconditions, _PRECONDITIONS)
         dry_run = cast("list[JsonValue]", document.get("dryRun") or [])
         if not all(isinstance(value, str) for value in dry_run):
-            raise _not_of_type("DeleteOptions.dryRun", "[]string")
+            wrong = next(value for value in dry_run if not isinstance(value, str))
+            raise _not_of_type("DeleteOptions.dryRun", "string", wrong)
         return cls._verified(
             uid=cast("str | None", preconditions.get("uid")),
             resource_version=cast("str | None", preconditions.get("resourceVersion")),
@@ -74,6 +76,7 @@ class DeleteOptions:
     def from_query(cls, query: Mapping[str, str], dry_run: Sequence[str]) -> "DeleteOptions":
         """From a query, which counts where there is no body. Raises Invalid."""
         orphan = query.get("orphanDependents")
+        grace_period(query)
         return cls._verified(
             uid=None,
             resource_version=None,
@@ -97,8 +100,9 @@ class DeleteOptions:
             errors.append(
                 invalid("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
             )
-        if policy and policy not in set(Propagation):
-            errors.append(not_supported("propagationPolicy", policy, (*sorted(Propagation), "nil")))
+        if policy is not None and policy not in set(Propagation):
+            choices = (Propagation.FOREGROUND, Propagation.BACKGROUND, Propagation.ORPHAN)
+            errors.append(not_supported("propagationPolicy", policy, (*(one.value for one in choices), "nil")))
         if errors:
             raise Invalid(Subject(group="meta.k8s.io", kind="DeleteOptions"), errors)
         chosen = Propagation(policy) if policy else None
@@ -118,13 +122,13 @@ def verify_preconditions(target: Target, options: DeleteOptions, stored: Stored)
     uid, revision = text(metadata, "uid"), str(stored.record.revision)
     if options.uid and options.uid != uid:
         raise Conflict.object(
-            target.subject,
+            target.kind.kind_subject(target.name),
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
             "The object might have been deleted and then recreated",
         )
     if options.resource_version and options.resource_version != revision:
         raise Conflict.object(
-            target.subject,
+            target.kind.kind_subject(target.name),
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record "
             f"({revision}). The object might have been modified",
         )
@@ -149,11 +153,11 @@ def _verify_types(name: str, document: JsonObject, fields: Mapping[str, tuple[ty
     for field, (expected, go_type) in fields.items():
         value = document.get(field)
         if value is not None and type(value) is not expected:
-            raise _not_of_type(f"{name}.{field}", go_type)
+            raise _not_of_type(f"{name}.{field}", go_type, value)
 
 
-def _not_of_type(field: str, go_type: str) -> BadRequest:
-    return BadRequest(f"json: cannot unmarshal into Go struct field {field} of type {go_type}")
+def _not_of_type(field: str, go_type: str, value: JsonValue) -> BadRequest:
+    return BadRequest(f"json: cannot unmarshal {json_type(value)} into Go struct field {field} of type {go_type}")
 
 
 def _finalizers(present: Sequence[str], propagation: Propagation | None) -> list[str]:

@@ -15,22 +15,25 @@ from typing import TypeAlias, cast
 
 from apiserver.ambient import Entropy, format_time
 from apiserver.documents import JsonObject, JsonValue
-from apiserver.errors import BadRequest, Conflict, Invalid, UnexpectedValue
-from apiserver.field_errors import FieldError, Verbatim, invalid
+from apiserver.errors import BadRequest, Conflict, Invalid, Subject, UnexpectedValue
+from apiserver.field_errors import FieldError, invalid
 from apiserver.fields.managed import record_update
 from apiserver.fields.reach import ALL_BUT_STATUS, EVERYTHING, STATUS_ALONE, Reach
 from apiserver.fields.values import copied, same
 from apiserver.kinds.kind import Kind
+from apiserver.operations.metadata_types import read_metadata
 from apiserver.operations.object_meta import (
     finalizers,
     immutable_errors,
     metadata_errors,
     metadata_of,
-    read_metadata,
     text,
+    tidy_owners,
+    warn_of_finalizers,
 )
 from apiserver.operations.targets import STATUS, Intent, Target
-from apiserver.operations.versions import Draft, Stored, seal
+from apiserver.operations.versions import Draft, Stored, encode, seal
+from apiserver.patches.json_patch import json_type
 from apiserver.requests.options import FieldValidation
 from apiserver.schema.defaulting import apply_defaults
 from apiserver.schema.pruning import prune
@@ -40,29 +43,68 @@ Track: TypeAlias = Callable[[JsonObject | None, JsonObject], list[JsonValue]]
 """Gives a new document its managedFields, from the live one and itself."""
 
 _ENVELOPE = frozenset({"apiVersion", "kind", "metadata"})
+_UNFIT = '{kind.names.kind} in version "{kind.version}" cannot be handled as a {kind.names.kind}: '
 _REVISION = re.compile(r"0|[1-9]\d{0,18}")
 
 
-def read_document(intent: Intent, document: JsonObject, duplicates: Sequence[str]) -> JsonObject:
+def read_document(intent: Intent, document: JsonObject, oddities: Sequence[str]) -> JsonObject:
     """Steps 1 and 3 for a body that is a whole object: one of this kind, typed metadata, without unknown fields.
 
-    `document` is changed. Raises BadRequest.
+    `document` is changed; `oddities` are what a strict reader would not take of its octets. Raises BadRequest, Invalid.
     """
     kind = intent.target.kind
     _verify_kind(kind, document)
-    unknown = read_metadata(document)
+    try:
+        unknown = read_metadata(document)
+    except BadRequest as err:
+        raise _unfit(kind, err.message) from err
     if not kind.accepts(document):
         unknown += prune(kind.schema, document)
-    complaints = [f'unknown field "{path}"' for path in unknown] + [f'duplicate field "{path}"' for path in duplicates]
+    complaints = [*oddities, *(f'unknown field "{path}"' for path in unknown)]
     if complaints and intent.options.field_validation is FieldValidation.STRICT:
-        raise BadRequest(
-            f'{kind.names.kind} in version "{kind.version}" cannot be handled as a {kind.names.kind}: '
-            f"strict decoding error: {', '.join(complaints)}"
-        )
+        raise _unfit(kind, f"strict decoding error: {', '.join(complaints)}")
     if intent.options.field_validation is FieldValidation.WARN:
         for complaint in complaints:
             intent.warn(complaint)
+    tidy_owners(metadata_of(document), intent.warn)
     document.update(kind.stamp({}))
+    return document
+
+
+def read_patched(intent: Intent, patched: Callable[[], JsonObject], oddities: Sequence[str]) -> JsonObject:
+    """The same for what a patch has made. Raises Invalid: the caller did not write the whole of it."""
+    kind, document = intent.target.kind, patched()
+    api_version = document.get("apiVersion") or kind.api_version
+    if api_version != kind.api_version:
+        named = Subject(name=intent.target.name, group=str(api_version).rpartition("/")[0], kind=kind.names.kind)
+        raise Invalid(named, [invalid("apiVersion", api_version, f"must be {kind.api_version}")])
+    try:
+        return read_document(intent, document, oddities)
+    except BadRequest as err:
+        value = encode(patched()).decode()
+        raise Invalid(Subject(), [invalid("patch", value, err.message.removeprefix(_UNFIT.format(kind=kind)))]) from err
+
+
+def read_applied(intent: Intent, document: JsonObject) -> JsonObject:
+    """The same for an applied document: what its kind does not declare is refused where it is merged, and not pruned.
+
+    Raises BadRequest, UnexpectedValue.
+    """
+    kind = intent.target.kind
+    api_version, name = document.get("apiVersion") or "", document.get("kind") or ""
+    if (api_version, name) != (kind.api_version, kind.names.kind):
+        shown = api_version if "/" in str(api_version) else f"/{api_version}"
+        raise BadRequest(f"invalid object type: {shown}, Kind={name}")
+    try:
+        unknown = read_metadata(document)
+    except BadRequest as err:
+        raise _unfit(kind, err.message) from err
+    if unknown:
+        where = f"{intent.target.namespace}/{intent.target.name}; {kind.api_version}, Kind={kind.names.kind}"
+        raise UnexpectedValue(
+            f"failed to create typed patch object ({where}): .{unknown[0]}: field not declared in schema"
+        )
+    tidy_owners(metadata_of(document), intent.warn)
     return document
 
 
@@ -78,7 +120,7 @@ def draft_creation(
     """`document` has gone through `read_document` and is changed; it has its name. Raises BadRequest, Invalid, UnexpectedValue."""
     target = intent.target
     given = metadata_of(document)
-    if text(given, "resourceVersion"):
+    if _REVISION.fullmatch(text(given, "resourceVersion")) and text(given, "resourceVersion") != "0":
         raise UnexpectedValue("resourceVersion should not be set on objects to be created")
     metadata: JsonObject = {
         name: value
@@ -98,6 +140,7 @@ def draft_creation(
     complete = _completed(target.kind, document)
     _track(intent, None, document, now, track)
     _verify(target, document, metadata_errors(target.kind, metadata), old=None, complete=complete)
+    warn_of_finalizers(metadata, None, intent.warn)
     return seal(target.kind, document, None, sharing)
 
 
@@ -109,22 +152,27 @@ def draft_update(
     sharing: Sequence[Kind],
     now: datetime,
     track: Track | None = None,
+    replaces: bool = False,
 ) -> Draft | None:
-    """None where nothing changes. As `draft_creation`; raises Conflict where `document` was made from another version, too."""
+    """None where nothing changes. As `draft_creation`; raises Conflict where `document` was made from another version, too.
+
+    `replaces` says that the caller has sent all of it: its UID is then whose version it was made from, and no change.
+    """
     target, live = intent.target, stored.document
-    _verify_same(target, metadata_of(document), metadata_of(live))
+    _verify_same(target, metadata_of(document), metadata_of(live), with_uid=replaces)
     document = (
         _status_alone(document, live) if target.subresource == STATUS else _all_but_status(target, document, live)
     )
     complete = _completed(target.kind, document)
     new, old = metadata_of(document), metadata_of(live)
-    if target.subresource != STATUS and not same(_content(document), _content(live)):
+    if target.subresource != STATUS and not same(_content(target.kind, document), _content(target.kind, live)):
         new["generation"] = cast("int", old.get("generation") or 0) + 1
     _track(intent, live, document, now, track)
     if same(document, live):
         return None
     errors = [*metadata_errors(target.kind, new), *immutable_errors(new, old)]
     _verify(target, document, errors, old=live, complete=complete)
+    warn_of_finalizers(new, old, intent.warn)
     return seal(target.kind, document, stored, sharing)
 
 
@@ -142,28 +190,36 @@ def is_finished(document: JsonObject) -> bool:
 
 
 def _verify_kind(kind: Kind, document: JsonObject) -> None:
+    """A document that does not say what it is, is what the path says. Raises BadRequest, Invalid."""
     api_version, name = document.get("apiVersion") or kind.api_version, document.get("kind") or kind.names.kind
-    if name != kind.names.kind:
-        version = str(api_version).rpartition("/")[2]
-        raise BadRequest(
-            f'{name} in version "{version}" cannot be handled as a {kind.names.kind}: '
-            f'no kind "{name}" is registered for version "{api_version}" at this path'
-        )
+    for field, value in (("apiVersion", api_version), ("kind", name)):
+        if not isinstance(value, str):
+            why = f"json: cannot unmarshal {json_type(value)} into Go struct field .{field} of type string"
+            raise BadRequest(f"couldn't get version/kind; json parse error: {why}")
     if api_version != kind.api_version:
         raise BadRequest(
             f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
         )
+    if name != kind.names.kind:
+        metadata = document.get("metadata")
+        named = metadata.get("name") if isinstance(metadata, dict) else None
+        subject = Subject(name=named if isinstance(named, str) else "", group=kind.group, kind=str(name))
+        raise Invalid(subject, [invalid("kind", name, f"must be {kind.names.kind}")])
 
 
-def _verify_same(target: Target, new: JsonObject, old: JsonObject) -> None:
+def _unfit(kind: Kind, why: str) -> BadRequest:
+    return BadRequest(_UNFIT.format(kind=kind) + why)
+
+
+def _verify_same(target: Target, new: JsonObject, old: JsonObject, *, with_uid: bool) -> None:
     """The version and the object that the caller meant are the ones that are stored. Raises Conflict, Invalid, BadRequest."""
     uid, revision = text(new, "uid"), text(new, "resourceVersion")
-    if uid and uid != text(old, "uid"):
+    if with_uid and uid and uid != text(old, "uid"):
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {text(old, 'uid')}"
         raise Conflict.object(target.subject, why)
     if not revision or revision == "0":
-        error = invalid("metadata.resourceVersion", Verbatim("0x0"), "must be specified for an update")
-        raise Invalid(target.kind.kind_subject(target.name), [error])
+        error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise Invalid(target.subject, [error])
     if not _REVISION.fullmatch(revision):
         error = invalid("metadata.resourceVersion", revision, "must be a number")
         raise Invalid(target.kind.kind_subject(target.name), [error])
@@ -175,11 +231,12 @@ def _all_but_status(target: Target, document: JsonObject, live: JsonObject) -> J
     """What the main resource may change; what the server alone writes is as it was."""
     old = metadata_of(live)
     metadata = {name: value for name, value in metadata_of(document).items() if name != "selfLink"}
-    for name in ("uid", "creationTimestamp", "namespace", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for name in ("uid", "namespace", "deletionGracePeriodSeconds"):
         if name in old:
             metadata.setdefault(name, old[name])
-    if "generation" in old:
-        metadata["generation"] = old["generation"]
+    for name in ("creationTimestamp", "deletionTimestamp", "generation"):
+        if name in old:
+            metadata[name] = old[name]
     document = {**document, "metadata": metadata}
     if target.kind.status:
         document.pop(STATUS, None)
@@ -202,9 +259,13 @@ def _status_alone(document: JsonObject, live: JsonObject) -> JsonObject:
     return changed
 
 
-def _content(document: JsonObject) -> JsonObject:
-    """What metadata.generation counts the changes of."""
-    return {name: value for name, value in document.items() if name not in {*_ENVELOPE, STATUS}}
+def _content(kind: Kind, document: JsonObject) -> JsonObject:
+    """What metadata.generation counts the changes of: all but metadata, and status where it is apart."""
+    return {
+        name: value
+        for name, value in document.items()
+        if name not in _ENVELOPE and not (kind.status and name == STATUS)
+    }
 
 
 def _completed(kind: Kind, document: JsonObject) -> bool:
@@ -240,6 +301,6 @@ def _verify(
 ) -> None:
     found = list(errors)
     if not complete or target.kind.schema.bears_rules:
-        found += validate(target.kind.schema, document, old, is_accepted=complete)
+        found = validate(target.kind.schema, document, old, is_accepted=complete, before=errors)
     if found:
         raise Invalid(target.kind.kind_subject(target.name or text(metadata_of(document), "name")), found)

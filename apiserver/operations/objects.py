@@ -20,7 +20,15 @@ from apiserver.fields.apply import apply
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.kind import Kind
 from apiserver.operations.deletion import DeleteOptions, marked, verify_preconditions
-from apiserver.operations.drafts import draft_creation, draft_update, is_finished, reach_of, read_document
+from apiserver.operations.drafts import (
+    draft_creation,
+    draft_update,
+    is_finished,
+    reach_of,
+    read_applied,
+    read_document,
+    read_patched,
+)
 from apiserver.operations.object_meta import metadata_of, text
 from apiserver.operations.patching import Patch
 from apiserver.operations.targets import STATUS, Intent, Outcome, Target
@@ -94,7 +102,7 @@ class Objects:
             document = _read(intent, octets)
             _verify_namespace(intent.target, document)
             _verify_name(intent.target, document)
-            return self._draft_update(intent, document, stored)
+            return self._draft_update(intent, document, stored, replaces=True)
 
         return await self._change(intent, draft, len(octets))
 
@@ -102,20 +110,24 @@ class Objects:
         """A patch that is no apply. Raises what `update` raises, and Unprocessable."""
 
         def draft(stored: Stored) -> Draft | None:
-            document = read_document(intent, patch.applied_to(stored.document, intent.target.kind), ())
+            document = read_patched(
+                intent, lambda: patch.applied_to(stored.document, intent.target.kind), patch.oddities
+            )
             _verify_namespace(intent.target, document)
             _verify_name(intent.target, document)
-            if not text(metadata_of(document), "resourceVersion"):
-                metadata_of(document)["resourceVersion"] = str(stored.record.revision)
             return self._draft_update(intent, document, stored)
 
         return await self._change(intent, draft, patch.octets)
 
     async def apply(self, intent: Intent, octets: bytes, may_create: Callable[[], Awaitable[None]]) -> Outcome:
         """Server-side apply. `may_create` raises Forbidden. Raises ApplyConflict and what `update` and `create` raise."""
-        document = await self._compute(len(octets), lambda: _read(intent, octets))
+        document = await self._compute(
+            len(octets), lambda: read_applied(intent, decode_object(octets, intent.target.kind))
+        )
         _verify_namespace(intent.target, document)
-        _verify_name(intent.target, document)
+        uid, name = text(metadata_of(document), "uid"), text(metadata_of(document), "name")
+        if name:
+            _verify_name(intent.target, document)
         for _ in range(_ATTEMPTS):
             try:
                 return await self._change(
@@ -124,6 +136,10 @@ class Objects:
             except NotFound:
                 if intent.target.subresource:
                     raise
+                if uid:
+                    why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                    raise Conflict.object(intent.target.subject, why) from None
+                _verify_name(intent.target, document)
                 await may_create()
             try:
                 return await self._create(intent, self._applied(intent, document, None), len(octets), applied=True)
@@ -245,8 +261,12 @@ class Objects:
             track=(lambda _live, _new: entries if isinstance(entries, list) else []) if applied else None,
         )
 
-    def _draft_update(self, intent: Intent, document: JsonObject, stored: Stored) -> Draft | None:
-        return draft_update(intent, document, stored, sharing=self._sharing(intent.target), now=self._clock())
+    def _draft_update(
+        self, intent: Intent, document: JsonObject, stored: Stored, *, replaces: bool = False
+    ) -> Draft | None:
+        return draft_update(
+            intent, document, stored, sharing=self._sharing(intent.target), now=self._clock(), replaces=replaces
+        )
 
     def _draft_apply(self, intent: Intent, document: JsonObject, stored: Stored) -> Draft | None:
         merged = self._applied(intent, document, stored)
@@ -297,20 +317,27 @@ class Objects:
 def _read(intent: Intent, octets: bytes) -> JsonObject:
     document = decode_object(octets, intent.target.kind)
     looking = intent.options.field_validation is not FieldValidation.IGNORE and not intent.target.kind.opaque
-    return read_document(intent, document, duplicate_fields(octets) if looking else ())
+    duplicates = duplicate_fields(octets) if looking else ()
+    return read_document(intent, document, [f'duplicate field "{path}"' for path in duplicates])
 
 
 def _verify_namespace(target: Target, document: JsonObject) -> None:
+    """Of a kind that has no namespaces, a namespace means nothing. Raises BadRequest."""
+    if not target.kind.namespaced:
+        metadata_of(document).pop("namespace", None)
+        return
     given = text(metadata_of(document), "namespace")
     if given and given != target.namespace:
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def _verify_name(target: Target, document: JsonObject) -> None:
-    metadata = metadata_of(document)
-    name = text(metadata, "name")
+    """Raises BadRequest."""
+    name = text(metadata_of(document), "name")
     if not name:
-        metadata["name"] = name = target.name
+        raise BadRequest(
+            f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+        )
     if name != target.name:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
 

@@ -86,13 +86,14 @@ def seal(kind: Kind, document: JsonObject, stored: Stored | None, sharing: Seque
         fields = carry_over(kind, stored=None if stored is None else stored.fields, new=fields)
     return Draft(
         document=document,
-        metadata=_encode(metadata),
+        metadata=encode(metadata),
         projection=project(sharing, fields, metadata),
-        body=_encode(fields),
+        body=encode(fields),
     )
 
 
-def _encode(document: JsonObject) -> bytes:
+def encode(document: JsonObject) -> bytes:
+    """As JSON. Raises BadRequest where it is nested too deeply."""
     try:
         return orjson.dumps(document, default=_opaque, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     except orjson.JSONEncodeError as err:

@@ -21,6 +21,7 @@ from apiserver.fields.values import copied, same
 MOST_OPERATIONS = 10_000
 MOST_COPIED = 3 << 20
 """Octets that all `copy` operations of a patch may add."""
+OPERATION_FIELDS = frozenset({"op", "path", "from", "value"})
 
 _REFUSED = "the server rejected our request due to an error in our request"
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")
@@ -49,6 +50,12 @@ def apply_json_patch(document: JsonValue, operations: JsonValue) -> JsonValue:
     return target.document
 
 
+def json_type(value: JsonValue) -> str:
+    """What Go's decoder calls a value."""
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Operation:
     """`path` and `source` are pointers, None where they are missing."""
@@ -69,13 +76,13 @@ class _Target:
 
 def _read(operations: JsonValue) -> Sequence[_Operation]:
     if not isinstance(operations, list):
-        raise BadRequest(f"json: cannot unmarshal {_json_type(operations)} into Go value of type jsonpatch.Patch")
+        raise BadRequest(_decoding(operations, "Go value of type []handlers.jsonPatchOp"))
     return [_read_operation(operation) for operation in operations]
 
 
 def _read_operation(operation: JsonValue) -> _Operation:
     if not isinstance(operation, dict):
-        raise BadRequest(f"json: cannot unmarshal {_json_type(operation)} into Go value of type jsonpatch.Operation")
+        raise BadRequest(_decoding(operation, "Go value of type handlers.jsonPatchOp"))
     return _Operation(
         op=_text(operation, "op") or "",
         path=_text(operation, "path"),
@@ -88,9 +95,11 @@ def _text(operation: JsonObject, name: str) -> str | None:
     value = operation.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise BadRequest(
-        f"error decoding patch: json: cannot unmarshal {_json_type(value)} into Go struct field jsonPatchOp.{name} of type string"
-    )
+    raise BadRequest(_decoding(value, f"Go struct field jsonPatchOp.{name} of type string"))
+
+
+def _decoding(value: JsonValue, place: str) -> str:
+    return f"error decoding patch: json: cannot unmarshal {json_type(value)} into {place}"
 
 
 def _add(target: _Target, operation: _Operation) -> None:
@@ -209,8 +218,3 @@ def _opaque(value: object) -> orjson.Fragment:
     if isinstance(value, OpaqueJson):
         return orjson.Fragment(value.octets)
     raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-def _json_type(value: JsonValue) -> str:
-    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "null")

@@ -13,6 +13,7 @@ import orjson
 
 from apiserver.documents import JsonObject
 from apiserver.errors import BadRequest
+from apiserver.field_errors import go_number
 from apiserver.kinds.json_path import compile_json_path
 from apiserver.kinds.kind import Column, Kind
 from apiserver.representations.durations import human_duration
@@ -23,7 +24,12 @@ _NAME = {
     "name": "Name",
     "type": "string",
     "format": "name",
-    "description": "Name must be unique within a namespace.",
+    "description": (
+        "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+        "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+        "idempotence and configuration definition. Cannot be updated. More info: "
+        "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+    ),
     "priority": 0,
 }
 
@@ -43,7 +49,10 @@ class IncludeObject(StrEnum):
         try:
             return cls(text)
         except ValueError as err:
-            raise BadRequest(f'unrecognized includeObject value: "{text[:64]}"') from err
+            raise BadRequest(
+                f'Unable to convert to Table as requested: includeObject: Invalid value: "{text[:64]}": '
+                "must be 'Metadata', 'Object', 'None', or empty"
+            ) from err
 
 
 class TableShape:
@@ -103,6 +112,8 @@ class TableShape:
 
     def _age(self, value: object) -> object:
         if not isinstance(value, str):
+            return None
+        if not value:
             return "<unknown>"
         try:
             since = datetime.fromisoformat(value)
@@ -123,7 +134,7 @@ def _definition(column: Column) -> dict[str, object]:
 
 
 def _whole(value: object) -> object:
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -139,9 +150,9 @@ def _truth(value: object) -> object:
 def _words(value: object) -> object:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    if isinstance(value, float):
+        return go_number(value)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 _SHOWN: Mapping[str, Callable[[object], object]] = {

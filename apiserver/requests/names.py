@@ -20,17 +20,23 @@ _RANDOM_LENGTH = 5
 _LONGEST_BASE = 63 - _RANDOM_LENGTH
 
 
-def subdomain_faults(name: str) -> list[str]:
-    """RFC 1123 subdomain: the name of an object."""
+def subdomain_faults(name: str, *, unit: str = "bytes") -> list[str]:
+    """RFC 1123 subdomain."""
     faults = []
     if len(name) > _LONGEST_SUBDOMAIN:
-        faults.append(f"must be no more than {_LONGEST_SUBDOMAIN} bytes")
+        faults.append(f"must be no more than {_LONGEST_SUBDOMAIN} {unit}")
     if not re.fullmatch(_SUBDOMAIN, name):
         faults.append(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
             f"with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
         )
     return faults
+
+
+def object_name_faults(name: str, *, is_prefix: bool = False) -> list[str]:
+    """The name of an object, or what one begins with: the last dash of that is not its end."""
+    masked = f"{name[:-1]}a" if is_prefix and len(name) > 1 and name.endswith("-") else name
+    return subdomain_faults(masked, unit="characters")
 
 
 def label_faults(name: str) -> list[str]:
@@ -46,13 +52,16 @@ def label_faults(name: str) -> list[str]:
     return faults
 
 
-def qualified_name_faults(name: str) -> list[str]:
-    """The key of a label or annotation, or a finalizer: `[prefix/]name`."""
+def label_key_faults(key: str) -> list[str]:
+    """The key of a label."""
+    return qualified_name_faults(key, what="a valid label key")
+
+
+def qualified_name_faults(name: str, *, what: str = "a qualified name") -> list[str]:
+    """The key of an annotation, or a finalizer: `[prefix/]name`."""
     *prefix, part = name.split("/")
     if len(prefix) > 1:
-        return [
-            f"a qualified name {_QUALIFIED_WORDS} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        ]
+        return [f"{what} {_QUALIFIED_WORDS} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
     faults = []
     if prefix:
         if not prefix[0]:

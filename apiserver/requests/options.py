@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from apiserver.errors import BadRequest, Invalid, Subject, UnexpectedValue
-from apiserver.field_errors import FieldError, forbidden, invalid, not_supported, required
+from apiserver.field_errors import (
+    FieldError,
+    FieldErrorType,
+    Verbatim,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+from apiserver.fields.values import quoted
 from apiserver.requests.path import truth
 
 _META_GROUP = "meta.k8s.io"
@@ -18,6 +27,7 @@ _REVISION = re.compile(r"0|[1-9][0-9]{0,18}")
 _LARGEST = (1 << 63) - 1
 _MOST_DIGITS = len(str(_LARGEST))  # Python refuses to read numbers of thousands of digits
 _LONGEST_MANAGER = 128
+_NOT_WITH_CONTINUE = "resourceVersionMatch is forbidden when continue is provided"
 
 
 class FieldValidation(StrEnum):
@@ -82,7 +92,7 @@ class WriteOptions:
         manager, validation, force = query.get("fieldManager", ""), query.get("fieldValidation", ""), query.get("force")
         errors = [*dry_run_errors(values), *_manager_errors(manager)]
         if validation and validation not in set(FieldValidation):
-            errors.append(not_supported("fieldValidation", validation, ("", *FieldValidation)))
+            errors.append(not_supported("fieldValidation", validation, ("", *sorted(FieldValidation))))
         if errors:
             raise Invalid(Subject(group=_META_GROUP, kind=name), errors)
         return cls(
@@ -103,6 +113,11 @@ class WriteOptions:
         if self.force is not None:
             error = forbidden("force", "may not be specified for non-apply patch")
             raise Invalid(Subject(group=_META_GROUP, kind="PatchOptions"), [error])
+
+
+def grace_period(query: Mapping[str, str]) -> int:
+    """gracePeriodSeconds, which nothing here waits for. Raises BadRequest."""
+    return _integer(query, "gracePeriodSeconds")
 
 
 def dry_run_errors(values: Iterable[str]) -> list[FieldError]:
@@ -135,25 +150,26 @@ def _verify_match(query: Mapping[str, str], *, watch: bool) -> None:
         errors += _list_match_errors(match, revision, continued=bool(query.get("continue")))
     if sending is not None and not watch:
         errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if watch and match and match != ResourceVersionMatch.NOT_OLDER_THAN:
+        errors.append(not_supported("resourceVersionMatch", match, (ResourceVersionMatch.NOT_OLDER_THAN.value,)))
     if watch and query.get("continue"):
-        errors.append(forbidden("continue", "continue is forbidden for watch"))
+        errors.append(forbidden("resourceVersionMatch", _NOT_WITH_CONTINUE))
     if errors:
         raise Invalid(Subject(group=_META_GROUP, kind="ListOptions"), errors)
 
 
 def _list_match_errors(match: str, revision: str, *, continued: bool) -> list[FieldError]:
-    if continued:
-        return [forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")]
+    field, errors = "resourceVersionMatch", []
     if not revision:
-        return [
-            forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
-        ]
+        errors.append(forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if continued:
+        errors.append(forbidden(field, _NOT_WITH_CONTINUE))
     if match not in set(ResourceVersionMatch):
         supported = (ResourceVersionMatch.EXACT, ResourceVersionMatch.NOT_OLDER_THAN, "")
-        return [not_supported("resourceVersionMatch", match, tuple(str(value) for value in supported))]
+        errors.append(not_supported(field, match, tuple(str(value) for value in supported)))
     if match == ResourceVersionMatch.EXACT and revision == "0":
-        return [forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')]
-    return []
+        errors.append(forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    return errors
 
 
 def _revision(query: Mapping[str, str], *, watch: bool) -> int | None:
@@ -161,14 +177,15 @@ def _revision(query: Mapping[str, str], *, watch: bool) -> int | None:
     if not text:
         return None
     if not _REVISION.fullmatch(text) or int(text) > _LARGEST:
-        why = f'resourceVersion: Invalid value: "{text[:64]}": strconv.ParseUint: parsing "{text[:64]}": invalid syntax'
-        raise UnexpectedValue(why) if watch else BadRequest(why)
+        fault = "value out of range" if text.isdecimal() and text.isascii() else "invalid syntax"
+        why = f'resourceVersion: Invalid value: "{text[:64]}": strconv.ParseUint: parsing "{text[:64]}": {fault}'
+        raise UnexpectedValue(why) if watch else BadRequest(f"invalid resource version: {why}")
     return int(text)
 
 
 def _integer(query: Mapping[str, str], name: str) -> int:
-    text = query.get(name, "")
-    if not text:
+    text = query.get(name)
+    if text is None:
         return 0
     found = _INTEGER.fullmatch(text)
     if found is None:
@@ -181,8 +198,13 @@ def _integer(query: Mapping[str, str], name: str) -> int:
 
 def _manager_errors(manager: str) -> list[FieldError]:
     errors = []
-    if len(manager) > _LONGEST_MANAGER:
-        errors.append(invalid("fieldManager", manager, f"may not be more than {_LONGEST_MANAGER} bytes"))
-    if not manager.isprintable():
-        errors.append(invalid("fieldManager", manager, "should only contain printable characters"))
+    if len(manager.encode(errors="surrogatepass")) > _LONGEST_MANAGER:
+        detail = f"may not be more than {_LONGEST_MANAGER} bytes"
+        errors.append(FieldError(type=FieldErrorType.TOO_LONG, field="fieldManager", detail=detail))
+    unprintable = next(((index, one) for index, one in enumerate(manager) if not one.isprintable()), None)
+    if unprintable is not None:
+        index, character = unprintable
+        place = len(manager[:index].encode(errors="surrogatepass"))
+        detail = f"invalid character U+{ord(character):04X} (at position {place})"
+        errors.append(invalid("fieldManager", Verbatim(quoted(manager)), detail))
     return errors

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from apiserver.errors import BadRequest
+from apiserver.fields.values import quoted
 from apiserver.identity.user import SelectorRequirement
-from apiserver.requests.names import label_value_faults, qualified_name_faults
+from apiserver.requests.names import label_key_faults, label_value_faults
 from apiserver.storage.records import Record
 
 _LONGEST = 64 << 10
@@ -69,7 +70,7 @@ class FieldSelector:
         """Of any fields, for those who cannot know which may be named. Raises BadRequest."""
         if len(text) > _LONGEST:
             raise BadRequest("the field selector is too long")
-        return cls(requirements=tuple(_field_requirement(term, text) for term in _terms(text) if term.strip()))
+        return cls(requirements=tuple(_field_requirement(term, text) for term in _terms(text)))
 
     def exact(self, key: str) -> str | None:
         """The one value that a field must have."""
@@ -177,23 +178,26 @@ class _Parser:
         found: list[SelectorRequirement] = []
         if not self._tokens:
             return found
+        if self._peek()[0] != "word" and self._peek()[1] != "!":
+            raise _unexpected(self._peek()[1], "!, identifier, or 'end of string'")
         while True:
             found.append(self._requirement())
             kind, text = self._take()
             if kind == "end":
                 return found
             if text != ",":
-                raise _unparsable(text, "',' or 'end of string'")
-            if self._peek()[0] == "end":
-                raise _unparsable("", "identifier after ','")
+                raise _unexpected(text, "',' or 'end of string'")
+            kind, text = self._peek()
+            if kind != "word" and text != "!":
+                raise _unexpected(text, "identifier after ','")
 
     def _requirement(self) -> SelectorRequirement:
         negated = self._peek() == ("symbol", "!")
         if negated:
             self._take()
         key = self._word("!, identifier, or 'end of string'" if not negated else "identifier")
-        for fault in qualified_name_faults(key):
-            raise BadRequest(f'unable to parse requirement: <nil>: Invalid value: "{key}": {fault}')
+        for fault in label_key_faults(key):
+            raise BadRequest(f"unable to parse requirement: <nil>: Invalid value: {quoted(key)}: {fault}")
         if negated:
             return SelectorRequirement(key=key, operator="DoesNotExist")
         kind, text = self._peek()
@@ -209,7 +213,7 @@ class _Parser:
             value = self._value()
             if _integer(value) is None:
                 raise BadRequest(
-                    f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, "
+                    f"unable to parse requirement: values[0]: Invalid value: {quoted(value)}: for 'Gt', 'Lt' operators, "
                     "the value must be an integer"
                 )
             return _requirement(key, "Gt" if text == ">" else "Lt", (value,))
@@ -220,7 +224,7 @@ class _Parser:
     def _values(self) -> tuple[str, ...]:
         kind, text = self._take()
         if text != "(" or kind != "symbol":
-            raise _unparsable(text, "'('")
+            raise BadRequest(f"unable to parse requirement: found '{text}' expected: '('")
         values: list[str] = []
         while True:
             kind, text = self._peek()
@@ -264,12 +268,20 @@ class _Parser:
 def _requirement(key: str, operator: str, values: tuple[str, ...]) -> SelectorRequirement:
     for index, value in enumerate(values):
         for fault in label_value_faults(value):
-            raise BadRequest(f'unable to parse requirement: values[{index}][{key}]: Invalid value: "{value}": {fault}')
+            raise BadRequest(
+                f"unable to parse requirement: values[{index}][{key}]: Invalid value: {quoted(value)}: {fault}"
+            )
     return SelectorRequirement(key=key, operator=operator, values=values)
 
 
 def _unparsable(found: str, wanted: str) -> BadRequest:
+    """Within a requirement."""
     return BadRequest(f"unable to parse requirement: found '{found}', expected: {wanted}")
+
+
+def _unexpected(found: str, wanted: str) -> BadRequest:
+    """Between requirements."""
+    return BadRequest(f"found '{found}', expected: {wanted}")
 
 
 def _field_requirement(term: str, selector: str) -> SelectorRequirement:
@@ -277,9 +289,7 @@ def _field_requirement(term: str, selector: str) -> SelectorRequirement:
     if found is None:
         raise BadRequest(f"invalid selector: '{selector}'; can't understand '{term}'")
     operator = "NotIn" if found[0] == "!=" else "In"
-    return SelectorRequirement(
-        key=term[: found.start()].strip(), operator=operator, values=(_unescape(term[found.end() :]),)
-    )
+    return SelectorRequirement(key=term[: found.start()], operator=operator, values=(_unescape(term[found.end() :]),))
 
 
 def _terms(text: str) -> list[str]:

@@ -6,7 +6,7 @@
 - Rules in CEL are asked where nothing else is so wrong that they could not be understood.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import cast
 
@@ -46,13 +46,19 @@ _BLOCKING = frozenset(
 
 
 def validate(
-    schema: Schema, document: JsonObject, old: JsonObject | None = None, *, is_accepted: bool = False
+    schema: Schema,
+    document: JsonObject,
+    old: JsonObject | None = None,
+    *,
+    is_accepted: bool = False,
+    before: Sequence[FieldError] = (),
 ) -> list[FieldError]:
     """What is wrong with `document`; `old` is what it replaces. Of metadata only what the schema itself says is looked at.
+    `before` is what was found wrong with the rest of it; it comes first.
 
     `is_accepted` says that `apiserver.schema.acceptance` has found nothing wrong, which leaves the rules.
     """
-    errors: list[FieldError] = []
+    errors = list(before)
     if not is_accepted:
         found = chain(
             _value_errors(schema, document, "", _ABSENT if old is None else old),

@@ -204,7 +204,12 @@ class Pipeline:
     async def _dispatch(self, call: Call) -> web.StreamResponse:
         if call.info.is_resource:
             target = self._resources.target(call)
-            return not_found(call) if target is None else await self._resources.handle(call, target)
+            if target is not None:
+                return await self._resources.handle(call, target)
+            missing = self._resources.missing(call)
+            if missing is not None:
+                raise missing
+            return not_found(call)
         handler = self._paths(call.info.path)
         return not_found(call) if handler is None else await handler(call)
 

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 
 from aiohttp import web
 
-from apiserver.errors import BadRequest, MethodNotAllowed
+from apiserver.errors import BadRequest, MethodNotAllowed, NotFound
 from apiserver.fields.manager_names import default_manager
 from apiserver.kinds.catalogue import Catalogue
 from apiserver.operations.collections import Collections
@@ -16,7 +16,7 @@ from apiserver.operations.objects import Objects
 from apiserver.operations.patching import Patch, PatchType
 from apiserver.operations.targets import STATUS, Intent, Outcome, Target
 from apiserver.requests.bodies import decode_json
-from apiserver.requests.options import ListOptions, WriteOptions, get_revision
+from apiserver.requests.options import FieldValidation, ListOptions, WriteOptions, get_revision
 from apiserver.requests.selectors import Selection
 from apiserver.statuses import success_status
 from apiserver.web.answers import answer
@@ -80,6 +80,14 @@ class ResourceHandlers:
             return None
         return Target(kind=kind, namespace=info.namespace, name=info.name, subresource=info.subresource)
 
+    def missing(self, call: Call) -> NotFound | None:
+        """The object whose subresource the path names, where there is none; None where there is no such kind of object."""
+        info = call.info
+        kind = self._catalogue.find(info.group, info.version, info.resource)
+        if kind is None or not info.subresource or info.in_namespace != kind.namespaced:
+            return None
+        return NotFound.object(kind.subject(info.name))
+
     async def handle(self, call: Call, target: Target) -> web.StreamResponse:
         """Raises ApiError."""
         if target.kind.deprecation_warning:
@@ -138,7 +146,8 @@ class ResourceHandlers:
         else:
             octets = await read_body(call, target.kind.maximum_octets)
             intent.options.verify_no_force()
-            outcome = await self._objects.patch(intent, Patch.from_body(kind_of_patch, octets))
+            strictly = intent.options.field_validation is not FieldValidation.IGNORE and not target.kind.opaque
+            outcome = await self._objects.patch(intent, Patch.from_body(kind_of_patch, octets, strictly=strictly))
         return await self._answer_outcome(call, rendering, outcome)
 
     async def _delete(self, call: Call, target: Target) -> web.StreamResponse:

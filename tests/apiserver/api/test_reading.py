@@ -156,7 +156,7 @@ def test_list_of_the_future_times_out_with_advice(api, flunders):
     answer = api.get(flunders, resourceVersion=10**12)
 
     assert (answer.status, answer.reason) == (504, "Timeout")
-    assert answer.message.startswith(f"Too large resource version: {10**12}, current: ")
+    assert answer.message.startswith(f"Timeout: Too large resource version: {10**12}, current: ")
     assert answer.causes[0]["reason"] == "ResourceVersionTooLarge"
     assert answer.headers["Retry-After"] == "1"
 

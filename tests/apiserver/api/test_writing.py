@@ -122,7 +122,7 @@ def test_update_without_a_version_is_invalid(api, flunders):
     answer = api.put(f"{flunders}/a", flunder("a"))
 
     assert answer.status == 422
-    assert "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update" in answer.message
+    assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in answer.message
 
 
 def test_update_of_another_incarnation_is_a_conflict(api, flunders):
@@ -171,14 +171,147 @@ def test_what_changes_nothing_is_told_to_no_watcher(api, flunders):
         assert watch.next()["object"]["metadata"]["name"] == "b"
 
 
-def test_immutable_metadata_stays(api, flunders):
+def test_creation_timestamp_stays_whatever_comes(api, flunders):
     document = api.create(flunders, flunder("a")).document
-    document["metadata"]["creationTimestamp"] = "2001-01-01T00:00:00Z"
+    metadata = {**document["metadata"], "creationTimestamp": "2001-01-01T00:00:00Z"}
 
-    answer = api.put(f"{flunders}/a", document)
+    answer = api.put(f"{flunders}/a", {**document, "metadata": metadata})
+
+    assert (answer.status, answer.document) == (200, document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"uid": "other"}, {"deletionTimestamp": "2001-01-01T00:00:00Z"}, {"deletionGracePeriodSeconds": 5}],
+)
+def test_immutable_metadata_cannot_be_patched(api, flunders, change):
+    api.create(flunders, flunder("a"))
+
+    answer = api.patch(f"{flunders}/a", {"metadata": change})
 
     assert answer.status == 422
-    assert answer.causes[0]["field"] == "metadata.creationTimestamp"
+    assert [cause["field"] for cause in answer.causes] == [f"metadata.{next(iter(change))}"]
+
+
+@pytest.mark.parametrize("metadata", [None, {"name": None}])
+def test_patch_that_takes_the_name_away_is_refused(api, flunders, metadata):
+    api.create(flunders, flunder("a"))
+
+    answer = api.patch(f"{flunders}/a", {"metadata": metadata})
+
+    assert answer.status == 400
+    assert answer.message == "the name of the object (a based on URL) was undeterminable: name must be provided"
+
+
+@pytest.mark.parametrize(
+    ("patch", "kind", "oddity"),
+    [
+        (b'{"spec":{"bogus":1}}', "merge-patch+json", 'unknown field "spec.bogus"'),
+        (b'{"spec":{"reference":"y","reference":"z"}}', "merge-patch+json", 'duplicate field "spec.reference"'),
+        (
+            b'[{"op":"test","op":"remove","path":"/spec/reference"}]',
+            "json-patch+json",
+            'json patch duplicate field "[0].op"',
+        ),
+        (
+            b'[{"op":"remove","path":"/spec/reference","why":1}]',
+            "json-patch+json",
+            'json patch unknown field "[0].why"',
+        ),
+    ],
+)
+def test_what_is_odd_in_a_patch_is_warned_of_or_refused(api, flunders, patch, kind, oddity):
+    api.create(flunders, flunder("a"))
+
+    warned = api.patch(f"{flunders}/a", patch, kind=kind, dryRun="All")
+    refused = api.patch(f"{flunders}/a", patch, kind=kind, fieldValidation="Strict")
+    ignored = api.patch(f"{flunders}/a", patch, kind=kind, dryRun="All", fieldValidation="Ignore")
+
+    assert (refused.status, refused.reason, refused.causes[0]["field"]) == (422, "Invalid", "patch")
+    assert refused.message.endswith(f"strict decoding error: {oddity}")
+    assert warned.warnings == ['299 - "' + oddity.replace('"', '\\"') + '"']
+    assert ignored.warnings == []
+
+
+def test_apply_of_what_no_schema_declares_is_refused(api, flunders):
+    answer = api.apply(f"{flunders}/a", {**flunder("a"), "spec": {"bogus": 1}})
+
+    assert answer.status == 500
+    assert answer.message.endswith(
+        "wardle.example.com/v1alpha1, Kind=Flunder): .spec.bogus: field not declared in schema"
+    )
+
+
+@pytest.mark.parametrize("given", [{}, {"kind": "Flunder"}, {"apiVersion": "v1", "kind": "Secret"}])
+def test_apply_of_what_does_not_say_its_kind_is_refused(api, flunders, given):
+    answer = api.apply(f"{flunders}/a", {"metadata": {"name": "a"}, **given})
+
+    assert answer.status == 400
+    assert answer.message.startswith("invalid object type: ")
+
+
+def test_apply_to_an_object_that_is_gone_does_not_make_another(api, flunders):
+    answer = api.apply(f"{flunders}/a", flunder("a", metadata={"uid": "gone"}))
+
+    assert (answer.status, answer.reason) == (409, "Conflict")
+    assert answer.message.endswith(
+        "uid mismatch: the provided object specified uid gone, and no existing object was found"
+    )
+
+
+def test_finalizers_that_others_could_choose_are_warned_of_once(api, flunders):
+    created = api.create(flunders, flunder("a", metadata={"finalizers": ["mine", "example.com/mine"]}))
+    changed = api.patch(f"{flunders}/a", {"metadata": {"labels": {"a": "b"}}})
+
+    assert [text.partition(": prefer")[0] for text in created.warnings] == ['299 - "metadata.finalizers: \\"mine\\"']
+    assert changed.warnings == []
+
+
+def test_owners_are_kept_once(api, flunders):
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+
+    answer = api.create(flunders, flunder("a", metadata={"ownerReferences": [owner, owner, {**owner, "name": "q"}]}))
+
+    assert answer.document["metadata"]["ownerReferences"] == [owner, {**owner, "name": "q"}]
+    assert "duplicate UID(s) observed: u" in answer.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"generateName": "A_"}, "metadata.generateName"),
+        ({"generateName": "x" * 254}, "metadata.generateName"),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}]},
+            "metadata.ownerReferences",
+        ),
+        ({"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "uid": "u"}]}, "metadata.ownerReferences.name"),
+    ],
+)
+def test_metadata_that_breaks_its_rules_is_invalid(api, flunders, metadata, field):
+    answer = api.create(flunders, flunder("a", metadata=metadata))
+
+    assert answer.status == 422
+    assert [cause["field"] for cause in answer.causes] == [field]
+
+
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [
+        ("noon", 'as "2006-01-02T15:04:05Z07:00": cannot parse "noon" as "2006"'),
+        ("2020-01-01", 'as "2006-01-02T15:04:05Z07:00": cannot parse "" as "T"'),
+        ("2020-01-01T00:00:00Zulu", 'extra text: "ulu"'),
+        ("2020-13-01T00:00:00Z", "month must be in 1..12"),
+    ],
+)
+def test_times_that_are_none_are_refused(api, flunders, time, why):
+    answer = api.create(flunders, flunder("a", metadata={"creationTimestamp": time}))
+
+    assert answer.status == 400
+    assert answer.message.startswith(
+        f'Flunder in version "v1alpha1" cannot be handled as a Flunder: parsing time "{time}"'
+    )
+    assert answer.message.endswith(why)
 
 
 def test_unknown_fields_are_dropped_with_a_warning(api, flunders):
@@ -234,10 +367,17 @@ def test_broken_bodies_are_refused(api, flunders, octets, text):
 
 
 def test_another_kind_is_refused(api, flunders):
+    answer = api.create(flunders, {**flunder("a"), "kind": "Secret"})
+
+    assert (answer.status, answer.reason) == (422, "Invalid")
+    assert answer.message == 'Secret.wardle.example.com "a" is invalid: kind: Invalid value: "Secret": must be Flunder'
+
+
+def test_another_version_is_refused(api, flunders):
     answer = api.create(flunders, {**flunder("a"), "kind": "Secret", "apiVersion": "v1"})
 
     assert answer.status == 400
-    assert answer.message.startswith('Secret in version "v1" cannot be handled as a Flunder')
+    assert answer.message.startswith("the API version in the data (v1) does not match the expected API version")
 
 
 def test_metadata_of_a_wrong_type_is_refused(api, flunders):

@@ -116,7 +116,7 @@ def test_what_is_applied_may_claim_no_fields_by_hand(server, api):
 @pytest.mark.parametrize(
     "element", ["i:" + "9" * 5000, "k:{", "v:NaN", "v:" + "[" * 5000, "x", "i:-", "k:[]", "f:\ud800"]
 )
-def test_field_sets_that_cannot_be_read_are_refused(server, api, element):
+def test_field_sets_that_cannot_be_read_are_nobodys(server, api, element):
     entry = {
         "manager": "x",
         "operation": "Update",
@@ -125,6 +125,8 @@ def test_field_sets_that_cannot_be_read_are_refused(server, api, element):
         "fieldsV1": {element: {}},
     }
 
-    answer = api.create(FLUNDERS, flunder("sets", metadata={"managedFields": [entry]}))
+    answer = api.create(FLUNDERS, flunder("sets", metadata={"managedFields": [entry]}), dryRun="All")
 
-    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert answer.status in {201, 400}
+    if answer.status == 201:
+        assert [one["manager"] for one in answer.document["metadata"]["managedFields"]] != ["x"]

@@ -125,7 +125,7 @@ def test_a_continue_token_of_the_future_makes_no_list_claim_to_be_of_the_future(
     answer = api.get(FLUNDERS, **{"continue": token(rv=1 << 60), "limit": 1})
 
     assert (answer.status, answer.reason) == (504, "Timeout")
-    assert answer.message.startswith(f"Too large resource version: {1 << 60}, current: ")
+    assert answer.message.startswith(f"Timeout: Too large resource version: {1 << 60}, current: ")
 
 
 def test_a_continue_token_of_another_kind_reaches_nothing_but_what_is_asked_for(server, api):

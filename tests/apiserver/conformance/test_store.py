@@ -56,7 +56,7 @@ def test_get(pods, asked, status):
     if status == 200:
         assert answer.document["metadata"]["labels"] == {"x": "y"}
     else:
-        assert answer.message.startswith(f"Too large resource version: {FUTURE}, current: ")
+        assert answer.message.startswith(f"Timeout: Too large resource version: {FUTURE}, current: ")
 
 
 def test_get_non_existing(pods):

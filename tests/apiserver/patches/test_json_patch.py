@@ -169,11 +169,14 @@ def test_what_does_not_apply(patch):
 @pytest.mark.parametrize(
     ("patch", "message"),
     [
-        ({"op": "add"}, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
-        ("x", "json: cannot unmarshal string into Go value of type jsonpatch.Patch"),
-        (None, "json: cannot unmarshal null into Go value of type jsonpatch.Patch"),
-        (["x"], "json: cannot unmarshal string into Go value of type jsonpatch.Operation"),
-        ([1.5], "json: cannot unmarshal number into Go value of type jsonpatch.Operation"),
+        (
+            {"op": "add"},
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+        ),
+        ("x", "error decoding patch: json: cannot unmarshal string into Go value of type []handlers.jsonPatchOp"),
+        (None, "error decoding patch: json: cannot unmarshal null into Go value of type []handlers.jsonPatchOp"),
+        (["x"], "error decoding patch: json: cannot unmarshal string into Go value of type handlers.jsonPatchOp"),
+        ([1.5], "error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp"),
         (
             [{"op": 1, "path": "/a"}],
             "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string",

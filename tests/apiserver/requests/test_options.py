@@ -66,7 +66,7 @@ def test_everything_said_is_read():
             True,
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
         ),
-        ({"continue": "x"}, True, "continue is forbidden for watch"),
+        ({"continue": "x"}, True, "resourceVersionMatch is forbidden when continue is provided"),
     ],
 )
 def test_contradictory_options_are_invalid(query, watch, text):
