@@ -51,7 +51,19 @@ def test_pod_runs_the_doctor_of_this_release_with_the_image_of_all(helm, scenari
 
     assert container["args"][:3] == ["doctor", "--cluster", "--namespace=pki"]
     assert container["image"] in images  # components may have others
-    assert set(made) == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Pod"}
+    policies = {each["kind"]: each for each in others}.keys() & {"NetworkPolicy"}
+    assert set(made) - policies == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Pod"}
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_doctor_gets_out_where_what_goes_out_is_held(helm, holds):
+    made = of_test(helm, values={"networkPolicy": {"createEgressRules": holds}})
+
+    assert ("NetworkPolicy" in made) == holds
+    if holds:
+        spec, labels = made["NetworkPolicy"]["spec"], made["Pod"]["metadata"]["labels"]
+        assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+        assert (spec["egress"], spec.get("ingress")) == ([{}], None)
 
 
 def test_nothing_of_it_is_installed(helm):
