@@ -17,7 +17,7 @@ import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import trustme
 import yaml
 
 from kube.cluster import Cluster
-from tests.threads import join
+from tests.servers.threaded import ThreadedServer, serving
 
 _PATH = re.compile(
     r"/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
@@ -313,9 +313,6 @@ class Handler(BaseHTTPRequestHandler):
         self.server.fake.release.wait(60)
         self.close_connection = True
 
-    def log_message(self, *_arguments: object) -> None:
-        return
-
 
 def path_of(fake: FakeCluster, one: Json) -> str:
     version, kind, metadata = one["apiVersion"], one["kind"], one["metadata"]
@@ -349,12 +346,8 @@ def merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(ThreadedServer):
     fake: FakeCluster
-
-    def handle_error(self, *_arguments: object) -> None:
-        """A client that goes away is what some tests are about."""
 
 
 _numbers = itertools.count()
@@ -365,22 +358,15 @@ def fake_cluster(directory: Path) -> Iterator[FakeCluster]:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server = _Server(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    url = f"https://127.0.0.1:{server.server_address[1]}"
     kubeconfig = directory / f"{next(_numbers)}.kubeconfig"
-    write_kubeconfig(kubeconfig, url, authority.cert_pem.bytes(), "good")
-    server.fake = FakeCluster(kubeconfig=kubeconfig)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server.fake
-    finally:
-        server.fake.release.set()
-        server.fake.hang_up()
-        server.shutdown()
-        server.server_close()
-        join(thread)
+    with serving(_Server(Handler, context)) as server:
+        server.fake = FakeCluster(kubeconfig=kubeconfig)
+        write_kubeconfig(kubeconfig, server.url, authority.cert_pem.bytes(), "good")
+        try:
+            yield server.fake
+        finally:
+            server.fake.release.set()
+            server.fake.hang_up()
 
 
 def write_kubeconfig(path: Path, url: str, ca: bytes | None, token: str, **cluster: object) -> None:

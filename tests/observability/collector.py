@@ -2,16 +2,16 @@
 
 import contextlib
 import gzip
-import socket
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.servers.threaded import ThreadedServer, serving
 
 _SECONDS = 60
 
@@ -82,30 +82,10 @@ def collector(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
+    class Server(ThreadedServer):
+        def handle_error(self, *_about: object) -> None:
+            running.refused += isinstance(sys.exc_info()[1], ssl.SSLError)
 
-    class Server(ThreadingHTTPServer):
-        def get_request(self) -> tuple[socket.socket, object]:
-            connection, address = super().get_request()
-            if tls is not None:
-                connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            return connection, address
-
-        def handle_error(self, *about: object) -> None:
-            if isinstance(sys.exc_info()[1], ssl.SSLError):
-                running.refused += 1
-            else:
-                super().handle_error(*about)  # type: ignore[arg-type] - as it came
-
-    server = Server(("127.0.0.1", 0), Handler)
-    scheme = "http" if tls is None else "https"
-    running = Collector(endpoint=f"{scheme}://localhost:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Server(Handler, tls)) as server:
+        running = Collector(endpoint=server.url.replace("127.0.0.1", "localhost"))
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

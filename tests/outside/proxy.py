@@ -4,10 +4,11 @@ import contextlib
 import selectors
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from tests.servers.threaded import ThreadedServer, serving
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,32 +30,9 @@ def proxy(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
                 _carry(self.connection, there)
             self.close_connection = True
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def get_request(self) -> tuple[socket.socket, object]:
-            connection, address = super().get_request()
-            if tls is not None:
-                connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-            return connection, address
-
-        def handle_error(self, *_: object) -> None:
-            """Tunnels end in many ways."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    scheme = "http" if tls is None else "https"
-    running = Proxy(url=f"{scheme}://localhost:{server.server_address[1]}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(ThreadedServer(Handler, tls)) as server:
+        running = Proxy(url=server.url.replace("127.0.0.1", "localhost"))
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _carry(here: socket.socket, there: socket.socket) -> None:

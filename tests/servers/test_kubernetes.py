@@ -1,12 +1,11 @@
 """The control plane that other tests rely on: it starts, comes back, and lets a server on loopback extend its API."""
 
 import contextlib
-import http.server
 import itertools
 import json
 import ssl
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from tests.servers.kubernetes.control_plane import AUTHENTICATION_CONFIG_MAP, No
 from tests.servers.kubernetes.extension import Extension
 from tests.servers.kubernetes.fixtures import KUBERNETES
 from tests.servers.kubernetes.pki import CertificateFiles, TestAuthority
+from tests.servers.threaded import ThreadedServer
+from tests.servers.threaded import serving as serving_http
 
 pytestmark = KUBERNETES
 
@@ -149,7 +150,7 @@ def serving(files: CertificateFiles) -> Iterator[tuple[int, list[str]]]:
     """A server that knows discovery of a single resource, at the port given; the list is of the users that called."""
     callers: list[str] = []
 
-    class Discovery(http.server.BaseHTTPRequestHandler):
+    class Discovery(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             callers.append(self.headers.get("X-Remote-User", ""))
             *_, group, version = ["", "", *self.path.partition("?")[0].split("/")]
@@ -174,18 +175,7 @@ def serving(files: CertificateFiles) -> Iterator[tuple[int, list[str]]]:
             self.end_headers()
             self.wfile.write(octets)
 
-        def log_message(self, *_arguments: object) -> None:
-            return
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(files.certificate, files.key)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Discovery)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_address[1], callers
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving_http(ThreadedServer(Discovery, context)) as server:
+        yield server.server_port, callers

@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import trustme
@@ -15,7 +15,7 @@ from kubernetes import client
 
 from apiserver.cluster.connection import ClusterConnection
 from serving.kubeconfig import ApiServerAccess, KubeconfigClient
-from tests.threads import join
+from tests.servers.threaded import ThreadedServer, serving
 
 Answer = Callable[["Asked"], tuple[int, Any]]
 
@@ -59,13 +59,6 @@ class Backend:
         return 503, {}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_arguments: object) -> None:
-        """A client that goes away is what some tests are about."""
-
-
 @contextlib.contextmanager
 def backend(*answers: Answer) -> Iterator[Backend]:
     class Handler(BaseHTTPRequestHandler):
@@ -84,21 +77,12 @@ def backend(*answers: Answer) -> Iterator[Backend]:
 
         do_GET = do_POST = handle_any  # noqa: N815
 
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    server = _Server(("127.0.0.1", 0), Handler)
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    served = Backend(f"https://127.0.0.1:{server.server_address[1]}", authority.cert_pem.bytes(), list(answers))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield served
-    finally:
-        served.release.set()
-        server.shutdown()
-        server.server_close()
-        join(thread)
+    with serving(ThreadedServer(Handler, context)) as server:
+        served = Backend(server.url, authority.cert_pem.bytes(), list(answers))
+        try:
+            yield served
+        finally:
+            served.release.set()

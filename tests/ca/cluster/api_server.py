@@ -9,14 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import trustme
 import yaml
 
-from tests.threads import join
+from tests.servers.threaded import ThreadedServer, serving
 
 AUDIENCE = "chancery.dev"
 EXTRA = "authentication.kubernetes.io/"
@@ -126,19 +126,13 @@ def fake_api_server(directory: Path) -> Iterator[FakeApiServer]:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    url = f"https://127.0.0.1:{server.server_address[1]}"
-    server.fake = FakeApiServer(kubeconfig=write_kubeconfig(directory / "kubeconfig", url, authority.cert_pem.bytes()))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server.fake
-    finally:
-        server.fake.release.set()
-        server.shutdown()
-        server.server_close()
-        join(thread)
+    with serving(_Server(_Handler, context)) as server:
+        kubeconfig = write_kubeconfig(directory / "kubeconfig", server.url, authority.cert_pem.bytes())
+        server.fake = FakeApiServer(kubeconfig=kubeconfig)
+        try:
+            yield server.fake
+        finally:
+            server.fake.release.set()
 
 
 def write_kubeconfig(path: Path, url: str, ca: bytes | None, **cluster: object) -> Path:
@@ -155,12 +149,8 @@ def write_kubeconfig(path: Path, url: str, ca: bytes | None, **cluster: object) 
     return path
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(ThreadedServer):
     fake: FakeApiServer
-
-    def handle_error(self, *_arguments: object) -> None:
-        """A client that goes away is what some tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -185,6 +175,3 @@ class _Handler(BaseHTTPRequestHandler):
                 fake.release.wait(fake.drip_seconds)
 
     do_GET = do_POST = do_PUT = handle_any  # noqa: N815
-
-    def log_message(self, *_arguments: object) -> None:
-        return

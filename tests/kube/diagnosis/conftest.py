@@ -2,13 +2,12 @@
 
 import base64
 import contextlib
-import http.server
 import itertools
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.kube.ambient import real_clock
 from tests.kube.diagnosis.made import DAY, Root
 from tests.servers.kubernetes.control_plane import ControlPlane
 from tests.servers.kubernetes.fixtures import control_plane, controlled_cluster  # noqa: F401 - fixtures
+from tests.servers.threaded import ThreadedServer, serving
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
@@ -206,26 +206,11 @@ def encoded(octets: bytes) -> str:
 def https_server(context: ssl.SSLContext, answer: str) -> Iterator[int]:
     """Says the same to everybody; its port."""
 
-    class Answers(http.server.BaseHTTPRequestHandler):
+    class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(answer.encode())
 
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_arguments: object) -> None:
-            """Who only wants to see the certificate."""
-
-    server = Server(("127.0.0.1", 0), Answers)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadedServer(Answers, context)) as server:
+        yield server.server_port

@@ -1,12 +1,13 @@
 """A webhook server on loopback: allows every admission, converts every object by its version, answers discovery."""
 
 import contextlib
-import http.server
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.servers.threaded import ThreadedServer, serving
 
 
 @contextlib.contextmanager
@@ -14,7 +15,7 @@ def webhook_server(context: Callable[[], ssl.SSLContext]) -> Iterator[tuple[int,
     """Its port, and the paths that were asked for. `context` is asked at each connection."""
     asked: list[str] = []
 
-    class Answers(http.server.BaseHTTPRequestHandler):
+    class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
@@ -38,27 +39,8 @@ def webhook_server(context: Callable[[], ssl.SSLContext]) -> Iterator[tuple[int,
             self.wfile.write(octets)
             self.close_connection = True
 
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    class Server(http.server.ThreadingHTTPServer):
-        def get_request(self) -> tuple[ssl.SSLSocket, object]:
-            connection, address = super().get_request()
-            connection.settimeout(60)
-            return context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-        def handle_error(self, *_arguments: object) -> None:
-            """Clients that do not trust us yet, or any more."""
-
-    server = Server(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_address[1], asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(ThreadedServer(Answers, context)) as server:
+        yield server.server_port, asked
 
 
 def allowed(review: dict[str, Any]) -> dict[str, Any]:
