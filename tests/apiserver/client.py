@@ -97,9 +97,7 @@ class ApiClient:
     def __init__(self, url: str, context: ssl.SSLContext, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
         self._headers = dict(headers or {})
-        self._pool = urllib3.PoolManager(
-            ssl_context=context, maxsize=16, retries=False, timeout=urllib3.Timeout(connect=10, read=60)
-        )
+        self._pool = urllib3.PoolManager(ssl_context=context, maxsize=16, retries=False, timeout=60)
 
     def request(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
         """`headers` is an option of its own; every other one goes into the query."""

@@ -72,6 +72,11 @@ class Reflection:
                 self.take(event)
         return None
 
+    def catch_up(self, seconds: int = 1, version: int = 0) -> None:
+        """Watches of this length, one after another, until it holds what there is, of this version at least."""
+        truth = self.truth()
+        eventually(lambda: self.follow(seconds) is None and self.store == truth and self.version >= version)
+
     def truth(self) -> dict[str, int]:
         return {item["metadata"]["name"]: revision(item) for item in self.api.get(self.path).document["items"]}
 
@@ -93,7 +98,7 @@ def test_reflector_sees_every_change_once_over_many_short_watches(reflection, po
         pods.create(f"n{number}")
         pods.label("a", n=str(number))
         pods.delete(f"n{number}" if number % 2 else {0: "b", 2: "c"}[number])
-        assert reflection.follow() is None
+        reflection.catch_up()
 
     assert reflection.store == reflection.truth()
 
@@ -104,7 +109,7 @@ def test_reflector_resumes_after_its_connection_broke(reflection, pods):
         reflection.take(watch.next())
         pods.create("not-seen")
         pods.delete("seen")
-    assert reflection.follow() is None
+    reflection.catch_up()
 
     assert reflection.store == reflection.truth()
 
@@ -114,10 +119,9 @@ def test_reflector_resumes_from_a_bookmark(reflection, pods):
     before = reflection.version
     for number in range(20):
         pods.beside("other").create(f"n{number}")
-    assert reflection.follow(seconds=4) is None
-    assert reflection.version >= before + 20
+    reflection.catch_up(seconds=4, version=before + 20)
     pods.create("d")
-    assert reflection.follow() is None
+    reflection.catch_up()
 
     assert reflection.store == reflection.truth()
 
@@ -139,7 +143,7 @@ def test_reflector_whose_version_has_expired_lists_anew(tmp_path):
 
         eventually(expired, 60)
         assert reflection.replace() == 200
-        assert reflection.follow() is None
+        reflection.catch_up()
 
         assert reflection.store == reflection.truth()
         assert set(reflection.store) == {"b"}
@@ -159,7 +163,7 @@ def test_reflector_goes_on_after_the_server_was_restarted(tmp_path):
     watch.close()
     with running_api_server(tmp_path / "data", kinds=KINDS) as server:
         again = Reflection(server.client(), pods.path, reflection.store, reflection.version)
-        assert again.follow() is None
+        again.catch_up()
         assert again.store == again.truth()
         assert again.version >= last
         assert Pods(api=again.api, namespace="restarted").create("d") > last
