@@ -218,7 +218,7 @@ def test_cluster_that_went_back_in_time_is_listed_anew(fake: FakeCluster, start:
     for number in range(5):
         fake.put(place(f"lost{number}"))
     _, collection = start()
-    await_until(lambda: len(names(collection)) == 6, "all")
+    await_until(lambda: len(names(collection)) == 6 and bool(fake.watchers), "all, and a watch")
     fake.restore(before[1], before[0])
 
     await_until(lambda: names(collection) == {"a"}, "what was restored")
