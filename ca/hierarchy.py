@@ -91,7 +91,19 @@ class Hierarchy:
             if record.id in self._signing:
                 return self._signing[record.id]
         what = f"that serves profile {profile} " if alone else ""
-        raise NoActiveIssuer(f"no issuing CA {what}has both a certificate and a key; run: ca-cli doctor")
+        offline = "with the server stopped, ca-cli init --next-issuer-csr FILE"
+        replacing = f"ca-cli rotate issuer --profile {profile} --now" if alone else offline
+        raise NoActiveIssuer(
+            f"no issuing CA {what}has both a certificate and a key; restore its key from a backup, or replace the issuing CA: "
+            f"{replacing}"
+        )
+
+    def active_id(self) -> str:
+        """Of the issuing CA for all profiles that no other serves, with its key at hand or without. Raises NoActiveIssuer."""
+        for record in self._active:
+            if not record.serves:
+                return record.id
+        raise NoActiveIssuer("no issuing CA signs for all profiles; run: ca-cli doctor")
 
     def actives(self) -> tuple[IssuingAuthority, ...]:
         """Each issuing CA that signs new certificates, for whichever profiles; not those whose key is not at hand."""

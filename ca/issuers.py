@@ -69,6 +69,10 @@ class Issuers:
         """
         return self._hierarchy.active(profile)
 
+    def active_id(self) -> str:
+        """Of the issuing CA for all profiles that no other serves, with its key at hand or without. Raises NoActiveIssuer."""
+        return self._hierarchy.active_id()
+
     def actives(self) -> tuple[IssuingAuthority, ...]:
         """Each issuing CA that signs new certificates, for whichever profiles; not those whose key is not at hand."""
         return self._hierarchy.actives()

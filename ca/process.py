@@ -19,7 +19,7 @@ from ca.callers import Caller
 from ca.calls import Call
 from ca.cluster.publishing import keep_published
 from ca.edges import Edges, Endpoints
-from ca.errors import CaError
+from ca.errors import CaError, NoActiveIssuer
 from ca.metrics import Metrics
 from ca.office import Office
 from ca.pipeline import SigningPipeline
@@ -108,18 +108,18 @@ async def _serving_certificate(
 
 
 async def _first_certificate(office: Office, serving: ServingCertificate, stopping: asyncio.Event) -> None:
-    """Where the issuing CA or the root has expired, waits for the rotation that replaces it.
+    """Where the issuing CA or the root has expired, or its key is lost, waits for the rotation that replaces it.
 
-    Raises IssuerExpired where no rotation does, or the process is to stop.
+    Raises IssuerExpired, NoActiveIssuer where no rotation does, or the process is to stop.
     """
     while True:
         try:
             await asyncio.to_thread(serving.renew)
-        except IssuerExpired as err:
+        except (IssuerExpired, NoActiveIssuer) as err:
             await asyncio.to_thread(office.rotations.look)
             if stopping.is_set() or await asyncio.to_thread(office.rotations.rotations.current) is None:
                 raise
-            _log.error("nothing is served until what has expired is replaced; that is under way", reason=str(err))
+            _log.error("nothing is served until what cannot sign is replaced; that is under way", reason=str(err))
         else:
             return
         with contextlib.suppress(TimeoutError):
@@ -127,7 +127,7 @@ async def _first_certificate(office: Office, serving: ServingCertificate, stoppi
 
 
 def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch, tracing: "Tracing | None") -> SigningPipeline:
-    slow = office.issuers.active().issuer.key_type not in _QUICK_KEYS
+    slow = any(one.issuer.key_type not in _QUICK_KEYS for one in office.issuers.actives())
     return SigningPipeline(
         office.authority,
         capacity=office.settings.issuance.signing_queue,

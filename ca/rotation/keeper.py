@@ -333,7 +333,7 @@ class RotationKeeper:
 
     def _next_due(self) -> tuple[str, str]:
         """Of the issuing CAs that sign, the one that is due first; and of their roots. Raises NoActiveIssuer."""
-        issuers = [one.id for one in self.issuers.actives()] or [self.issuers.active().id]
+        issuers = [one.id for one in self.issuers.actives()] or [self.issuers.active_id()]
         return min(issuers, key=self._due), min(map(self.issuers.root_id, issuers), key=self._due)
 
     def _kind_due(self, issuer_id: str, root_id: str) -> RotationKind | None:

@@ -204,7 +204,7 @@ class Moves:
                 yield record.id, state, self._change(record, state, call)
 
     def _made_root(self, seen: Sequence[AuthorityRecord], call: Call) -> Iterator[tuple[AuthorityRecord, AuditEvent]]:
-        present = self.issuers.certificate(self.issuers.root_id(self.issuers.active().id))
+        present = self.issuers.certificate(self.issuers.root_id(self.issuers.active_id()))
         root = self.maker.make_root(key_type_of(present.public_key()))
         served = dict.fromkeys(record.serves for record in _at_work(seen) if record.profile == "intermediate")
         issuers = [(serves, self.maker.make_issuer(root, self._key_type(serves))) for serves in served]
@@ -236,12 +236,12 @@ class Moves:
         same = [
             record for record in self.issuers.records if record.profile == "intermediate" and record.serves == serves
         ]
-        authority_id = same[-1].id if same else self.issuers.active().id
+        authority_id = same[-1].id if same else self.issuers.active_id()
         return key_type_of(self.issuers.certificate(authority_id).public_key())
 
     def _present_root(self) -> Pair:
         """Opens the root's key for the moment of signing. Raises RootKeyElsewhere."""
-        root_id = self.issuers.root_id(self.issuers.active().id)
+        root_id = self.issuers.root_id(self.issuers.active_id())
         if not self.keys.has(root_id):
             raise RootKeyElsewhere(
                 "the key of the root is not here; have an issuing CA signed where it is: ca-cli rotate issuer --csr-out FILE, "

@@ -351,7 +351,7 @@ def test_lost_issuer_key_is_not_made_anew(premises: Premises) -> None:
 
     with premises.open() as office:
         assert authorities_of(office) == before
-        with pytest.raises(NoActiveIssuer, match="doctor"):
+        with pytest.raises(NoActiveIssuer, match="restore its key from a backup"):
             office.authority.issue(order_for("web.example"))
 
 

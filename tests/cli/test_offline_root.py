@@ -90,16 +90,27 @@ def test_options_that_contradict_each_other_are_refused_before_anything_is_asked
     assert lone_cli("rotate", *arguments).status == 2
 
 
-def test_an_issuing_ca_that_expired_under_an_offline_root_is_replaced_with_the_server_stopped(
-    lone_cli: Program,
+@pytest.mark.parametrize(
+    ("lifetime", "reason"),
+    [
+        (timedelta(hours=1), "the issuing CA for profile server ends at"),
+        (YEAR, "with the server stopped, ca-cli init --next-issuer-csr"),
+    ],
+    ids=["expired", "its key lost"],
+)
+def test_an_issuing_ca_that_signs_no_more_under_an_offline_root_is_replaced_with_the_server_stopped(
+    lone_cli: Program, lifetime: timedelta, reason: str
 ) -> None:
-    """Nobody has a certificate any more that a server would take, and it has none that a client would."""
+    """Nobody has a certificate any more that a server would take, or it has none that a client would."""
     then = FixedClock(datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2))
     root = authority("Own Root", not_before=then() - YEAR, lifetime=30 * YEAR)
-    old = authority("Own Issuer", issuer=root, path_length=0, not_before=then(), lifetime=timedelta(hours=1))
+    old = authority("Own Issuer", issuer=root, path_length=0, not_before=then(), lifetime=lifetime)
     premises = Premises(directory=lone_cli.home / "ca", clock=then)
     with premises.open(brought=BroughtHierarchy(root=root.without_key, issuer=old.pair)):
         pass
+    if lifetime == YEAR:
+        (the_key,) = (premises.directory / "keys").iterdir()
+        the_key.unlink()
     (lone_cli.directory / "root.pem").write_bytes(join_certificates([root.certificate]))
     (lone_cli.directory / "root.key").write_bytes(root.key_pem)
     (lone_cli.directory / "issuer.cnf").write_text(
@@ -117,7 +128,7 @@ def test_an_issuing_ca_that_expired_under_an_offline_root_is_replaced_with_the_s
     lone_cli.succeed("init", "--new-administrator", "--force")
 
     assert refused.status == 7
-    assert "the issuing CA for profile server ends at" in refused.errors
+    assert reason in refused.errors
     chain = (lone_cli.home / "identity" / "tls.crt").read_text()
     assert (lone_cli.directory / "next.pem").read_text().strip().splitlines()[-2] in chain
 

@@ -231,6 +231,39 @@ def test_where_its_key_is_lost_it_can_be_replaced_or_removed(premises: Premises,
         assert ("workload", "retired") in states(office)
 
 
+def test_where_the_key_of_the_one_for_all_others_is_lost_it_can_be_replaced_while_the_others_go_on(
+    premises: Premises,
+) -> None:
+    with premises.open() as office:
+        added(office, premises, "workload")
+        lost = office.issuers.active().id
+    (premises.directory / "keys" / f"{lost}.pem").unlink()
+
+    with premises.open() as office:
+        office.rotations.look()
+        assert workload_of(office)
+        with pytest.raises(NoActiveIssuer, match="restore its key"):
+            office.authority.issue(order_for("web.example"))
+
+        office.rotations.start("issuer", "now", ADMINISTRATOR)
+        settle(office, premises.clock)
+        assert office.authority.issue(order_for("web.example")).issuer_id != lost
+
+
+@pytest.mark.parametrize("kind", ["issuer", "root"])
+def test_where_the_only_key_of_an_issuing_ca_is_lost_a_rotation_still_begins(premises: Premises, kind: str) -> None:
+    with premises.open() as office:
+        lost = office.issuers.active().id
+    (premises.directory / "keys" / f"{lost}.pem").unlink()
+
+    with premises.open() as office:
+        office.rotations.look()
+        assert office.rotations.status().rotation is None
+        office.rotations.start(kind, "now", ADMINISTRATOR)
+        settle(office, premises.clock)
+        assert office.authority.issue(order_for("web.example"))
+
+
 def test_below_an_offline_root_each_has_a_request_of_its_own(premises: Premises) -> None:
     root = authority("Offline Root", lifetime=10 * YEAR)
     issuer = authority("Own Issuer", issuer=root, path_length=0)
