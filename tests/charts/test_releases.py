@@ -5,12 +5,12 @@
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -279,7 +279,9 @@ def test_uninstall_begins_with_what_the_cluster_would_call_in_vain(each_release)
 
     release.helm_run("uninstall", release.name)
 
-    gone = {name: revision for path in paths for name, revision in deletions(release, path, now[path])}
+    gone: dict[str, int] = {}
+    for kind, path in (REGISTRATIONS | SERVERS).items():
+        gone |= deletions(release, path, now[path], {each for each in installed if each.startswith(f"{kind}/")})
     of_kind = {kind: [gone[each] for each in gone if each.startswith(f"{kind}/")] for kind in REGISTRATIONS | SERVERS}
     servers = [revision for kind in SERVERS for revision in of_kind[kind]]
     assert gone.keys() == {each for each in installed if each.split("/")[0] in of_kind}
@@ -289,13 +291,20 @@ def test_uninstall_begins_with_what_the_cluster_would_call_in_vain(each_release)
     assert max(webhooks) < min(servers) if release.helm.program.major > 3 else min(webhooks) > max(servers)
 
 
-def deletions(release: Release, path: str, since: str) -> Iterator[tuple[str, int]]:
-    """What was deleted of the release, and at which revision of all that the cluster stores."""
-    with release.cluster.admin.watch(path, resourceVersion=since, timeoutSeconds=1) as watch:
-        gone = [event["object"] for event in watch.rest() if event["type"] == "DELETED"]
-    for each in gone:
-        if each["metadata"].get("labels", {}).get("app.kubernetes.io/instance") == release.name:
-            yield f"{each['kind']}/{each['metadata']['name']}", int(each["metadata"]["resourceVersion"])
+def deletions(release: Release, path: str, since: str, installed: set[str]) -> dict[str, int]:
+    """What was deleted of the release, and at which revision of all that the cluster stores; until all that was installed is."""
+    gone: dict[str, int] = {}
+    with (
+        contextlib.suppress(StopIteration),
+        release.cluster.admin.watch(path, resourceVersion=since, timeoutSeconds=30) as watch,
+    ):
+        while installed - gone.keys():
+            event = watch.next()
+            each = event["object"]["metadata"]
+            ours = each.get("labels", {}).get("app.kubernetes.io/instance") == release.name
+            if event["type"] == "DELETED" and ours:
+                gone[f"{event['object']['kind']}/{each['name']}"] = int(each["resourceVersion"])
+    return gone
 
 
 def test_install_again_takes_up_what_was_left(release):
