@@ -145,6 +145,18 @@ def test_component_scheduling_wins_over_that_of_all(helm, chart):
     assert other["priorityClassName"] == "all"
 
 
+def test_constraint_that_says_whose_pods_it_counts_counts_those_alone(helm, chart):
+    zone = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    all_of_ours = {
+        "matchExpressions": [{"key": "app.kubernetes.io/instance", "operator": "In", "values": ["chancery"]}]
+    }
+    values = {"injector": {"topologySpreadConstraints": [{**zone, "labelSelector": all_of_ours}, zone]}}
+    injector = workload(helm.render(chart, values=values), "chancery-injector")["spec"]
+    selectors = [each["labelSelector"] for each in injector["template"]["spec"]["topologySpreadConstraints"]]
+
+    assert selectors == [all_of_ours, injector["selector"]]
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [

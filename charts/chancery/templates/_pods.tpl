@@ -63,7 +63,7 @@ tolerations:
 {{- $own := dict "labelSelector" (dict "matchLabels" (include "chancery.selectorLabels" $ | fromYaml)) }}
 topologySpreadConstraints:
   {{- range . }}
-  - {{- merge (deepCopy .) $own | toYaml | nindent 4 }}
+  - {{- ternary . (merge (deepCopy $own) .) (hasKey . "labelSelector") | toYaml | nindent 4 }}
   {{- end }}
 {{- end }}
 {{- end }}
