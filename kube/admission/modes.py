@@ -31,11 +31,11 @@ def choose_mode(pod: Pod, wishes: Wishes, injection: Injection, features: Cluste
 
     Raises InjectionRefused, FeaturesUnknown.
     """
-    for_agent = wishes.wants_of_agent
+    for_agent, fixed = wishes.wants_of_agent, fixed_mode(injection)
     if wishes.mode is not None:
-        _verify(wishes.mode, wishes, features)
+        _verify(wishes.mode, wishes, None if wishes.mode is fixed else features)
         return wishes.mode
-    if (fixed := fixed_mode(injection)) is not None:
+    if fixed is not None:
         return Mode.SIDECAR if fixed is Mode.POD_CERTIFICATE and for_agent else fixed
     if features is None:
         raise FeaturesUnknown("the cluster was not asked yet what it can do; try again")

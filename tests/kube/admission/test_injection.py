@@ -196,6 +196,13 @@ def test_mode_that_the_cluster_would_drop_is_refused(mode, features):
     assert [fault.reason for fault in refused.value.faults] == ["MODE_NOT_SUPPORTED"]
 
 
+@pytest.mark.parametrize("mode", ["sidecar", "podCertificate"])
+def test_operators_mode_is_had_by_who_asks_for_it_whatever_a_node_says_of_itself(mode):
+    pod = pod_of(annotations={"mode": mode})
+
+    assert injected(pod, features=OLD, injection=dataclasses.replace(INJECTION, mode=mode)).mode == mode
+
+
 def test_operators_mode_is_that_of_pods_that_ask_for_none_or_for_what_it_cannot_do():
     fixed = dataclasses.replace(INJECTION, mode="podCertificate")
 
