@@ -23,9 +23,9 @@ from ca.policy import Operation, Policy
 from ca.registry import Registry
 from ca.rpc import conversion
 from ca.rpc.conversion import DEFAULT_PROFILE
+from ca.rpc.reading import verify_texts
 from ca.rpc.statuses import to_status
 from ca.rpc.streams import answer_side_by_side
-from ca.rpc.texts import verify_texts
 from ca.succession import Succession
 from ca.watching import CertificateWatch
 from certs.holders import alternative_names, public_key

@@ -29,8 +29,8 @@ from ca.calls import Call
 from ca.denials import DenialLog
 from ca.errors import CertificateRequired, Unauthenticated
 from ca.metrics import Metrics
+from ca.rpc.reading import Unreadable, reader, verify_readable
 from ca.rpc.statuses import status_code, to_status
-from ca.rpc.texts import verify_texts
 
 if TYPE_CHECKING:
     from serving.tracing import Tracing
@@ -97,6 +97,8 @@ class Passage:
         """The requests of a stream, for as long as the caller's certificate counts."""
         async for request in requests:
             self.verify()
+            if isinstance(request, Unreadable):
+                verify_readable(request)
             yield request
 
     async def refuse(self, context: _Context, error: Exception) -> NoReturn:
@@ -147,7 +149,7 @@ def service_handler(
 
 def _method_handler(method: MethodDescriptor, run: Callable[..., Any], gate: Gate) -> "grpc.RpcMethodHandler[Any, Any]":
     coders: dict[str, Any] = {
-        "request_deserializer": GetMessageClass(method.input_type).FromString,
+        "request_deserializer": reader(method.input_type),
         "response_serializer": GetMessageClass(method.output_type).SerializeToString,
     }
     if not method.server_streaming:
@@ -163,7 +165,7 @@ def _unary(method: str, run: Callable[..., Awaitable[Any]], gate: Gate) -> _Serv
         passage = gate.enter(method)
         try:
             call = await passage.admit(context)
-            verify_texts(request)
+            verify_readable(request)
             response = await run(request, call)
         except Exception as err:  # noqa: BLE001 - the edge: every error becomes a status
             await passage.refuse(context, err)
@@ -198,7 +200,7 @@ def _streaming(
         try:
             call = await passage.admit(context)
             if not method.client_streaming:
-                verify_texts(request)
+                verify_readable(request)
             async for response in run(asked, call):
                 passage.verify()
                 yield response

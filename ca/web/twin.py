@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from ca.calls import Call
 from ca.errors import RequestInvalid
-from ca.rpc.texts import verify_texts
+from ca.rpc.reading import verify_texts
 from protos.chancery.ca.v1 import admin_service_pb2 as admin
 from protos.chancery.ca.v1 import certificate_service_pb2 as service
 from protos.chancery.ca.v1 import enrollment_service_pb2 as enrollment

@@ -217,6 +217,21 @@ def test_nul_in_a_text_is_refused_before_a_database_sees_it(
     assert (failure.metadata or {})["field"] == field
 
 
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_stream"])
+def test_octets_that_are_no_message_are_refused_without_a_traceback(
+    server: RunningServer, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    method = {"unary_unary": "SignCsr", "unary_stream": "WatchCertificates", "stream_stream": "SignCsrs"}[kind]
+    call = getattr(server.channel(), kind)(f"/chancery.ca.v1.CertificateService/{method}")
+
+    with failing() as failure:
+        answer = call(iter([b"\xff" * 50]) if kind == "stream_stream" else b"\xff" * 50, timeout=SECONDS)
+        next(answer)
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     "subject",
     [
