@@ -145,6 +145,24 @@ def test_component_scheduling_wins_over_that_of_all(helm, chart):
     assert other["priorityClassName"] == "all"
 
 
+@pytest.mark.parametrize("name", ["injector", "apiserver"])
+def test_pods_with_ports_of_their_nodes_are_replaced_where_no_node_is_spare(helm, chart, name):
+    on_nodes = {"hostNetwork": True, "replicaCount": 2}
+    database = {"database": {"existingSecret": "database"}} if name == "apiserver" else {}
+    found = workload(helm.render(chart, values={name: on_nodes | database}), f"chancery-{name}")
+    other = workload(helm.render(chart, values={name: {"replicaCount": 2} | database}), f"chancery-{name}")
+
+    assert found["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert "strategy" not in other["spec"]
+
+
+def test_stateful_set_replaces_its_pod_anyway(helm, chart):
+    assert (
+        "strategy"
+        not in workload(helm.render(chart, values={"apiserver": {"hostNetwork": True}}), "chancery-apiserver")["spec"]
+    )
+
+
 def test_constraint_that_says_whose_pods_it_counts_counts_those_alone(helm, chart):
     zone = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
     all_of_ours = {

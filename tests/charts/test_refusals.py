@@ -122,6 +122,10 @@ CASES = {
         ["apiserver.apiServices: nobody writes their caBundle"],
     ),
     "one port twice": ({"injector": {"webhookPort": 8116}}, ["injector.webhookPort: 8116 is the port of its health"]),
+    "port of the injector's health on its node": (
+        {"injector": {"hostNetwork": True}, "apiserver": {"hostNetwork": True, "securePort": 8116}},
+        ["apiserver.securePort: 8116 is the port of the injector's health"],
+    ),
     "one port of the node twice": (
         {
             "injector": {"hostNetwork": True, "webhookPort": 9443},

@@ -110,6 +110,9 @@
 {{- if and $values.injector.hostNetwork $values.apiserver.hostNetwork $values.injector.enabled $values.apiserver.enabled (eq (int64 $values.injector.webhookPort) (int64 $values.apiserver.securePort)) -}}
 {{- fail "injector.webhookPort: apiserver.securePort is the same, and both share the network of the node; take another" -}}
 {{- end -}}
+{{- if and $values.injector.hostNetwork $values.apiserver.hostNetwork $values.injector.enabled $values.apiserver.enabled (eq (int64 $values.apiserver.securePort) 8116) -}}
+{{- fail "apiserver.securePort: 8116 is the port of the injector's health, and both share the network of the node; take another" -}}
+{{- end -}}
 {{- if and $values.controller.certManager.approve (not (include "chancery.controllerDoes" (dict "root" . "feature" "signing"))) -}}
 {{- fail "controller.certManager.approve: nobody signs what would be approved; enable the controller with its setting signing" -}}
 {{- end -}}

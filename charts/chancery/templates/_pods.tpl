@@ -68,6 +68,13 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
+{{/* Of a Deployment whose pods have ports of their nodes: a new one may find none that is free before an old one is gone. */}}
+{{- define "chancery.strategyOnNodes" -}}
+strategy:
+  type: RollingUpdate
+  rollingUpdate: {maxSurge: 0, maxUnavailable: 1}
+{{- end }}
+
 {{- define "chancery.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
