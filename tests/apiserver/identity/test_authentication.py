@@ -64,7 +64,7 @@ def tokens():
                 workers=workers,
                 monotonic=lambda: 0.0,
                 entropy=bytes,
-                pace=Pace(first=0.001, deadline=1.0),
+                pace=Pace(first=0.001, deadline=60.0),
             )
 
         yield of

@@ -41,7 +41,7 @@ def asking():
                 workers=workers,
                 monotonic=lambda: 0.0,
                 entropy=bytes,
-                pace=Pace(first=0.001, deadline=1.0),
+                pace=Pace(first=0.001, deadline=60.0),
             )
             return Authorizer(reviews=reviews)
 
