@@ -17,7 +17,7 @@ def complaint_about(names: PodNames) -> str:
         )
     if names.omitted:
         return (
-            f"Services give the pod {names.omitted} names more than the {MAX_DNS_NAMES} that a certificate has room for; "
+            f"Services give the pod at least {names.omitted} names more than the {MAX_DNS_NAMES} that a certificate has room for; "
             f"choose by {DNS_ANNOTATION}"
         )
     return ""

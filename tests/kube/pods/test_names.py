@@ -134,6 +134,27 @@ def test_more_names_than_a_certificate_has_room_for_are_counted():
     SubjectAlternativeNames.parse(dns=found.allowed, uris=("spiffe://cluster.local/ns/shop/sa/web",))
 
 
+def test_of_more_services_than_there_is_room_for_the_first_give_the_names():
+    services = [documents.service(f"web-{number:04}") for number in reversed(range(1000))]
+
+    found = names(documents.pod(), *services)
+
+    assert {name.split(".")[0] for name in found.allowed} == {
+        f"web-{number:04}" for number in range(MAX_DNS_NAMES // 3)
+    }
+    assert found.omitted > 1000 - MAX_DNS_NAMES
+
+
+def test_names_that_are_asked_for_are_had_however_many_others_there_are():
+    services = [documents.service(f"web-{number:04}") for number in range(1000)]
+    absent = ",".join(f"absent-{number}.shop.svc" for number in range(200))
+
+    found = names(asking(f"{absent} web-0999.shop.svc web-0998.shop"), *services)
+
+    assert found.allowed == ("web-0998.shop", "web-0999.shop.svc")
+    assert (len(found.refused), found.omitted) == (200, 0)
+
+
 keys, values = st.sampled_from("abc"), st.sampled_from("xyz")
 maps = st.dictionaries(keys, values, max_size=3)
 
