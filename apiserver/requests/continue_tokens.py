@@ -51,7 +51,7 @@ class ContinueToken:
         except (binascii.Error, ValueError, msgspec.DecodeError) as err:
             raise _invalid(str(err)) from err
         if wire.v != _VERSION:
-            raise _invalid("incorrect encoded version for this server")
+            raise _invalid(f"server does not recognize this encoded version {wire.v[:64]}")
         if wire.rv == 0 or not PRESENT <= wire.rv <= _LARGEST:
             raise _invalid("incorrect encoded start resourceVersion")
         start = wire.start.removesuffix("\0")
@@ -71,4 +71,4 @@ class ContinueToken:
 
 
 def _invalid(why: str) -> BadRequest:
-    return BadRequest(f"invalid continue token: {why}")
+    return BadRequest(f"invalid continue token: continue key is not valid: {why}")

@@ -177,7 +177,7 @@ def _revision(query: Mapping[str, str], *, watch: bool) -> int | None:
     if not text:
         return None
     if not _REVISION.fullmatch(text) or int(text) > _LARGEST:
-        fault = "value out of range" if text.isdecimal() and text.isascii() else "invalid syntax"
+        fault = "value out of range" if re.fullmatch("[1-9][0-9]+", text) else "invalid syntax"
         why = f'resourceVersion: Invalid value: "{text[:64]}": strconv.ParseUint: parsing "{text[:64]}": {fault}'
         raise UnexpectedValue(why) if watch else BadRequest(f"invalid resource version: {why}")
     return int(text)

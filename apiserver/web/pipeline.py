@@ -31,6 +31,7 @@ from apiserver.identity.user import MASTERS_GROUP, Attributes, User
 from apiserver.metrics import Metrics, RequestLabels
 from apiserver.requests.path import read_path
 from apiserver.requests.selectors import FieldSelector, LabelSelector
+from apiserver.requests.timeouts import deadline
 from apiserver.statuses import row_of
 from apiserver.web.answers import failure, not_found
 from apiserver.web.calls import Call
@@ -146,7 +147,8 @@ class Pipeline:
         async with AsyncExitStack() as stack:
             if not call.info.is_long_running:  # 2
                 stack.enter_context(_timeouts_told())
-                await stack.enter_async_context(asyncio.timeout(self._request_timeout))
+                seconds = deadline(call.query, self._request_timeout)
+                await stack.enter_async_context(asyncio.timeout(seconds))
             attributes = attributes_of(call)
             user = await self._authenticate(call)  # 3
             call.audit = await guards.auditor.begin(_origin(call), user, attributes)  # 4
