@@ -9,13 +9,16 @@ from typing import Protocol
 from apiserver.requests.selectors import Selection
 from apiserver.storage.records import Change, ChangeType, Record
 
+Told = tuple[int, bytes]
+"""A revision, and the frame that tells what came with it. Watchers share it: there is one for all who want it alike."""
+
 
 class EventEncoder(Protocol):
     """How a watcher wants to be told. Watchers with the same `key` share frames."""
 
     @property
-    def key(self) -> object:
-        """Hashable; all that the frame depends on, beside the event."""
+    def key(self) -> str:
+        """All that the frame depends on, beside the event. It is looked up for each watcher of each event."""
 
     @property
     def needs_bodies(self) -> bool: ...

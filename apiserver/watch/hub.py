@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from apiserver.ambient import Entropy
 from apiserver.storage.records import Change
-from apiserver.watch.events import event_of
+from apiserver.watch.events import Told, event_of
 from apiserver.watch.watcher import End, Watcher
 
 _BOOKMARK_SECONDS = 60.0
@@ -93,10 +93,10 @@ class Hub:
     def publish(self, changes: Sequence[Change]) -> None:
         """Tells every watcher; `changes` follow what was published before."""
         for change in changes:
-            frames: dict[tuple[object, str, int], bytes] = {}
+            shared: dict[object, Told] = {}
             for watcher in self._concerned(change):
                 if change.revision > watcher.after and watcher.end is None:
-                    self._tell(watcher, change, frames)
+                    self._tell(watcher, change, shared)
             self.seen = change.revision
 
     def tick(self) -> None:
@@ -111,7 +111,7 @@ class Hub:
                 continue
             if watcher.is_live and self.seen > 0:
                 revision = max(self.seen, watcher.after)
-                watcher.put(revision, watcher.encoder.bookmark(revision, initial_events_end=False))
+                watcher.put((revision, watcher.encoder.bookmark(revision, initial_events_end=False)))
             self._schedule(now + self._bookmark_delay(), watcher, ends=False)
 
     def finish(self, end: End) -> None:
@@ -125,7 +125,7 @@ class Hub:
         self._is_stopping = True
         self.finish(End.STOPPING)
 
-    def _tell(self, watcher: Watcher, change: Change, frames: dict[tuple[object, str, int], bytes]) -> None:
+    def _tell(self, watcher: Watcher, change: Change, shared: dict[object, Told]) -> None:
         event = event_of(change, watcher.selection)
         if event is None:
             return
@@ -133,13 +133,15 @@ class Hub:
         encoder = watcher.encoder
         if encoder.first_differs and not watcher.told_first:
             watcher.told_first = True
-            watcher.put(change.revision, encoder.event(kind, record, first=True))
+            watcher.put((change.revision, encoder.event(kind, record, first=True)))
             return
-        key = (encoder.key, kind, id(record) if record is change.record else -1)
-        frame = frames.get(key)
-        if frame is None:
-            frame = frames[key] = encoder.event(kind, record, first=False)
-        watcher.put(change.revision, frame)
+        key: object = encoder.key
+        if kind is not change.type or record is not change.record:  # as few see it, for their selectors
+            key = encoder.key, kind, record is change.record
+        told = shared.get(key)
+        if told is None:
+            told = shared[key] = (change.revision, encoder.event(kind, record, first=False))
+        watcher.put(told)
 
     def _concerned(self, change: Change) -> Iterator[Watcher]:
         key = change.record.key

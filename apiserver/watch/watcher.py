@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from apiserver.requests.selectors import Selection
-from apiserver.watch.events import EventEncoder
+from apiserver.watch.events import EventEncoder, Told
 
 MOST_EVENTS = 1000
 MOST_OCTETS = 16 << 20
@@ -53,7 +53,7 @@ class Watcher:
         self.told_first = False
         self.end: End | None = None
         self.cut_off: Callable[[], None] | None = None
-        self._pending: deque[tuple[int, bytes]] = deque()
+        self._pending: deque[Told] = deque()
         self._octets = 0
         self._waiter: asyncio.Future[None] | None = None
 
@@ -64,10 +64,10 @@ class Watcher:
         self._pending = deque(kept)
         self._octets = sum(len(frame) for _, frame in kept)
 
-    def put(self, revision: int, frame: bytes) -> None:
+    def put(self, told: Told) -> None:
         """Never waits."""
-        self._pending.append((revision, frame))
-        self._octets += len(frame)
+        self._pending.append(told)
+        self._octets += len(told[1])
         if (len(self._pending) > MOST_EVENTS or self._octets > MOST_OCTETS) and len(self._pending) > 1:
             self.finish(End.TOO_SLOW)
         else:

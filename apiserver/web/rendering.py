@@ -67,6 +67,9 @@ class Rendering:
         self._table = table
         self._log = log
         self._workers = workers
+        self.key = f"{kind.api_version} {kind.names.kind} {representation} {included}"
+        """What a frame of a watch depends on, beside the event."""
+
         self._own_prefix = type_prefix(kind.names.kind, kind.api_version)
         self._partial_prefix = type_prefix("PartialObjectMetadata", f"meta.k8s.io/{representation.version}")
 
@@ -82,11 +85,6 @@ class Rendering:
     def needs_bodies(self) -> bool:
         shape = self._representation.shape
         return shape is Shape.OBJECT or (shape is Shape.TABLE and self._included is IncludeObject.OBJECT)
-
-    @property
-    def key(self) -> object:
-        """What a frame of a watch depends on, beside the event."""
-        return (self._kind.api_version, self._kind.names.kind, self._representation, self._included)
 
     @property
     def first_differs(self) -> bool:
