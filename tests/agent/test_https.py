@@ -99,23 +99,20 @@ def test_what_is_no_answer_of_an_authority_is_one_that_cannot_be_reached(root, s
 
 
 def test_answer_that_trickles_is_given_up(root):
-    started = time.monotonic()
-    with Speaker(root, [HEAD + b"\r\n", *([b" "] * 600)], pause=0.1) as server, pytest.raises(AuthorityUnreachable):
-        replace(server, timeout=0.5).ask("GET", "/", context=client_context(pem(root)))
-
-    assert time.monotonic() - started < 30
+    with (
+        Speaker(root, [HEAD + b"\r\n", *([b" "] * 600)], pause=0.1) as server,
+        pytest.raises(AuthorityUnreachable, match=r"takes longer|took longer"),
+    ):
+        replace(server, timeout=2).ask("GET", "/", context=client_context(pem(root)))
 
 
 def test_headers_that_trickle_are_given_up(root):
-    started = time.monotonic()
-    trickle = [HEAD, *([b"X: y\r\n"] * 50)]
+    trickle = [HEAD, *([b"X: y\r\n"] * 90)]
     with (
         Speaker(root, trickle, pause=0.1) as server,
         pytest.raises(AuthorityUnreachable, match="does not answer: it took longer"),
     ):
-        replace(server, timeout=0.5).ask("GET", "/", context=client_context(pem(root)), shows_certificate=True)
-
-    assert time.monotonic() - started < 4
+        replace(server, timeout=2).ask("GET", "/", context=client_context(pem(root)), shows_certificate=True)
 
 
 def test_silence_is_given_up(root):
