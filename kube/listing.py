@@ -98,6 +98,8 @@ def _pages(cluster: Cluster, path: str, query: Mapping[str, str], page: int) -> 
 
 
 def _verified(page: JsonObject) -> JsonObject:
+    if not text(page, "kind").endswith("List"):
+        raise ClusterUnreachable("the cluster's answer is no list")
     _verify(page.get("items"), resource_version_of(page))
     return page
 

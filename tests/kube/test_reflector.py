@@ -298,8 +298,13 @@ def nothing_there(handler: Handler) -> None:
         ("/api/v1", lambda handler: handler.answer(200, {})),
         ("/api/v1", lambda handler: handler.answer(200, {"kind": "APIResourceList", "resources": None})),
         ("/api/v1/configmaps", nothing_there),
+        (
+            "/api/v1/configmaps",
+            lambda handler: handler.answer(200, {"metadata": {"resourceVersion": "9"}, "items": []}),
+        ),
+        ("/api/v1/configmaps", lambda handler: handler.answer(200, {"kind": "Status", "status": "Success"})),
     ],
-    ids=["no group", "garbage", "no kinds", "no list"],
+    ids=["no group", "garbage", "no kinds", "no list", "list of nothing", "status"],
 )
 def test_kind_that_was_there_is_not_gone_by_what_is_said_in_passing(
     fake: FakeCluster, start: Start, path: str, act: Any
