@@ -45,7 +45,7 @@ class ChosenCluster:
         try:
             cluster = Cluster.open(self.kubeconfig)
         except KubeconfigInvalid as err:
-            raise KubeSettingsInvalid([f"kubeconfig: {err}; give --kubeconfig"]) from err
+            raise KubeSettingsInvalid([f"{err}; give --kubeconfig, or set KUBECONFIG"]) from err
         is_told = bool(endpoint.server or endpoint.identity or endpoint.client_cert)
         try:
             yield ClusterDoctor(

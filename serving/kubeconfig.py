@@ -177,6 +177,8 @@ class KubeconfigClient:
         configuration.connection_pool_maxsize = _IDLE_CONNECTIONS
         load: Any = config.load_kube_config
         where = f"kubeconfig {kubeconfig}"
+        if not any(one and Path(one).exists() for one in str(kubeconfig.expanduser()).split(os.pathsep)):
+            raise KubeconfigInvalid(f"{where}: there is no such file")
         try:
             load(str(kubeconfig.expanduser()), context, client_configuration=configuration)
         except (
@@ -266,5 +268,11 @@ def _service_account() -> Client:
 
     try:
         return ServiceAccountClient.open(socket_options=_KEEPALIVE, idle_connections=_IDLE_CONNECTIONS)
+    except KeyError as err:
+        raise KubeconfigInvalid(
+            f"no kubeconfig was given, and this process is in no pod of a cluster: {err.args[0]} is not set"
+        ) from err
     except (OSError, LookupError, ValueError) as err:
-        raise KubeconfigInvalid(f"this process is in no pod of a cluster: {' '.join(str(err).split())}") from err
+        raise KubeconfigInvalid(
+            f"no kubeconfig was given, and this process is in no pod of a cluster: {' '.join(str(err).split())}"
+        ) from err

@@ -130,6 +130,13 @@ def test_kubeconfig_that_is_none_is_refused_with_its_reason(cli, tmp_path):
     assert "kubeconfig" in outcome.errors
 
 
+def test_kubeconfig_that_is_not_there_is_told(cli, tmp_path):
+    outcome = cli("doctor", "--kubeconfig", tmp_path / "gone")
+
+    assert outcome.status == 7
+    assert f"error: kubeconfig {tmp_path}/gone: there is no such file; give --kubeconfig" in outcome.errors
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("doctor", "--all"), ("status", "--no-dry-run"), ("doctor", "--dial"), ("status", "--quiet", "--kubeconfig", "x")],
