@@ -12,10 +12,11 @@ from sqlalchemy import Connection, Select, desc, select
 from store.bulk import fetch_row, insert_rows
 from store.chain import GENESIS, chained, verify_links
 from store.database import Database
+from store.errors import AuditChainBroken
 from store.locks import Lock, take_lock
 from store.pages import clamp_page_size, decode_page_token, make_page
 from store.records import AuditEvent, Page
-from store.schema import audit_events
+from store.schema import audit_events, certificates
 
 _CHUNK = 1000
 _HEAD = "SELECT sequence, chain_hash FROM audit_events ORDER BY sequence DESC LIMIT 1"
@@ -49,6 +50,11 @@ class AuditTrail:
     def verify_chain(self) -> int:
         """Checks every event on one snapshot and returns how many there are. Raises AuditChainBroken."""
         return self._database.read(verify_chain)
+
+    def verify_complete(self) -> int:
+        """As `verify_chain`, and that there is an event that tells of the newest certificate: so it shows where the newest events
+        were taken away, though not where their certificates were, too. Raises AuditChainBroken."""
+        return self._database.read(_verify_complete)
 
 
 def append_event(connection: Connection, event: AuditEvent) -> AuditEvent:
@@ -90,6 +96,14 @@ def verify_chain(connection: Connection) -> int:
             return count
         previous = verify_links(events, sequence=count + 1, previous=previous)
         count += len(events)
+
+
+def _verify_complete(connection: Connection) -> int:
+    count = verify_chain(connection)
+    newest = connection.execute(select(certificates.c.id).order_by(desc(certificates.c.sequence)).limit(1)).scalar()
+    if newest is not None and not _events(connection, select(audit_events).where(audit_events.c.subject_id == newest)):
+        raise AuditChainBroken(count + 1)
+    return count
 
 
 def _events(connection: Connection, query: Select[Any]) -> list[AuditEvent]:

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, delete, update
 from store.audit import AuditTrail
 from store.database import Database
 from store.errors import AuditChainBroken, InvalidPageToken
+from store.inventory import Inventory
 from store.schema import audit_events
-from tests.store.samples import event
+from tests.store.samples import event, issuance
 
 
 @pytest.fixture
@@ -86,3 +87,19 @@ def test_long_chain_is_verified_in_parts(audit_trail: AuditTrail, database: Data
     database.write(lambda connection: append_events(connection, [event() for _ in range(2500)]))
 
     assert audit_trail.verify_chain() == 2500
+
+
+def test_newest_events_that_were_removed_are_missed_where_their_certificates_are_still_there(
+    audit_trail: AuditTrail, inventory: Inventory, database: Database
+) -> None:
+    for _ in range(2):
+        inventory.record([issuance()])
+    assert audit_trail.verify_complete() == 2
+
+    database.write(
+        lambda connection: connection.execute(delete(audit_events).where(audit_events.c.sequence > 1)).rowcount
+    )
+
+    assert audit_trail.verify_chain() == 1
+    with pytest.raises(AuditChainBroken, match="audit event 2 is missing"):
+        audit_trail.verify_complete()
