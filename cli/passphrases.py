@@ -14,6 +14,8 @@ from cli.errors import InputInvalid, InputMissing, SecretMissing
 
 STANDARD_INPUT = Path("-")
 _MAXIMUM_OCTETS = 16_384
+_LINE_BREAKS = b"\r\n"
+"""Not part of a secret at its ends: the same Secret of a cluster may be a file here and a variable there."""
 
 
 def read_secret(what: str, *, file: Path | None, variable: str, option: str, confirm: bool = False) -> bytes:
@@ -35,7 +37,12 @@ def find_secret(what: str, *, file: Path | None, variable: str) -> bytes | None:
     if file is not None:
         return _from_file(what, file)
     value = ambient.environment(variable)
-    return value.encode() if value is not None else None
+    if value is None:
+        return None
+    secret = value.encode().strip(_LINE_BREAKS)
+    if not secret:
+        raise InputInvalid(f"{variable} is empty; it should hold the {what}")
+    return secret
 
 
 def _from_file(what: str, file: Path) -> bytes:
@@ -47,7 +54,7 @@ def _from_file(what: str, file: Path) -> bytes:
                 content = stream.read(_MAXIMUM_OCTETS + 1)
     except FileNotFoundError as err:
         raise InputMissing(f"{file}, which should hold the {what}, does not exist") from err
-    secret = content.removesuffix(b"\n").removesuffix(b"\r")
+    secret = content.strip(_LINE_BREAKS)
     if not secret or len(content) > _MAXIMUM_OCTETS:
         raise InputInvalid(
             f"{file} is {'too large' if secret else 'empty'}; it should hold the {what} and nothing else"

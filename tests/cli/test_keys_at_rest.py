@@ -79,6 +79,17 @@ def test_backup_is_named_in_full_and_its_passphrase_comes_from_a_file(program: P
     assert (program.directory / "other" / "chancery.db").exists()
 
 
+def test_line_breaks_at_its_ends_are_no_part_of_a_passphrase_wherever_it_comes_from(program: Program) -> None:
+    """The same Secret of a cluster may be a variable of the job that backs up, and a file where somebody restores."""
+    (program.directory / "pass").write_text("battery staple\r\n\n")
+    program.succeed("backup", "ca.backup", CHANCERY_BACKUP_PASSPHRASE="battery staple\n")
+    program.succeed("restore", "ca.backup", "--data-directory", "other", "--backup-passphrase-file", "pass")
+    empty = program("backup", "second.backup", CHANCERY_BACKUP_PASSPHRASE="\n")
+
+    assert empty.status == 6
+    assert "CHANCERY_BACKUP_PASSPHRASE is empty" in empty.errors
+
+
 def test_what_a_backup_or_a_restore_refuses_is_told_in_a_line(program: Program) -> None:
     given = {"CHANCERY_BACKUP_PASSPHRASE": "battery staple"}
     program.succeed("backup", "ca.backup", **given)
