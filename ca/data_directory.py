@@ -75,11 +75,13 @@ def verify_mode(path: Path, expected: int) -> None:
 
 
 def read_private_file(path: Path, *, group_may_read: bool = False) -> bytes:
-    """Reads a file of mode 0600 or tighter. Raises KeyFileMissing, LooseFileMode.
+    """Reads a file of mode 0600 or tighter. Raises KeyFileMissing, LooseFileMode; Misconfigured for a directory.
 
     With `group_may_read`, 0640 will do: to a process that is not root, Kubernetes shows a Secret as root's, readable through the
     group of the volume (`fsGroup`). Symbolic links are followed, as such volumes have them; the target's mode counts.
     """
+    if path.is_dir():
+        raise Misconfigured(f"{path} is a directory; name a file in it")
     try:
         verify_mode(path, 0o640 if group_may_read else 0o600)
         return path.read_bytes()

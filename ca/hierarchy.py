@@ -94,8 +94,8 @@ class Hierarchy:
         offline = "with the server stopped, ca-cli init --next-issuer-csr FILE"
         replacing = f"ca-cli rotate issuer --profile {profile} --now" if alone else offline
         raise NoActiveIssuer(
-            f"no issuing CA {what}has both a certificate and a key; restore its key from a backup, or replace the issuing CA: "
-            f"{replacing}"
+            f"no issuing CA {what}has both a certificate and a key where the settings say that keys are (pkcs11_module?); "
+            f"restore its key from a backup, or replace the issuing CA: {replacing}"
         )
 
     def active_id(self) -> str:

@@ -100,3 +100,8 @@ def test_loose_and_missing_private_files_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LooseFileMode):
         read_private_file(path)
+
+
+def test_a_directory_is_no_private_file_and_nobody_is_told_to_change_its_mode(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="is a directory; name a file in it"):
+        read_private_file(tmp_path)
