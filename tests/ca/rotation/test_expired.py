@@ -34,11 +34,6 @@ from tests.cli.program import Program
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
-@pytest.fixture
-def premises(tmp_path: Path) -> Premises:
-    return Premises(directory=tmp_path / "ca")
-
-
 def phase_of(office: Office) -> str:
     rotation = office.rotations.status().rotation
     assert rotation is not None

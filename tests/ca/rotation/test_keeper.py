@@ -9,31 +9,13 @@ import pytest
 from ca.errors import NoRotation, RootKeyElsewhere, RotationUnderWay
 from ca.rotation.machine import Phase
 from store.records import Replica
-from tests.ca.offices import Premises
-from tests.ca.rotation.worlds import ADMINISTRATOR, Consumer, Holder, settle
+from tests.ca.rotation.worlds import ADMINISTRATOR, Consumer, Holder, phase, settle
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def premises(tmp_path):
-    return Premises(directory=tmp_path / "ca")
-
-
-@pytest.fixture
-def office(premises):
-    with premises.open() as office:
-        office.rotations.look()
-        yield office
-
-
 def states(office):
     return [(record.profile, record.state) for record in office.authorities.list()]
-
-
-def phase(office):
-    rotation = office.rotations.status().rotation
-    return rotation and rotation.phase
 
 
 def test_an_issuing_ca_is_replaced_once_nobody_relies_on_the_old_one(office, premises):

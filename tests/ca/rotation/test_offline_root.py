@@ -33,11 +33,6 @@ def root() -> Outsider:
 
 
 @pytest.fixture
-def premises(tmp_path: Path) -> Premises:
-    return Premises(directory=tmp_path / "ca")
-
-
-@pytest.fixture
 def office(premises: Premises, root: Outsider) -> Any:
     issuer = authority("Own Issuer", issuer=root, path_length=0)
     with premises.open(brought=BroughtHierarchy(root=root.without_key, issuer=issuer.pair)) as office:

@@ -1,8 +1,6 @@
 """Several issuing CAs below one root, each for its leaf profiles: added, replaced, removed, and replaced with the root."""
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.x509 import load_der_x509_certificate
@@ -18,18 +16,6 @@ from tests.ca.rotation.test_offline_root import signed
 from tests.ca.rotation.worlds import ADMINISTRATOR, Consumer, Holder, settle
 
 ALONE = ["workload", "client"]
-
-
-@pytest.fixture
-def premises(tmp_path: Path) -> Premises:
-    return Premises(directory=tmp_path / "ca")
-
-
-@pytest.fixture
-def office(premises: Premises) -> Any:
-    with premises.open() as office:
-        office.rotations.look()
-        yield office
 
 
 def added(office: Office, premises: Premises, *profiles: str) -> str:

@@ -10,25 +10,7 @@ from ca.errors import RotationUnderWay
 from ca.metrics import Metrics
 from ca.serving import ServingCertificate, serving_names
 from certs.keys import generate_private_key
-from tests.ca.offices import Premises
-from tests.ca.rotation.worlds import ADMINISTRATOR, Holder, settle
-
-
-@pytest.fixture
-def premises(tmp_path):
-    return Premises(directory=tmp_path / "ca")
-
-
-@pytest.fixture
-def office(premises):
-    with premises.open() as office:
-        office.rotations.look()
-        yield office
-
-
-def phase(office):
-    rotation = office.rotations.status().rotation
-    return rotation and rotation.phase
+from tests.ca.rotation.worlds import ADMINISTRATOR, Holder, phase, settle
 
 
 class OvertakenKeys:

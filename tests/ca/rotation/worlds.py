@@ -74,3 +74,9 @@ def settle(office: Office, clock: FixedClock) -> None:
     while still < 20:
         clock.advance(timedelta(seconds=30))
         still = 0 if office.rotations.look() else still + 1
+
+
+def phase(office: Office) -> str | None:
+    """Of the present rotation or the last one."""
+    rotation = office.rotations.status().rotation
+    return None if rotation is None else rotation.phase
