@@ -29,7 +29,12 @@ class PolicyFile:
         """Raises PolicyInvalid."""
         self._path = path
         self._version = self._stat()
-        self._policy = self._read()
+        try:
+            self._policy = self._read()
+        except PolicyInvalid as err:
+            first, *others = err.faults
+            of_it = "" if str(path) in first else f"policy {path}: "
+            raise PolicyInvalid([f"{of_it}{first}", *others]) from err
 
     def __call__(self) -> Policy:
         return self._policy

@@ -80,3 +80,16 @@ def test_start_without_a_readable_file_is_refused(tmp_path: Path) -> None:
         PolicyFile(tmp_path / "policy.yaml")
     with pytest.raises(PolicyInvalid, match="cannot be read"):
         PolicyFile(tmp_path)
+
+
+def test_faults_at_the_start_say_of_which_file_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("rules: [")
+    with pytest.raises(PolicyInvalid) as refused:
+        PolicyFile(path)
+
+    assert str(refused.value).startswith(f"policy {path}: line 1: not YAML")
+    with pytest.raises(PolicyInvalid) as missing:
+        PolicyFile(tmp_path / "gone.yaml")
+    assert str(missing.value).count("gone.yaml cannot be read") == 1
+    assert not str(missing.value).startswith("policy")
