@@ -47,9 +47,9 @@ def _why(container: JsonObject) -> str:
         killed = text(ended, "reason") if text(ended, "reason") not in _ENDED else ""
         last = _last_words(text(ended, "message")) or killed
         return f"{f'{reason}, ' if reason else ''}ended with status {ended.get('exitCode')}{': ' if last else ''}{last}"
-    if reason in _NO_TROUBLE:
+    if reason in _NO_TROUBLE and not detail:
         return ""
-    return f"{reason}{': ' if detail else ''}{detail[:_LONGEST]}"
+    return f"{reason}{': ' if reason and detail else ''}{detail[:_LONGEST]}"
 
 
 def _last_words(message: str) -> str:

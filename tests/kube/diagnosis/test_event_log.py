@@ -95,6 +95,17 @@ def test_status_counts_more_than_events():
     assert finding.summary.endswith("ImagePullBackOff: no")
 
 
+def test_whatever_is_said_beside_an_unsuspicious_reason_is_told():
+    status = {
+        "containerStatuses": [
+            {"name": "injector", "state": {"waiting": {"reason": "ContainerCreating", "message": "no"}}}
+        ]
+    }
+    (finding,) = judged(workload(readyReplicas=0), pods=[waiting_pod(**status)])
+
+    assert finding.summary.endswith("ContainerCreating: no")
+
+
 def test_pod_that_is_ready_explains_nothing():
     ready = waiting_pod(conditions=[{"type": "Ready", "status": "True"}])
     (finding,) = judged(workload(readyReplicas=1), event("pod", "Unhealthy", "at first"), pods=[ready])

@@ -207,6 +207,7 @@ def _status_of(container: RunningContainer) -> dict[str, Any]:
     elif container.pid:
         state = {"running": {}}
     image = container.said["image"]
+    last = container.last_end if container.restart_count else None
     return {
         "name": container.name,
         "image": image,
@@ -215,6 +216,7 @@ def _status_of(container: RunningContainer) -> dict[str, Any]:
         "started": container.is_started,
         "restartCount": container.restart_count,
         "state": state,
+        "lastState": {"terminated": {"exitCode": last[0], "reason": "Error", "message": last[1]}} if last else {},
     }
 
 

@@ -19,6 +19,7 @@ _TICK_SECONDS = 0.05
 _PROBE_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a container that ended is started again; a kubelet begins with ten."""
+_LONGEST_MESSAGE = 2048
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class RunningContainer:
     exit_status: int | None = None
     """Of one that is not started again."""
     restart_count: int = 0
+    last_end: tuple[int, str] | None = None
+    """Status and, where that is bad, the end of the log, as by `terminationMessagePolicy: FallbackToLogsOnError`."""
     pid: int = 0
     waits_for: str = ""
     _process: Process | None = None
@@ -94,6 +97,7 @@ class RunningContainer:
                 self._stopping.wait(0.2)
                 continue
             self.health = None
+            self.last_end = (abs(status), _end_of(self.log) if status else "")
             if self._stopping.is_set() or self.tries_once or (status == 0 and not self.restarts):
                 self.exit_status = status
                 return
@@ -141,3 +145,8 @@ class RunningContainer:
             if self.health.look(time.monotonic()):
                 process.kill()
             self._stopping.wait(_PROBE_SECONDS)
+
+
+def _end_of(log: Path) -> str:
+    octets = log.read_bytes()[-_LONGEST_MESSAGE:] if log.exists() else b""
+    return octets.decode(errors="replace")
