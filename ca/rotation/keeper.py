@@ -126,7 +126,9 @@ class RotationKeeper:
         current = self.rotations.current()
         if current is not None:
             if kind == "issuer" and not self._concerns(current, profile):
-                raise RotationUnderWay("a rotation of another issuing CA is under way; wait for it, or abort it")
+                raise RotationUnderWay(
+                    f"a rotation of another issuing CA is under way; {self._way_out(current, haste)}"
+                )
             if current.aborted and current.kind == kind:
                 return self._turn_forward(current, haste, call)
             return self._hasten(current, kind, haste, call)
@@ -361,11 +363,20 @@ class RotationKeeper:
         ranks = ("due", "now", "emergency")
         if current.kind != kind or ranks.index(haste) <= ranks.index(current.haste):
             raise RotationUnderWay(
-                f"a rotation of the {current.kind} is under way, {current.phase}; wait for it, or abort it"
+                f"a rotation of the {current.kind} is under way, {current.phase}; {self._way_out(current, haste)}"
             )
         self.issuers.refresh()
         move = self.moves.advance(replace(current, haste=haste), Phase(current.phase), call)
         return self._obeyed(replace(move, rotation=replace(move.rotation, entered_at=current.entered_at)))
+
+    def _way_out(self, current: RotationRecord, haste: Haste) -> str:
+        """Turning back waits for certificates as well: in an emergency only haste helps."""
+        if haste != "emergency" or current.haste == "emergency":
+            return "wait for it, or abort it"
+        moved = (self.issuers.serves(one) for one in (*current.incoming, *current.outgoing))
+        profile = next((f" --profile {serves.split()[0]}" for serves in moved if serves), "")
+        which = f"{current.kind}{profile if current.kind == 'issuer' else ''}"
+        return f"end it first: ca-cli rotate {which} --emergency; then again"
 
     def _turn_forward(self, aborted: RotationRecord, haste: Haste, call: Call) -> RotationRecord:
         self.issuers.refresh()

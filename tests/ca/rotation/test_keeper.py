@@ -312,6 +312,23 @@ def test_an_emergency_has_the_old_one_go_though_it_was_about_to_come_again(offic
     assert office.revocations.has_serial(holder.record.serial)
 
 
+def test_an_emergency_is_not_kept_waiting_by_another_rotation(office):
+    """Whose certificates may have months to live; turning it back would wait for those, too."""
+    holder = Holder(office, "before.example")
+    office.rotations.start("issuer", "now", ADMINISTRATOR)
+    with pytest.raises(RotationUnderWay, match=r"end it first: ca-cli rotate issuer --emergency; then again"):
+        office.rotations.start("root", "emergency", ADMINISTRATOR)
+
+    for kind in ("issuer", "root"):
+        office.rotations.start(kind, "emergency", ADMINISTRATOR)
+        while office.rotations.look():
+            pass
+
+    assert phase(office) == "stable"
+    assert states(office)[:3] == [("root", "retired"), ("intermediate", "retired"), ("intermediate", "retired")]
+    assert office.revocations.has_serial(holder.record.serial)
+
+
 def test_the_haste_that_was_ordered_is_in_the_audit_trail_with_who_ordered_it(office):
     office.rotations.start("root", "due", ADMINISTRATOR)
     office.rotations.start("root", "now", ADMINISTRATOR)
