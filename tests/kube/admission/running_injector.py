@@ -92,12 +92,13 @@ class RunningInjector:
         assert self.child.is_running, self.child.log_tail()
 
     def register(self) -> None:
-        """With a caBundle, as the registrar leaves them."""
+        """With a caBundle, as the registrar leaves them. Returns once it is ready, as a Service sends nothing there before."""
         for document in self.webhooks().documents():
             webhook: Any = document["webhooks"][0]  # type: ignore[index,call-overload]
             webhook["clientConfig"]["caBundle"] = base64.b64encode(self.authority.pem).decode()
             answer = self.cluster.admin.create(CONFIGURATIONS, document)
             assert answer.status == 201, answer.octets
+        self.cluster.wait_until(lambda: self.ready() == (200, "ok"), "ca-cli injector is ready")
 
     def webhooks(self) -> Webhooks:
         return Webhooks(namespace=NAMESPACE, service=SERVICE, port=self.port, timeout_seconds=10)
