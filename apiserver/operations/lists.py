@@ -112,19 +112,20 @@ class Lists:
         assert at is not None  # noqa: S101 - a page was read and has told it
         if not more or after is None:
             return ListedPage(records=found, revision=at)
-        remaining = await self._remaining(listing, at, after, listed=len(found))
+        remaining = await self._remaining(listing, at, listed=len(found))
         token = ContinueToken(revision=at, after=after, remaining=remaining).encode(namespace=listing.target.namespace)
         return ListedPage(records=found, revision=at, continue_token=token, remaining=remaining)
 
-    async def _remaining(self, listing: Listing, at: int, after: tuple[str, str], *, listed: int) -> int | None:
+    async def _remaining(self, listing: Listing, at: int, *, listed: int) -> int | None:
+        """Behind `listed` objects, of which there are more."""
         if not listing.selection.is_everything:
             return None
-        if listing.remaining is not None and listing.remaining > listed:  # else it is forged, as more follows
-            return listing.remaining - listed
-        target = listing.target
-        return await self._in_worker(
-            lambda: self._log.count(target.kind.storage, namespace=target.namespace or None, at=at, after=after)
-        )
+        target, after, before = listing.target, listing.after, listing.remaining
+        if before is None or before <= listed:  # nobody has told, or something forged
+            before = await self._in_worker(
+                lambda: self._log.count(target.kind.storage, namespace=target.namespace or None, at=at, after=after)
+            )
+        return before - listed
 
     async def _continued(self, target: Target, selection: Selection, options: ListOptions) -> Listing:
         if options.revision:

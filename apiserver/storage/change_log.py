@@ -19,6 +19,7 @@ from apiserver.storage.body_files import BodyFiles
 from apiserver.storage.following import Follower
 from apiserver.storage.records import Body, Change, ChangeType, Compacted, Key, Page, Record, Statistics, Write
 from apiserver.storage.statements import Row, Span, record_of, run
+from apiserver.storage.totals import Totals, changed_since, number
 from apiserver.storage.writer import Writer
 from store.database import Database
 
@@ -46,6 +47,7 @@ class StoredChangeLog:
         self._database = database
         self._files = files
         self._bodies = Bodies(files, cache_octets=cache_octets)
+        self._totals = Totals()
         self._writer = Writer(database, self._bodies, on_commit=self._committed)
         self._subscribers: tuple[Callable[[], None], ...] = ()
         self._lock = threading.Lock()
@@ -113,14 +115,12 @@ class StoredChangeLog:
         span = Span(storage=storage, namespace=namespace, after=after)
 
         def read(connection: Connection) -> int:
-            def number(query: statements.Query) -> int:
-                return int(run(connection, *query).fetchone()[0])
-
-            present = number(statements.count_present(span))
-            if at == _state(connection)[0]:
-                return present
-            come, gone = statements.count_come_since(span, at), statements.count_gone_since(span, at)
-            return present - number(come) + number(gone)
+            current, oldest = _state(connection)
+            if after is None:
+                present = self._totals.present(connection, span, current=current, oldest=oldest)
+            else:
+                present = number(connection, statements.count_present(span))
+            return present if at == current else present - changed_since(connection, span, at)
 
         return 0 if span.is_empty else self._database.read(read)
 

@@ -90,6 +90,28 @@ def test_count_is_that_of_the_list(log, history):
         assert log.count(FLUNDERS, namespace=namespace, at=revision, after=after) == len(behind)
 
 
+def test_count_is_right_whatever_has_happened_since_the_last(log):
+    def count():
+        return log.count(FLUNDERS, namespace="x", at=log.current_revision(), after=None)
+
+    first, second, _ = [create(log, name, "x") for name in "abc"]
+    counts = [count()]
+    update(log, first)
+    delete(log, second)
+    create(log, "d", "y")
+    counts.append(count())
+    again = create(log, "b", "x", label="again")
+    counts.append(count())
+    for future in [log.commit(write(key(f"n{number:03}", "x"))) for number in range(150)]:
+        future.result(60)
+    counts.append(count())
+    delete(log, again)
+    compact(log.database, log.current_revision())
+    counts.append(count())
+
+    assert counts == [3, 2, 3, 153, 152]
+
+
 def test_list_with_name_matching(log, history):
     for revision, state in history.items():
         for namespace, name in ((None, "a"), ("x", "a"), ("x", "b"), ("y", "none")):
