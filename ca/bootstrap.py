@@ -26,7 +26,7 @@ from ca.policy import default_policy
 from ca.settings import ServeSettings
 from certs.authority_requests import verify_crl_usage, verify_extended_usage, verify_own_name
 from certs.chains import verify_chain
-from certs.errors import CertsError
+from certs.errors import CertsError, ChainIncomplete
 from certs.keys import verify_key_pair
 from certs.profiles import PROFILES
 from store.authorities import Authorities
@@ -122,8 +122,18 @@ def _verify_brought(brought: BroughtHierarchy, now: datetime) -> None:
             verify_extended_usage(issuer.certificate)
             verify_chain(issuer.certificate, (), (root.certificate,), at=now, usage=None, name=None)
             issuer.issuer(root.certificate)
+    except ChainIncomplete as err:
+        raise AuthorityMismatch(f"the CA that was brought cannot be used: {_misplaced(root, issuer)}") from err
     except CertsError as err:
         raise AuthorityMismatch(f"the CA that was brought cannot be used: {err}") from err
+
+
+def _misplaced(root: Pair, issuer: Pair | None) -> str:
+    certificate, wanted = root.certificate, "a root is signed by its own key"
+    if issuer is not None and certificate.subject == certificate.issuer:
+        certificate, wanted = issuer.certificate, "the root signs the issuing CA itself, with no other between"
+    subject, signer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
+    return f"{subject!r} is signed by {signer!r}; {wanted}"
 
 
 def _verify_taken_over(brought: BroughtHierarchy | None, there: Sequence[AuthorityRecord]) -> None:

@@ -10,6 +10,7 @@ from ca.ambient import epoch_seconds
 from ca.errors import AlreadyInitialised
 from ca.settings import ServeSettings
 from cli import ambient
+from cli.errors import InputInvalid
 from cli.identity import ADMINISTRATOR, CERTIFICATE_FILE, STANDARD_OUTPUT, verify_free, write_administrator
 from cli.inputs import read_input
 from cli.new_administrator import ask_running_server, deliver, make_for_archive
@@ -21,9 +22,12 @@ from cli.server_settings import read_settings, settings_options
 from cli.text import instant
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from ca.authority_making import Pair
     from ca.bootstrap import BroughtHierarchy
     from ca.office import Office
+    from certs.keys import PrivateKey
 
 
 _IN_A_CLUSTER = (
@@ -209,8 +213,6 @@ def _brought_hierarchy(root: "Pair | None", issuer: "Pair | None") -> "BroughtHi
 
 def _brought_pair(what: str, certificate: Path | None, key: Path | None, passphrase_file: Path | None) -> "Pair | None":
     from ca.authority_making import Pair
-    from certs.keys import load_private_key
-    from certs.pem import load_certificate
 
     if certificate is None:
         if key is not None:
@@ -221,5 +223,27 @@ def _brought_pair(what: str, certificate: Path | None, key: Path | None, passphr
         passphrase = find_secret(
             f"passphrase of {key}", file=passphrase_file, variable=f"CHANCERY_{what.upper()}_KEY_PASSPHRASE"
         )
-        private_key = load_private_key(read_input(key), passphrase)
-    return Pair(certificate=load_certificate(read_input(certificate)), private_key=private_key)
+        private_key = _read_key(key, passphrase)
+    return Pair(certificate=_read_certificate(certificate), private_key=private_key)
+
+
+def _read_key(path: Path, passphrase: bytes | None) -> "PrivateKey":
+    """Raises InputInvalid, PassphraseRequired, WrongPassphrase."""
+    from certs.errors import MalformedKey, UnsupportedKeyType
+    from certs.keys import load_private_key
+
+    try:
+        return load_private_key(read_input(path), passphrase)
+    except (MalformedKey, UnsupportedKeyType) as err:
+        raise InputInvalid(f"{path}: {err}") from err
+
+
+def _read_certificate(path: Path) -> "x509.Certificate":
+    """Raises InputInvalid."""
+    from certs.errors import MalformedCertificate
+    from certs.pem import load_certificate
+
+    try:
+        return load_certificate(read_input(path))
+    except MalformedCertificate as err:
+        raise InputInvalid(f"{path}: {err}") from err

@@ -263,6 +263,20 @@ def test_what_cannot_be_used_is_refused_and_nothing_of_it_is_kept(
     assert not (empty_premises.directory / "keys").exists()
 
 
+@pytest.mark.parametrize(
+    ("unfit", "why"),
+    [
+        (not_a_root, "'CN=Issuer' is signed by 'CN=Root'; a root is signed by its own key"),
+        (issuer_of_another_root, "'CN=Issuer' is signed by 'CN=Other Root'; the root signs the issuing CA itself"),
+    ],
+)
+def test_who_should_have_signed_what_was_brought_is_said(
+    empty_premises: Premises, unfit: Callable[[], BroughtHierarchy], why: str
+) -> None:
+    with pytest.raises(AuthorityMismatch, match=why), empty_premises.open(brought=unfit()):
+        pass
+
+
 def test_after_a_refusal_the_right_one_can_be_brought(empty_premises: Premises) -> None:
     with pytest.raises(AuthorityMismatch), empty_premises.open(brought=no_room_below()):
         pass

@@ -141,6 +141,34 @@ def test_hierarchy_that_does_not_fit_makes_no_authority(
     assert not (lone_cli.home / "identity").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--root-cert", "two.pem", "--root-key", "root.key"), "two.pem: there are 2 certificates"),
+        (("--root-cert", "root.pem", "--root-key", "root.pem"), "root.pem: there is not exactly one private key"),
+        (("--root-cert", "root.key", "--root-key", "root.key"), "root.key: there is a "),
+    ],
+    ids=["chain", "no key", "no certificate"],
+)
+def test_of_several_files_the_one_that_cannot_be_read_is_named(
+    lone_cli: Program, arguments: tuple[str, ...], error: str
+) -> None:
+    make_root(lone_cli.directory)
+    root = (lone_cli.directory / "root.pem").read_bytes()
+    (lone_cli.directory / "two.pem").write_bytes(root + root)
+
+    refused = lone_cli("init", *arguments)
+
+    assert refused.status == 6
+    assert error in refused.errors
+
+
+def test_an_authority_is_not_made_new_by_what_makes_another_administrator(lone_cli: Program) -> None:
+    make_root(lone_cli.directory)
+
+    assert lone_cli("init", "--new-administrator", "--root-cert", "root.pem", "--root-key", "root.key").status == 2
+
+
 def test_every_fault_of_a_configuration_is_told_at_once(lone_cli: Program) -> None:
     (lone_cli.directory / "c.yaml").write_text("grpc_port: many\nlog_level: loud\ncolour: red\n")
 
