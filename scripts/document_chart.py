@@ -360,7 +360,8 @@ def _settings(server: str) -> dict[str, Any]:
 
 
 def _setting(setting: Setting) -> dict[str, Any]:
-    return {"description": setting.help} | _TYPES.get(setting.type_name, {"type": "string"})
+    choices = {"enum": list(setting.choices)} if setting.choices else {}
+    return {"description": setting.help} | _TYPES.get(setting.type_name, {"type": "string"}) | choices
 
 
 def _type_of(default: object) -> str:

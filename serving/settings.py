@@ -20,9 +20,9 @@ from certs.lifetimes import format_lifetime, parse_lifetime
 S = TypeVar("S")
 
 
-def setting(default: object, meaning: str) -> Any:
-    """A field of a group of settings."""
-    return field(default=default, metadata={"help": meaning})
+def setting(default: object, meaning: str, *, choices: tuple[str, ...] = ()) -> Any:
+    """A field of a group of settings. `choices` are all that a text may be, for those who ask before it is read."""
+    return field(default=default, metadata={"help": meaning, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class Setting:
     default: object
     help: str
     parse: Callable[[object], object]
+    choices: tuple[str, ...] = ()
+    """All that it may be; empty where there is no telling."""
 
     @property
     def default_text(self) -> str:
@@ -63,6 +65,7 @@ def describe(settings_class: type[Any]) -> Iterator[Setting]:
                 default=one.default,
                 help=one.metadata["help"],
                 parse=parse,
+                choices=one.metadata["choices"] or _members(one.type),
             )
 
 
@@ -161,6 +164,13 @@ _PARSERS: Mapping[object, tuple[str, Callable[[object], object]]] = {
     timedelta: ("duration", _lifetime),
     tuple[str, ...]: ("list", _texts),
 }
+
+
+def _members(kind: object) -> tuple[str, ...]:
+    """Of an enumeration; with the empty text where it may be none."""
+    kinds = get_args(kind) or (kind,)
+    texts = [one for one in kinds if isinstance(one, type) and issubclass(one, StrEnum)]
+    return (*(("",) if texts and get_args(kind) else ()), *(str(member) for one in texts for member in one))
 
 
 def _parser(kind: object) -> tuple[str, Callable[[object], object]]:

@@ -25,6 +25,10 @@ class TrustSource(StrEnum):
     CLUSTER_TRUST_BUNDLE = "clusterTrustBundle"
 
 
+_MODES = ("auto", *Mode)
+_PULL_POLICIES = ("", "Always", "IfNotPresent", "Never")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
     """Where the webhook listens, and by which name it is called."""
@@ -55,10 +59,13 @@ class Injection(NamesOfServices):
         "The authority's HTTPS port, HOST:PORT, for the agents and for the injector itself.",
     )
     image: str = setting("", "Image of the agent, best with its digest; it must be named.")
-    image_pull_policy: str = setting("", "`Always`, `IfNotPresent` or `Never`. Empty: the cluster's rule.")
+    image_pull_policy: str = setting(
+        "", "`Always`, `IfNotPresent` or `Never`. Empty: the cluster's rule.", choices=_PULL_POLICIES
+    )
     mode: str = setting(
         "auto",
         "Mode of pods that ask for none: `podCertificate`, `sidecar`, `init`, or `auto`: the first that the cluster can do.",
+        choices=_MODES,
     )
     audience: str = setting("chancery.dev", "Audience of the tokens that pods enroll with; the authority's.")
     signer: str = setting(Signer.WORKLOAD.value, "Signer that the kubelet asks, in the mode podCertificate.")
@@ -135,9 +142,9 @@ def _injection_faults(injection: Injection) -> list[str]:
         faults.append("http_server: name the authority, like chancery.chancery.svc:8111")
     if not injection.image or not injection.image.isprintable() or " " in injection.image:
         faults.append("image: name the agent's image, like registry.example/chancery@sha256:…")
-    if injection.image_pull_policy not in {"", "Always", "IfNotPresent", "Never"}:
+    if injection.image_pull_policy not in _PULL_POLICIES:
         faults.append("image_pull_policy: choose from Always, IfNotPresent, Never")
-    if injection.mode not in {"auto", *Mode}:
+    if injection.mode not in _MODES:
         faults.append(f"mode: choose from auto, {', '.join(Mode)}")
     faults += injection.name_faults()
     for name in ("agent_cpu_request", "agent_memory_request", "agent_memory_limit", "agent_cpu_limit"):

@@ -8,6 +8,10 @@ CASES = {
     "unknown setting": ({"ca": {"settings": {"rotation_overlapp": "1h"}}}, ["rotation_overlapp", "not allowed"]),
     "setting that is the chart's": ({"ca": {"settings": {"mtls": False}}}, ["mtls", "not allowed"]),
     "another server's setting": ({"apiserver": {"settings": {"crl_shards": 4}}}, ["crl_shards", "not allowed"]),
+    "setting that is none of a few": (
+        {"injector": {"settings": {"mode": "side-car"}}},
+        ["/injector/settings/mode", "'auto', 'podCertificate', 'sidecar', 'init'"],
+    ),
     "setting of the wrong type": ({"ca": {"settings": {"crl_shards": "many"}}}, ["crl_shards", "integer"]),
     "duration": ({"ca": {"settings": {"rotation_overlap": "an hour"}}}, ["rotation_overlap", "an hour"]),
     "list with a comma": ({"ca": {"settings": {"permitted_dns": ["a.example,b.example"]}}}, ["permitted_dns"]),

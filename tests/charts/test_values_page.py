@@ -48,6 +48,21 @@ def test_settings_of_the_servers_are_those_of_the_configuration_page():
     assert [name for each in settings.values() for name in each if f"| `{name}` |" not in page] == []
 
 
+def test_settings_that_are_one_of_a_few_are_refused_at_render_when_they_are_none_of_them():
+    properties = schema(read_values(VALUES))["properties"]
+    chosen = {
+        f"{server}.{name}": said["enum"]
+        for server in ("ca", "apiserver", "controller", "injector")
+        for name, said in properties[server]["properties"]["settings"]["properties"].items()
+        if "enum" in said
+    }
+
+    assert chosen["injector.mode"] == ["auto", "podCertificate", "sidecar", "init"]
+    assert chosen["ca.log_level"] == ["debug", "info", "warning", "error"]
+    assert {"ec-p256", ""} <= set(chosen["ca.key_type"])
+    assert "apiserver.audit_log_mode" in chosen
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
