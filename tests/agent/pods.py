@@ -138,7 +138,7 @@ def pod_of(server: RunningServer, directory: Path, **options) -> Pod:
 def new_token(server: RunningServer) -> str:
     names = wire.SubjectAlternativeNames(uris=[SPIFFE_ID])
     request = admin.CreateTokenRequest(names=names, profile="workload")
-    return AdminServiceStub(server.channel()).CreateToken(request, timeout=20).secret
+    return AdminServiceStub(server.channel()).CreateToken(request, timeout=60).secret
 
 
 @contextmanager

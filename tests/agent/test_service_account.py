@@ -118,7 +118,7 @@ def test_revoked_certificate_is_replaced_with_the_next_token(pod, server, cluste
     pod.run()
     before = pod.held
     revoke = certificates.RevokeCertificateRequest(id=f"{before.leaf.serial_number:032x}")
-    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=20)
+    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=60)
     pod.clock.advance(timedelta(hours=17))
     pod.run()
     with_the_same_token = pod.held

@@ -240,7 +240,7 @@ def test_answer_that_was_lost_is_asked_for_again_with_the_same_key(pod, server):
 def test_revoked_certificate_is_replaced_by_way_of_the_token(pod, server):
     pod.run()
     revoke = certificates.RevokeCertificateRequest(id=f"{pod.held.leaf.serial_number:032x}")
-    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=20)
+    CertificateServiceStub(server.channel()).RevokeCertificate(revoke, timeout=60)
     before = pod.held.fingerprint
     pod.token_file.write_text(new_token(server))
     pod.clock.advance(timedelta(hours=17))
@@ -318,7 +318,7 @@ def test_new_root_is_followed_and_reported_once_everybody_was_told(own_server, t
     before = pod.held
     hook.is_broken = True
     start = admin.StartRotationRequest(kind=admin.ROTATION_KIND_ROOT, haste=admin.ROTATION_HASTE_NOW)
-    administration.StartRotation(start, timeout=20)
+    administration.StartRotation(start, timeout=60)
     pod.run(turns=3)
     untold = held_by_pod(administration)
     between = pod.held
@@ -332,7 +332,7 @@ def test_new_root_is_followed_and_reported_once_everybody_was_told(own_server, t
 
 
 def held_by_pod(administration: AdminServiceStub) -> int:
-    answer = administration.GetRotation(admin.GetRotationRequest(), timeout=20)
+    answer = administration.GetRotation(admin.GetRotationRequest(), timeout=60)
     (held,) = [one.held_generation for one in answer.consumers if one.name == f"{SPIFFE_ID} pod"]
     return int(held)
 
@@ -343,7 +343,7 @@ def test_certificate_of_an_issuing_ca_that_is_replaced_is_renewed_at_once(own_se
     pod.run()
     before = pod.held
     start = admin.StartRotationRequest(kind=admin.ROTATION_KIND_ISSUER, haste=admin.ROTATION_HASTE_NOW)
-    administration.StartRotation(start, timeout=20)
+    administration.StartRotation(start, timeout=60)
     own_server.clock.advance(timedelta(seconds=20))
     for _ in range(200):
         pod.run()
@@ -360,7 +360,7 @@ def test_emergency_that_it_slept_through_is_survived_by_way_of_the_bootstrap_fil
     pod.run()
     before, another = pod.held, new_token(own_server)
     start = admin.StartRotationRequest(kind=admin.ROTATION_KIND_ROOT, haste=admin.ROTATION_HASTE_EMERGENCY)
-    AdminServiceStub(own_server.channel()).StartRotation(start, timeout=20)
+    AdminServiceStub(own_server.channel()).StartRotation(start, timeout=60)
     old_roots = client_context(before.trust_bundle)
     with contextlib.suppress(AuthorityUntrusted):
         for _ in range(600):

@@ -32,7 +32,7 @@ def test_java_client_shows_its_certificate_and_reads_the_trust_bundle(
     names = SubjectAlternativeNames.parse(dns=("service.example",))
     csr = build_request(key, SubjectName(common_name="service"), names)
     stub = CertificateServiceStub(server.channel())
-    issued = stub.SignCsr(service.SignCsrRequest(csr=csr, profile="peer"), timeout=20).certificate
+    issued = stub.SignCsr(service.SignCsrRequest(csr=csr, profile="peer"), timeout=60).certificate
     leaf, *chain = load_certificates((issued.certificate_pem + issued.chain_pem).encode())
     (tmp_path / "service.p12").write_bytes(encode_pkcs12("service", key, leaf, chain, PASSPHRASE.encode()))
     (tmp_path / "ca.crt").write_bytes(server.administrator.roots)

@@ -285,7 +285,7 @@ def test_grpc_accepts_an_ecdsa_leaf_below_ml_dsa_on_both_sides(present: Founded)
     identity = identity_of(present, KeyType.EC_P256)
 
     with greeting_server(present, identity) as address, Connection.mutual_tls(address, identity) as connection:
-        answer = connection.channel.unary_unary("/test/Greet")(b"", timeout=20)
+        answer = connection.channel.unary_unary("/test/Greet")(b"", timeout=60)
 
     assert len(identity.chain_pem) > 8192
     assert answer == b"hello"
@@ -300,7 +300,7 @@ def test_grpc_has_no_use_for_a_leaf_whose_key_is_ml_dsa(present: Founded) -> Non
         Connection.mutual_tls(address, client) as connection,
         pytest.raises(grpc.RpcError) as refused,
     ):
-        connection.channel.unary_unary("/test/Greet")(b"", timeout=20)
+        connection.channel.unary_unary("/test/Greet")(b"", timeout=60)
 
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
@@ -445,7 +445,7 @@ def csr_of(key_type: KeyType) -> bytes:
 def https(server: RunningServer, identity: Path) -> int:
     context = ssl.create_default_context(cafile=identity / "ca.crt")
     context.load_cert_chain(identity / "tls.crt", identity / "tls.key")
-    with urllib.request.urlopen(f"{server.url}/v1/csr-template", context=context, timeout=20) as answer:
+    with urllib.request.urlopen(f"{server.url}/v1/csr-template", context=context, timeout=60) as answer:
         return int(answer.status)
 
 

@@ -46,7 +46,7 @@ def ask(responder: RunningServer, certificate: wire.Certificate, directory: Path
     command += ["-CAfile", directory / "root", "-verify_other", directory / "issuer", *options]
     if "-serial" not in options:
         command += ["-cert", directory / "leaf"]
-    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20)
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert "Response verify OK" in run.stderr
     return run.stdout
 

@@ -73,7 +73,7 @@ def client_of(server: RunningServer, identity: AdministratorIdentity) -> Connect
     shown = Identity.from_pem(
         chain_pem=identity.chain, private_key_pem=identity.private_key, roots_pem=server.administrator.roots
     )
-    connection = Connection.mutual_tls(address, shown, timeout=20)
+    connection = Connection.mutual_tls(address, shown, timeout=60)
     server._channels.append(connection.channel)
     return connection
 

@@ -26,6 +26,7 @@ from ca.watching import CertificateWatch
 from certs.keys import generate_private_key
 from protos.chancery.ca.v1 import trust_service_pb2 as trust
 from protos.chancery.ca.v1.trust_service_pb2_grpc import TrustServiceStub
+from tests.threads import join
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,7 @@ class Renewing:
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cadata=self.roots.decode())
         address = urlsplit(self.endpoints.http)
-        plain = socket.create_connection((address.hostname, address.port), timeout=30)
+        plain = socket.create_connection((address.hostname, address.port), timeout=60)
         try:
             return context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:
@@ -64,7 +65,7 @@ class Renewing:
         target = (self.endpoints.enrollment or "").replace("127.0.0.1", "localhost")
         own = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
         with grpc.secure_channel(target, grpc.ssl_channel_credentials(self.roots), own) as channel:
-            TrustServiceStub(channel).GetTrustBundle(trust.GetTrustBundleRequest(), timeout=20)
+            TrustServiceStub(channel).GetTrustBundle(trust.GetTrustBundleRequest(), timeout=60)
 
     def await_connections(self, number: int) -> None:
         wanted = self.connections + number
@@ -127,8 +128,7 @@ async def test_no_handshake_fails_while_the_certificate_is_renewed(renewing: Ren
             await asyncio.to_thread(renewing.await_connections, 2 * _CLIENTS)
     finally:
         renewing.over.set()
-        for thread in threads:
-            await asyncio.to_thread(thread.join, 30)
+        await asyncio.to_thread(join, *threads)
 
     assert renewing.failures == []
     assert len(renewing.serials) >= _RENEWALS

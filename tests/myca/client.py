@@ -31,12 +31,12 @@ def channel(address: str, identity: str) -> grpc.Channel:
 def answer(stub: service_pb2_grpc.CertificateServiceStub, method: str, request: dict[str, object]) -> object:
     match method:
         case "CsrTemplate":
-            template = stub.CsrTemplate(Empty(), timeout=20)
+            template = stub.CsrTemplate(Empty(), timeout=60)
             return {field.name: _plain(value) for field, value in template.ListFields()}
         case "SignCsr":
-            return stub.SignCsr(service_pb2.CertificateSigningRequest(**request), timeout=20).CertificateId
+            return stub.SignCsr(service_pb2.CertificateSigningRequest(**request), timeout=60).CertificateId
         case "GetCert" | "GetKey":
-            contents = getattr(stub, method)(service_pb2.FileIdentifer(**request), timeout=20).contents
+            contents = getattr(stub, method)(service_pb2.FileIdentifer(**request), timeout=60).contents
             return base64.b64encode(contents).decode()
     raise ValueError(method)
 

@@ -78,7 +78,7 @@ def test_watch_follows(objects):
         NAMESPACE,
         PLURAL,
         resource_version=start,
-        timeout_seconds=10,
+        timeout_seconds=60,
     ):
         seen.append((event["type"], event["object"]["metadata"]["name"]))
         if len(seen) == 3:

@@ -31,7 +31,7 @@ def directory(server, tmp_path):
 @pytest.fixture
 def followed(server, directory):
     address = Address.from_text(server.grpc_target, default_port=0)
-    with FollowedConnection.of_directory(address, directory, timeout=20) as followed:
+    with FollowedConnection.of_directory(address, directory, timeout=60) as followed:
         yield followed
 
 

@@ -62,7 +62,7 @@ def release(server: RunningServer, token: BoundToken) -> int:
 def ask_json(server: RunningServer, token: str, csr: bytes, dns_names: object) -> tuple[int, Any]:
     address = urlsplit(server.url)
     context = ssl.create_default_context(cadata=server.administrator.roots.decode())
-    connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=60)
     body = {"token": token, "csr": b64encode(csr).decode(), "dns_names": dns_names}
     connection.request("POST", "/v1/enroll/service-account", json.dumps(body))
     answer = connection.getresponse()
@@ -77,7 +77,7 @@ def holder_of(server: RunningServer, certificate: wire.Certificate, key: Private
         private_key_pem=encode_private_key(key),
         roots_pem=server.administrator.roots,
     )
-    connection = Connection.mutual_tls(Address.from_text(server.grpc_target, default_port=0), identity, timeout=20)
+    connection = Connection.mutual_tls(Address.from_text(server.grpc_target, default_port=0), identity, timeout=60)
     server._channels.append(connection.channel)
     return CertificateClient(connection)
 

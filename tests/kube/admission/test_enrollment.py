@@ -46,7 +46,7 @@ def register(authority: RunningServer) -> None:
         chain_pem=identity.chain, private_key_pem=identity.private_key, roots_pem=authority.administrator.roots
     )
     address = Address.from_text(authority.grpc_target, default_port=0)
-    connection = Connection.mutual_tls(address, shown, timeout=20)
+    connection = Connection.mutual_tls(address, shown, timeout=60)
     authority._channels.append(connection.channel)
     pod = Pod(
         namespace=NAMESPACE,
