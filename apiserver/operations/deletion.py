@@ -45,10 +45,11 @@ _PRECONDITIONS: Mapping[str, tuple[type, str]] = {"uid": (str, "string"), "resou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteOptions:
-    """`propagation` None: the server's default, which leaves dependents to the garbage collector."""
+    """`uid` and `resource_version` are preconditions. `propagation` None: the server's default, which leaves dependents to the
+    garbage collector."""
 
-    uid: str = ""
-    resource_version: str = ""
+    uid: str | None = None
+    resource_version: str | None = None
     propagation: Propagation | None = None
     dry_run: bool = False
 
@@ -109,8 +110,8 @@ class DeleteOptions:
         if orphan is not None:
             chosen = Propagation.ORPHAN if orphan else Propagation.BACKGROUND
         return cls(
-            uid=uid or "",
-            resource_version=resource_version or "",
+            uid=uid,
+            resource_version=resource_version,
             propagation=chosen,
             dry_run=bool(dry_run),
         )
@@ -120,13 +121,13 @@ def verify_preconditions(target: Target, options: DeleteOptions, stored: Stored)
     """Raises Conflict."""
     metadata = metadata_of(stored.document)
     uid, revision = text(metadata, "uid"), str(stored.record.revision)
-    if options.uid and options.uid != uid:
+    if options.uid is not None and options.uid != uid:
         raise Conflict.object(
             target.kind.kind_subject(target.name),
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
             "The object might have been deleted and then recreated",
         )
-    if options.resource_version and options.resource_version != revision:
+    if options.resource_version is not None and options.resource_version != revision:
         raise Conflict.object(
             target.kind.kind_subject(target.name),
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record "

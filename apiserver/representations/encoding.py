@@ -73,7 +73,7 @@ def watch_frame(event_type: str, document: bytes) -> bytes:
 
 def bookmark(prefix: bytes, revision: int, annotations: Mapping[str, str]) -> bytes:
     """An object that tells a revision and nothing else; `prefix` is the `type_prefix` of what is watched."""
-    metadata: dict[str, object] = {"resourceVersion": str(revision), "creationTimestamp": None}
+    metadata: dict[str, object] = {"resourceVersion": str(revision)}
     if annotations:
         metadata["annotations"] = dict(annotations)
     return prefix + orjson.dumps(metadata) + b"}"

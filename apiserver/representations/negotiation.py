@@ -67,7 +67,7 @@ def _offered(media_type: str) -> str | None:
 def _shape(given: dict[str, str]) -> tuple[Shape, str] | None:
     name = given.get("as", "")
     if not name:
-        return Shape.OBJECT, "v1"
+        return None if {"g", "v"} & given.keys() else (Shape.OBJECT, "v1")
     if given.get("g") != _META_GROUP or given.get("v") not in {"v1", "v1beta1"}:
         return None
     shape = next((shape for shape in Shape if name in shape.value), None)

@@ -73,9 +73,7 @@ class TableShape:
         projection = orjson.loads(record.projection)
         metadata = orjson.loads(record.metadata) if self._wants_metadata else {}
         cells = orjson.dumps([record.key.name, *(cell(record, projection, metadata) for cell in self._cells)])
-        if included is None:
-            return b'{"cells":' + cells + b"}"
-        return b'{"cells":' + cells + b',"object":' + included + b"}"
+        return b'{"cells":' + cells + b',"object":' + (included or b"null") + b"}"
 
     def frame(self, *, revision: int, continue_token: str, remaining: int | None) -> ListFrame:
         metadata: dict[str, object] = {"resourceVersion": str(revision)}

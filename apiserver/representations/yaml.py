@@ -48,12 +48,16 @@ _TextDumper.add_representer(str, _represent_text)
 
 
 class _JsonLoader(_Loader):  # type: ignore[misc] # the base is chosen at run time
-    """Reads what JSON can say: no times, no octal numbers with colons, no merges."""
+    """Reads what JSON can say: no times, no octal numbers with colons, no merges. y and n are booleans, as YAML 1.1 has it."""
 
+    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012 - PyYAML's own class attribute
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":merge", ":value"))]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+
+_JsonLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
 
 
 def encode_yaml(octets: bytes) -> bytes:

@@ -194,3 +194,13 @@ def test_options_of_a_query_are_verified_as_those_of_a_body(api, flunders, name,
 
     assert api.delete(f"{flunders}/a", **{name: text}).status == status
     assert api.get(f"{flunders}/a").status == 200
+
+
+@pytest.mark.parametrize("precondition", ["uid", "resourceVersion"])
+def test_an_empty_precondition_is_one_that_nothing_meets(api, flunders, precondition):
+    api.create(flunders, flunder("a"))
+
+    answer = api.delete(f"{flunders}/a", {"preconditions": {precondition: ""}})
+
+    assert (answer.status, answer.reason) == (409, "Conflict")
+    assert answer.document["details"]["kind"] == "Flunder"

@@ -337,3 +337,16 @@ def test_arbitrary_octets_never_raise_anything_else(tmp_path, octets):
     path.write_bytes(octets)
 
     assert loads_or_tells(path)
+
+
+def test_deprecated_version_names_the_best_one_to_use_instead(tmp_path):
+    old = version("v1beta1", storage=False, deprecated=True)
+    kinds = load(tmp_path, manifest(versions=[old, version("v1", storage=False), version("v2", storage=True)]))
+
+    warnings = {kind.version: kind.deprecation_warning for kind in kinds}
+
+    assert warnings == {
+        "v1beta1": "example.com/v1beta1 Thing is deprecated; use example.com/v2 Thing",
+        "v1": "",
+        "v2": "",
+    }

@@ -39,7 +39,14 @@ def test_first_that_is_offered_is_taken(accept, media_type, shape):
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "application/vnd.kubernetes.protobuf", "application/json;as=Table;v=v1;g=other"]
+    "accept",
+    [
+        "image/png",
+        "application/vnd.kubernetes.protobuf",
+        "application/json;as=Table;v=v1;g=other",
+        "application/json;v=v2",
+        "application/json;g=example.com",
+    ],
 )
 def test_what_is_not_offered_is_not_acceptable(accept):
     with pytest.raises(NotAcceptable, match="only the following media types are accepted: application/json"):

@@ -85,3 +85,10 @@ def test_any_octets_are_read_or_refused(octets):
 def test_deep_nesting_is_refused_before_anything_recurses(octets):
     with pytest.raises(BadRequest, match="nested more than 200 levels deep"):
         yaml_as_json(octets)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("y", True), ("Y", True), ("n", False), ("N", False), ("'y'", "y"), ("yy", "yy")]
+)
+def test_y_and_n_are_booleans_as_kube_apiserver_reads_them(text, value):
+    assert orjson.loads(yaml_as_json(f"a: {text}\n".encode())) == {"a": value}
