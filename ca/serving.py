@@ -157,13 +157,5 @@ class ServingCertificate:
 
 def serving_names(advertised: Sequence[str], host_name: str) -> SubjectAlternativeNames:
     """localhost, loopback, the host's own name, and what the operator says. Raises MalformedName."""
-    dns, addresses = ["localhost"], ["127.0.0.1", "::1"]
-    if host_name and host_name != "localhost":
-        dns.append(host_name.lower())
-    for name in advertised:
-        (addresses if _is_address(name) else dns).append(name)
-    return SubjectAlternativeNames.parse(dns=tuple(dns), ips=tuple(addresses))
-
-
-def _is_address(text: str) -> bool:
-    return ":" in text or text.rpartition(".")[2].isdigit()
+    own = ("localhost", host_name.lower()) if host_name else ("localhost",)
+    return SubjectAlternativeNames.of_hosts((*own, "127.0.0.1", "::1", *advertised))

@@ -8,7 +8,7 @@
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from ca.errors import SettingsInvalid
 from certs.errors import CertsError
 from certs.keys import KeyType
-from certs.names import SpiffeId, TrustDomain
+from certs.names import SpiffeId, SubjectAlternativeNames, TrustDomain
 from certs.permitted_names import PermittedNames
 from serving.log_settings import LogSettings
 from serving.settings import build, is_loopback, setting
@@ -258,6 +258,16 @@ class ServeSettings:
         return SpiffeId.for_service_account(trust_domain, namespace, service_account)
 
 
+def _advertised_faults(names: Sequence[str]) -> list[str]:
+    faults = []
+    for name in names:
+        try:
+            SubjectAlternativeNames.of_hosts([name])
+        except CertsError as err:
+            faults.append(f"advertised_names: {err}")
+    return faults
+
+
 def _token_faults(settings: ServeSettings) -> list[str]:
     if settings.storage.pkcs11_module is None:
         return []
@@ -330,6 +340,7 @@ def _contradictions(settings: ServeSettings) -> list[str]:
         for name, url in (("crl_base_url", issuance.crl_base_url), ("ocsp_url", issuance.ocsp_url))
         if url and not re.fullmatch(r"http://[^\s?#]+", url)
     ]
+    faults += _advertised_faults(listeners.advertised_names)
     faults += _post_quantum_faults(settings)
     faults += _token_faults(settings)
     faults += _kubernetes_faults(settings)

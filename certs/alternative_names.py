@@ -74,6 +74,15 @@ class SubjectAlternativeNames:
         )
 
     @classmethod
+    def of_hosts(cls, hosts: Iterable[str]) -> Self:
+        """Read DNS names and IP addresses, told apart by their form. Raises as `parse`."""
+        hosts = tuple(hosts)
+        addresses = {host for host in hosts if ":" in host or host.rpartition(".")[2].isdigit()}
+        return cls.parse(
+            dns=(host for host in hosts if host not in addresses), ips=(host for host in hosts if host in addresses)
+        )
+
+    @classmethod
     def from_x509(cls, extension: x509.SubjectAlternativeName) -> Self:
         """Read a parsed extension. Raises MalformedName also for other kinds of name (otherName, directoryName…)."""
         if len(extension) > MAX_NAMES:

@@ -96,6 +96,8 @@ def test_all_faults_come_at_once() -> None:
         ({"key_type": "rsa-1024"}, "rsa-1024"),
         ({"key_retention": "soon"}, "key_retention"),
         ({"advertised_names": 7}, "not a list"),
+        ({"advertised_names": ["ca.example", "a b"]}, "advertised_names: dns 'a b'"),
+        ({"advertised_names": ["10.0.0.256"]}, "advertised_names: ip"),
     ],
 )
 def test_contradictions_stop_the_start(values: dict[str, object], complaint: str) -> None:
