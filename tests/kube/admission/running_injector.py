@@ -92,13 +92,16 @@ class RunningInjector:
         assert self.child.is_running, self.child.log_tail()
 
     def register(self) -> None:
-        """With a caBundle, as the registrar leaves them. Returns once it is ready, as a Service sends nothing there before."""
+        """With a caBundle, as the registrar leaves them. Returns once it is ready, as a Service sends nothing there
+        before, and the API server asks it."""
         for document in self.webhooks().documents():
             webhook: Any = document["webhooks"][0]  # type: ignore[index,call-overload]
             webhook["clientConfig"]["caBundle"] = base64.b64encode(self.authority.pem).decode()
             answer = self.cluster.admin.create(CONFIGURATIONS, document)
             assert answer.status == 201, answer.octets
         self.cluster.wait_until(lambda: self.ready() == (200, "ok"), "ca-cli injector is ready")
+        self.cluster.make_default_account("default")
+        self.cluster.wait_until(self._is_asked, "the API server asks ca-cli injector")
 
     def webhooks(self) -> Webhooks:
         return Webhooks(namespace=NAMESPACE, service=SERVICE, port=self.port, timeout_seconds=10)
@@ -111,6 +114,12 @@ class RunningInjector:
         for document in self.webhooks().documents():
             self.cluster.admin.delete(f"{CONFIGURATIONS}/{document['metadata']['name']}")  # type: ignore[index,call-overload]
         self.child.kill()
+
+    def _is_asked(self) -> bool:
+        metadata = {"name": "asked", "labels": {"chancery.dev/inject": "true"}}
+        pod = {"metadata": metadata, "spec": {"containers": [{"name": "web", "image": "web"}]}}
+        answer = self.cluster.admin.create("/api/v1/namespaces/default/pods?dryRun=All", pod)
+        return "chancery.dev/injected" in answer.document["metadata"].get("annotations", {})
 
     def _announced(self) -> bool:
         found = _URLS.search(self.child.log.read_text())
