@@ -395,22 +395,32 @@ def webhook_of(release: Release, configuration: str) -> dict[str, Any]:
     return entry
 
 
-def test_server_side_apply_as_by_argo_cd_never_conflicts(release):
+@pytest.mark.parametrize(
+    "how", [("--server-side", "--field-manager=argocd-controller"), ()], ids=["server-side", "three-way"]
+)
+def test_apply_as_by_argo_cd_never_conflicts_and_leaves_bundles(release, how):
+    """The second is its default: what was applied last, what is to be, and what there is."""
     kubectl = release.cluster.kubectl
     kubectl("create", "namespace", release.name)
-    apply = ("apply", "--server-side", "--field-manager=argocd-controller", "--filename=-")
+    apply = ("apply", *how, "--filename=-")
     first, second = release.groups
+    webhook = f"{release.name}-chancery-injector-pods"
 
-    def rendered(groups):
-        text = release.helm.render(CHART, release=release.name, namespace=release.name, values=release.values(groups))
+    def rendered(groups, **others):
+        values = release.values(groups, **others)
+        text = release.helm.render(CHART, release=release.name, namespace=release.name, values=values)
         return {"apiVersion": "v1", "kind": "List", "items": [each for each in yaml.safe_load_all(text) if each]}
 
     try:
         kubectl(*apply, document=rendered([first, second]))
         release.inject(first)
+        inject_webhook(release, webhook, "pods.injector.chancery.dev")
         kubectl(*apply, document=rendered([first, second]))
+        kubectl(*apply, document=rendered([first, second], injector={"timeoutSeconds": 7}))
 
         assert release.api_service(first)["spec"]["caBundle"] == BUNDLE
+        entry = webhook_of(release, webhook)
+        assert (entry["clientConfig"]["caBundle"], entry["timeoutSeconds"]) == (BUNDLE, 7)
     finally:
         kubectl("delete", "--filename=-", "--wait=false", document=rendered([first, second]))
 
