@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_probes_tell_an_agent_that_never_ran(program, tmp_path):
 
 def test_probe_tells_a_certificate_that_has_ended(pod, program, monkeypatch):
     pod.run()
-    monkeypatch.setattr("cli.ambient.clock", lambda: pod.held.not_after.replace(year=pod.held.not_after.year + 1))
+    monkeypatch.setattr("cli.ambient.clock", lambda: pod.held.not_after + timedelta(days=366))
 
     assert program("agent", "ready", "--directory", pod.directory).status == 1
 
