@@ -1,20 +1,25 @@
 """What was asked for and refused: written down before the refusal is answered.
 
 - Only refusals of known callers (PermissionDenied) are kept; whoever cannot even authenticate leaves a log line, no record.
+- Of one caller so many are kept and no more: whoever is refused all the time must not fill the audit trail. The log has the others.
 - A store that cannot write must not turn a refusal into anything else: the log tells of it.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from ca.ambient import Clock
 from ca.audit import Action, audit_event
 from ca.calls import Call
+from ca.cluster.rate_limits import Buckets
 from ca.errors import PermissionDenied
+from ca.holder_limits import REFUSALS_PER_CALLER
 from store.audit import AuditTrail
 from store.errors import StoreError
+
+_CALLERS_REMEMBERED = 65536
 
 _log = structlog.get_logger("chancery.denials")
 
@@ -25,6 +30,7 @@ class DenialLog:
 
     audit: AuditTrail
     clock: Clock
+    kept: Buckets = field(default_factory=lambda: Buckets(REFUSALS_PER_CALLER, _CALLERS_REMEMBERED))
 
     async def note(self, call: Call | None, method: str, error: Exception) -> None:
         """Does nothing for errors that are not refusals."""
@@ -34,6 +40,12 @@ class DenialLog:
 
     async def write(self, call: Call, method: str, *, reason: str, explanation: str, **details: str) -> None:
         """For a refusal that is answered with less than is written down."""
+        if not self.kept.holds(call.caller.name, self.clock()):
+            _log.warning(
+                "refusal not recorded: too many of this caller", request=call.id, caller=call.caller.name, **details
+            )
+            return
+        self.kept.take(call.caller.name)
         event = audit_event(
             Action.REQUEST_DENY,
             call,

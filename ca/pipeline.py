@@ -2,6 +2,7 @@
 
 - One thread for each process. While it commits, the next batch gathers; under load the batches grow by themselves.
 - The queue is bounded: beyond it a caller is told to come back, so that nobody waits for an answer that no one expects any more.
+- The holder of a pod's certificate gets others only so often.
 - An order whose caller has gone away is still signed and recorded if it was taken; it is skipped if it was not.
 - `close` lets what is queued finish; afterwards every order is refused with ShuttingDown.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ca.authority import Authority
 from ca.errors import Overloaded, ShuttingDown
+from ca.holder_limits import HolderLimits
 from ca.orders import Order, Outcome
 from store.records import CertificateRecord, Issuance
 
@@ -47,6 +49,7 @@ class SigningPipeline:
         on_batch: Callable[[int], None] = lambda _size: None,
         on_recorded: Callable[[], None] = lambda: None,
         tracing: "Tracing | None" = None,
+        limits: HolderLimits | None = None,
     ) -> None:
         """`parallel` > 1 prepares with that many threads: worth it where a signature costs a millisecond or more (RSA, P-384,
         ML-DSA), a loss for P-256. `on_batch` is told the size of each batch, in the signing thread; `on_recorded` is called in the
@@ -56,6 +59,7 @@ class SigningPipeline:
         self._on_batch = on_batch
         self._on_recorded = on_recorded
         self._tracing = tracing
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
@@ -70,6 +74,8 @@ class SigningPipeline:
 
     async def issue(self, order: Order) -> CertificateRecord:
         """Returns once it is durable. Raises what `Authority.prepare` and the store raise; Overloaded, ShuttingDown."""
+        if self._limits is not None and order.operation.makes_a_certificate:
+            await self._limits.take(order.call)
         if self._tracing is None:
             return await self._issue(_Waiting(order, self._loop.create_future()))
         with self._tracing.part("issue", {"chancery.profile": order.profile, "chancery.request_id": order.call.id}):

@@ -20,6 +20,7 @@ from ca.calls import Call
 from ca.cluster.publishing import keep_published
 from ca.edges import Edges, Endpoints
 from ca.errors import CaError, NoActiveIssuer
+from ca.holder_limits import HolderLimits
 from ca.metrics import Metrics
 from ca.office import Office
 from ca.pipeline import SigningPipeline
@@ -135,6 +136,7 @@ def _pipeline(office: Office, metrics: Metrics, watch: CertificateWatch, tracing
         on_batch=metrics.batch_size.observe,
         on_recorded=watch.nudge,
         tracing=tracing,
+        limits=HolderLimits(office.pod_certificates.pod_of, office.clock),
     )
 
 

@@ -44,8 +44,8 @@ class EnrollmentLimits:
     ) -> None:
         """`capacity` is how many pods, and how many nodes, are remembered."""
         self._clock = clock
-        self._pods = _Buckets(per_pod, capacity)
-        self._nodes = _Buckets(per_node, capacity)
+        self._pods = Buckets(per_pod, capacity)
+        self._nodes = Buckets(per_node, capacity)
 
     def take(self, pod: PodCredential) -> None:
         """Counts one enrollment. Raises Overloaded, and counts none, where pod or node has had its share."""
@@ -57,13 +57,16 @@ class EnrollmentLimits:
         self._nodes.take(pod.node_name)
 
 
-class _Buckets:
+class Buckets:
+    """By whatever key; of one rate."""
+
     def __init__(self, rate: Rate, capacity: int) -> None:
         self._rate = rate
         self._capacity = capacity
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def holds(self, key: Hashable, now: datetime) -> bool:
+        """Whether there is one to take."""
         bucket = self._buckets.setdefault(key, _Bucket(self._rate.burst, now))
         self._buckets.move_to_end(key)
         passed = max(0.0, (now - bucket.at).total_seconds())  # a clock that is set back fills nothing
@@ -72,6 +75,7 @@ class _Buckets:
         return bucket.filled >= 1
 
     def take(self, key: Hashable) -> None:
+        """After `holds`."""
         self._buckets[key].filled -= 1
 
     def _forget(self, now: datetime) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from ca.denials import DenialLog
 from ca.errors import CallerRevoked, InvalidArgument, NotTheOwner, PolicyDenied
+from ca.holder_limits import REFUSALS_PER_CALLER
 from ca.office import Office
 from tests.ca.offices import Premises, call_of, workload
 
@@ -45,3 +46,13 @@ async def test_store_that_cannot_write_changes_nothing(premises: Premises) -> No
         office.database.close()
 
         await denials_of(office).note(call_of(workload()), "SignCsr", PolicyDenied("no"))
+
+
+async def test_caller_who_is_refused_all_the_time_does_not_fill_the_trail(office: Office) -> None:
+    denials = denials_of(office)
+    before = len(office.audit.page(page_size=1000).items)
+
+    for _ in range(REFUSALS_PER_CALLER.burst + 20):
+        await denials.note(call_of(workload()), "SignCsr", PolicyDenied("no"))
+
+    assert len(office.audit.page(page_size=1000).items) == before + REFUSALS_PER_CALLER.burst

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import grpc
 import pytest
 
+from ca.holder_limits import PER_HOLDER
 from ca.office import AdministratorIdentity
 from certs.keys import KeyType, PrivateKey, encode_private_key, generate_private_key
 from protos.chancery.ca.v1 import certificate_pb2 as wire
@@ -118,3 +120,16 @@ def test_user_of_the_same_name_does_not_speak_for_a_pod(enrolling: RunningServer
         user.sign(replaces=pod.sign().id)
 
     assert failure.reason == "CERTIFICATE_NOT_FOUND"
+
+
+def test_pod_does_not_fill_the_database_with_certificates_of_its_own(
+    enrolling: RunningServer, cluster: FakeApiServer
+) -> None:
+    container = Container(enrolling, cluster, BoundToken())
+    for _ in range(PER_HOLDER.burst):
+        container.sign()
+
+    with failing() as failure:
+        container.sign()
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+    assert Container(enrolling, cluster, BoundToken(pod_name="cart-9", pod_uid="another-pod")).sign()
