@@ -8,7 +8,8 @@ from datetime import datetime
 from cryptography import x509
 
 from certs.descriptions import describe, render_text
-from certs.errors import CertsError
+from certs.errors import CaRequested, CertsError
+from certs.keys import key_type_of
 from certs.pem import encode_certificate, load_certificates
 from certs.pkcs12 import decode_pkcs12
 from certs.requests import CertificateRequest
@@ -68,7 +69,10 @@ def _described_der(content: bytes, passphrase: Callable[[], bytes]) -> tuple[Des
 
 
 def _described_request(content: bytes) -> Described:
-    request = CertificateRequest.from_bytes(content)
+    try:
+        request = CertificateRequest.from_bytes(content)
+    except CaRequested:
+        return _described_authority_request(content)
     names: list[Document] = [{"kind": kind, "value": value} for kind, value in request.names.all_names()]
     document: dict[str, Document] = {
         "kind": "request",
@@ -78,6 +82,16 @@ def _described_request(content: bytes) -> Described:
     }
     pem = content if content.lstrip().startswith(_PEM) else b""
     return Described(text=render_text(request), document=document, pem=pem)
+
+
+def _described_authority_request(content: bytes) -> Described:
+    """One that no authority here would sign, as `rotate issuer --csr-out` writes it: whoever has the root's key wants to see it."""
+    is_pem = content.lstrip().startswith(_PEM)
+    request = x509.load_pem_x509_csr(content) if is_pem else x509.load_der_x509_csr(content)
+    subject, key = request.subject.rfc4514_string(), key_type_of(request.public_key()).value
+    document: dict[str, Document] = {"kind": "request", "subject": subject, "names": [], "key": key, "is_ca": True}
+    text = f"certificate request\n  {'subject':<12}{subject}\n  {'key':<12}{key}\n  {'CA':<12}yes"
+    return Described(text=text, document=document, pem=content if is_pem else b"")
 
 
 def _certificate_document(certificate: x509.Certificate) -> Document:

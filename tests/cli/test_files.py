@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from certs.authority_requests import build_authority_request
+from certs.names import SubjectName
 from tests.cli.program import Program
 
 
@@ -78,6 +80,18 @@ def test_inspect_says_the_same_of_file_directory_id_and_pipe(cli: Program, web: 
     assert json.loads(cli.succeed("inspect", "web/tls.crt", "-o", "json")) == described
     assert json.loads(cli.succeed("inspect", found["id"], "-o", "json")) == described
     assert json.loads(cli.succeed("inspect", "-", "-o", "json", stdin=(web / "tls.crt").read_bytes())) == described
+
+
+def test_inspect_shows_a_request_for_an_issuing_ca_to_whoever_is_to_sign_it(lone_cli: Program) -> None:
+    der = build_authority_request(ec.generate_private_key(ec.SECP384R1()), SubjectName(common_name="Next Issuer"))
+    (lone_cli.directory / "issuer.csr").write_bytes(x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    (lone_cli.directory / "issuer.der").write_bytes(der)
+
+    for path in ("issuer.csr", "issuer.der"):
+        assert json.loads(lone_cli.succeed("inspect", path, "-o", "json")) == [
+            {"kind": "request", "subject": "CN=Next Issuer", "names": [], "key": "ec-p384", "is_ca": True}
+        ]
+    assert lone_cli.succeed("inspect", "issuer.csr").splitlines()[-1].split() == ["CA", "yes"]
 
 
 def test_inspect_shows_what_a_server_presents(cli: Program) -> None:
