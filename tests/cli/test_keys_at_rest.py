@@ -98,6 +98,7 @@ def test_what_a_backup_or_a_restore_refuses_is_told_in_a_line(program: Program) 
     refusals = {
         7: [("backup", "ca.backup"), ("restore", "ca.backup"), ("restore", "junk", "--data-directory", "other")],
         3: [("restore", "none", "--data-directory", "other")],
+        2: [("backup", "-")],
     }
     for status, commands in refusals.items():
         for command in commands:
