@@ -26,18 +26,19 @@ BEGIN, END = "<!-- values: generated from values.yaml by `make docs` -->", "<!--
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = rf"^{_LABEL}(\.{_LABEL})*$"
+_KEY = rf"^({_NAME.strip('^$')}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 _SPAN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 _QUANTITY = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][0-9]+)?$"
 _REGISTRY = r"^$|^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?(/[a-z0-9._-]+)*/?$"
 _REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*$"
 _TAG = r"^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
-_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 _TEXT_LIST = {"type": "array", "items": {"type": "string"}}
 
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "countOrPercentage": {
         "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^(100|[1-9]?[0-9])%$"}]
     },
+    "annotations": {"type": "object", "additionalProperties": False, "patternProperties": {_KEY: {"type": "string"}}},
     "domain": {"type": "string", "pattern": _NAME, "maxLength": 253},
     "duration": {"type": "string", "pattern": _SPAN, "minLength": 2},
     "groupVersion": {
@@ -63,7 +64,13 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "imageRegistry": {"type": "string", "pattern": _REGISTRY},
     "imageRepository": {"type": "string", "pattern": _REPOSITORY},
     "imageTag": {"type": "string", "pattern": _TAG},
-    "labels": _TEXTS,
+    "labels": {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {
+            _KEY: {"type": "string", "pattern": r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$", "maxLength": 63}
+        },
+    },
     "octets": {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]*(Ki|Mi|Gi)?$"}]},
     "optionalDuration": {"type": "string", "pattern": _SPAN},
     "optionalName": {"type": "string", "pattern": rf"^$|{_NAME}", "maxLength": 253},

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.servers.helm.commands import documents
+
 CASES = {
     "unknown key": ({"replicas": 3}, ["replicas", "not allowed"]),
     "unknown key of a component": ({"ca": {"replicaCout": 3}}, ["replicaCout", "not allowed"]),
@@ -208,6 +210,17 @@ CASES = {
         {"apiserver": {"apiServices": [{"group": "a.example", "version": "v1"}] * 2}},
         ["apiserver.apiServices: a.example/v1 is given twice; take one away"],
     ),
+    "label with a space": ({"additionalLabels": {"team": "a b"}}, ["/additionalLabels/team", "a b"]),
+    "label that is too long": ({"ca": {"podLabels": {"team": "a" * 64}}}, ["/ca/podLabels/team"]),
+    "key of a label": ({"additionalLabels": {"my team": "a"}}, ["/additionalLabels", "my team"]),
+    "key of an annotation": (
+        {"ca": {"podAnnotations": {"Example.com/a": "b"}}},
+        ["/ca/podAnnotations", "Example.com/a"],
+    ),
+    "scrape that may last longer than its interval": (
+        {"serviceMonitor": {"enabled": True}, "ca": {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "1m5s"}}},
+        ["serviceMonitor.scrapeTimeout: 1m5s of ca is longer than its interval, 1m"],
+    ),
     "name of a Service": (
         {"fullnameOverride": "2026"},
         ["fullnameOverride: the names of Services begin with a letter"],
@@ -268,3 +281,13 @@ def test_values_cannot_add_fields_by_line_breaks(helm, chart):
     rendered = helm.render(chart, values={"ca": {"persistence": {"storageClass": evil}, "priorityClassName": evil}})
 
     assert "\n  evil:" not in rendered
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a.b_c-d", "example.com/a", "e.example.com/A.b", "7", "argocd.argoproj.io/sync-wave"]
+)
+def test_keys_and_values_are_taken(helm, chart, key):
+    text = 'he said "yes": {{ no }} # x'
+    rendered = helm.render(chart, values={"additionalLabels": {key: ""}, "additionalAnnotations": {key: text}})
+
+    assert all(each["metadata"]["annotations"][key] == text for each in documents(rendered))

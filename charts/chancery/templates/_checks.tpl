@@ -27,6 +27,9 @@
 {{- range $component := list "ca" "apiserver" "controller" "injector" -}}
 {{- include "chancery.checkDigest" (dict "key" (printf "%s.image" $component) "image" (get (get $values $component) "image")) -}}
 {{- $monitor := include "chancery.serviceMonitor" (dict "root" $ "values" (get $values $component)) | fromYaml -}}
+{{- if and $monitor.enabled (gt (int (include "chancery.seconds" $monitor.scrapeTimeout)) (int (include "chancery.seconds" $monitor.interval))) -}}
+{{- fail (printf "serviceMonitor.scrapeTimeout: %s of %s is longer than its interval, %s, and Prometheus does not take that; shorten it" $monitor.scrapeTimeout $component $monitor.interval) -}}
+{{- end -}}
 {{- if and $monitor.enabled (not (has $monitor.namespace (list "" $.Release.Namespace))) (has $component (list "ca" "apiserver")) (not (include "chancery.controllerDoes" (dict "root" $ "feature" "trust"))) -}}
 {{- fail (printf "serviceMonitor.namespace: nobody publishes the roots in namespace %s, by which %s is believed there; enable the controller with its setting trust, or leave the namespace empty" $monitor.namespace $component) -}}
 {{- end -}}
@@ -172,6 +175,15 @@
 {{- if not (or $isFour $isSix) -}}
 {{- fail (printf "%s: %q is no network; write an address and the length of its prefix, such as 10.0.0.0/24 or fd00::/8" .key .network) -}}
 {{- end -}}
+{{- end }}
+
+{{/* Of a span such as 1m30s. */}}
+{{- define "chancery.seconds" -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+[dhms]" . -1 -}}
+{{- $seconds = add $seconds (mul (int (regexFind "[0-9]+" .)) (get (dict "d" 86400 "h" 3600 "m" 60 "s" 1) (regexFind "[dhms]" .))) -}}
+{{- end -}}
+{{ $seconds }}
 {{- end }}
 
 {{/* An image's digest. Arguments: key, image. */}}
