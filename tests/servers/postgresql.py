@@ -1,6 +1,7 @@
 """A real PostgreSQL server for tests: one for each session, an empty database for each test.
 
-- A direct child of the test process, on a free loopback port and a Unix socket, run as an unprivileged user.
+- A direct child of the test process, on a free loopback port and a Unix socket, run as an unprivileged user. It ends with the
+  tests, even if these are killed (by way of setpriv, where there is one).
 - Import the fixtures `postgresql_server` and `postgresql_url` into a conftest. Without the binaries tests are skipped.
 """
 
@@ -73,9 +74,11 @@ class PostgresqlServer:
         )  # fmt: skip
 
     def start(self) -> None:
+        setpriv = shutil.which("setpriv")
+        prefix = [setpriv, "--pdeathsig", "QUIT"] if setpriv else []
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self.binaries / "postgres", "-D", self.directory / "data", "-p", str(self.port), "-h", "127.0.0.1",
+                [*prefix, self.binaries / "postgres", "-D", self.directory / "data", "-p", str(self.port), "-h", "127.0.0.1",
                  "-k", self.directory, "-c", "shared_buffers=32MB", "-c", "max_connections=60",
                  *itertools.chain.from_iterable(("-c", setting) for setting in self.settings)],
                 stdout=log, stderr=log, user=self.user, env={"PATH": os.defpath, "LC_ALL": "C"}, cwd=self.directory,
