@@ -84,9 +84,7 @@ class SignalHook:
     def _read_pid(self) -> int:
         path = self.pid_file or Path()
         try:
-            with os.fdopen(
-                os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
-            ) as stream:  # it may be a pipe
+            with open(path, "rb", opener=_open_at_once) as stream:
                 return int(stream.read(32) or b"")
         except OSError as err:
             raise SignalNotSent(f"cannot read the pid file {path}: {err.strerror}; is the service running?") from err
@@ -179,6 +177,11 @@ class CommandHook:
                     f"{self.arguments[0]} did not end within {self.timeout.total_seconds():g} s and was killed",
                     output=_tail(output),
                 ) from err
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A pipe, too, which would wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_loopback(host: str | None) -> bool:
