@@ -10,11 +10,10 @@
   restart (`agent.token_keys`).
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from agent.errors import (
     AuthorityUnreachable,
     CertificateRefused,
     CredentialsInvalid,
-    PublishFailed,
     RenewalFailed,
     RequestRefused,
     TokenUnreadable,
@@ -139,15 +137,12 @@ class Enrollment:
             _request_for(asked.key),
             lifetime=self._lifetime,
             dns_names=dns_names,
-            request_id=_with_names(asked.request_id, dns_names),
+            request_id=_request_id(asked, held, dns_names),
             held=held,
             replaces="" if held is None or is_one_time else f"{held.leaf.serial_number:032x}",
             path="/v1/enroll" if is_one_time else "/v1/enroll/service-account",
         )
-        credentials = _credentials(enrolled.certificate_chain, asked.key, enrolled.trust_bundle)
-        with contextlib.suppress(PublishFailed):  # then the next request with this token gets the same certificate
-            self._token_keys.keep(replace(asked, request_id=self._new_request_id()))
-        return credentials
+        return _credentials(enrolled.certificate_chain, asked.key, enrolled.trust_bundle)
 
     def _token_key(self, token_sha256: str) -> TokenKey:
         known = self._token_keys.find(token_sha256)
@@ -176,11 +171,13 @@ class Enrollment:
         return token
 
 
-def _with_names(request_id: str, dns_names: tuple[str, ...]) -> str:
-    """The authority takes a request_id for one request: another list of names is another one."""
-    if not dns_names:
-        return request_id
-    return f"{request_id}-{hashlib.sha256(json.dumps(dns_names).encode()).hexdigest()[:16]}"
+def _request_id(asked: TokenKey, held: Credentials | None, dns_names: tuple[str, ...]) -> str:
+    """The authority takes a request_id for one request: another list of names is another one, and so is what shall follow another
+    certificate. Until its answer is published it is the same one, whenever the agent dies."""
+    if held is None and not dns_names:
+        return asked.request_id
+    about = json.dumps(["" if held is None else held.fingerprint.hex(), *dns_names])
+    return f"{asked.request_id}-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
 
 
 def _request_for(key: PrivateKey) -> bytes:

@@ -20,7 +20,7 @@ FILE_NAME = "_enrollment.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKey:
-    """`token_sha256` is hexadecimal; `request_id` that of the request under way, or of the next one."""
+    """`token_sha256` is hexadecimal; `request_id` that of the first request with it, and the beginning of all others."""
 
     token_sha256: str
     key: PrivateKey

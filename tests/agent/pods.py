@@ -85,22 +85,25 @@ class Pod:
     def failures(self) -> list[StepFailed]:
         return [event for event in self.events if isinstance(event, StepFailed)]
 
+    def enrollment(self) -> Enrollment:
+        """What gets a certificate and publishes nothing, as an agent that dies as soon as it has it."""
+        return Enrollment(
+            Authority(self.line, bootstrap=self.bootstrap),
+            token_file=self.token_file,
+            token_keys=TokenKeys(self.directory),
+            lifetime=None,
+            dns_names=self.dns_names,
+            key_type=KeyType.EC_P256,
+            clock=self.clock,
+            entropy=secrets.token_bytes,
+            key_factory=generate_private_key,
+            note=self.notes.append,
+        )
+
     def _start(self) -> Workload:
-        authority = Authority(self.line, bootstrap=self.bootstrap)
         return Workload(
-            authority=authority,
-            enrollment=Enrollment(
-                authority,
-                token_file=self.token_file,
-                token_keys=TokenKeys(self.directory),
-                lifetime=None,
-                dns_names=self.dns_names,
-                key_type=KeyType.EC_P256,
-                clock=self.clock,
-                entropy=secrets.token_bytes,
-                key_factory=generate_private_key,
-                note=self.notes.append,
-            ),
+            authority=Authority(self.line, bootstrap=self.bootstrap),
+            enrollment=self.enrollment(),
             publication=Publication(
                 directory=self.directory,
                 formats=self.formats,

@@ -187,6 +187,19 @@ def test_lost_answer_and_then_another_list(pod, register):
     assert pod.held.dns_names == NAMES[:1]
 
 
+def test_agent_that_dies_before_it_publishes_what_has_other_names_gets_the_same_again(pod, register, server):
+    register(*NAMES)
+    pod.run()
+    pod.dns_names = NAMES[:1]
+    given = pod.enrollment()(pod.held)
+    total = total_of(server.office)
+    pod.restart()
+    pod.run()
+
+    assert pod.held.fingerprint == given.fingerprint
+    assert total_of(server.office) == total
+
+
 def test_one_time_token_says_itself_what_it_is_for(pod, server):
     pod.token_file.write_text(new_token(server) + "\n")
 

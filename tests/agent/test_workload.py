@@ -85,6 +85,18 @@ def test_first_certificate_is_had_with_a_token_and_published_as_one(pod):
     assert pod.failures == []
 
 
+def test_agent_that_dies_before_it_publishes_gets_what_it_was_given(pod, server):
+    """Its token is good for one certificate."""
+    total = total_of(server.office)
+    pod.directory.mkdir()
+    given = pod.enrollment()(None)
+    pod.run()
+
+    assert pod.failures == []
+    assert pod.held.fingerprint == given.fingerprint
+    assert total_of(server.office) == total + 1
+
+
 def test_restart_with_valid_files_asks_for_no_certificate(pod, server):
     pod.run()
     before, total = pod.held.fingerprint, total_of(server.office)
