@@ -46,11 +46,12 @@ _PRECONDITIONS: Mapping[str, tuple[type, str]] = {"uid": (str, "string"), "resou
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteOptions:
     """`uid` and `resource_version` are preconditions. `propagation` None: the server's default, which leaves dependents to the
-    garbage collector."""
+    garbage collector. `cascades`: by orphanDependents=false, whose callers are told (202) where the object is not gone at once."""
 
     uid: str | None = None
     resource_version: str | None = None
     propagation: Propagation | None = None
+    cascades: bool = False
     dry_run: bool = False
 
     @classmethod
@@ -113,6 +114,7 @@ class DeleteOptions:
             uid=uid,
             resource_version=resource_version,
             propagation=chosen,
+            cascades=orphan is False,
             dry_run=bool(dry_run),
         )
 

@@ -153,13 +153,16 @@ class Objects:
             stored = await self._deletable(target, options)
             verify_preconditions(target, options, stored)
             waiting = marked(stored, options, self._clock())
-            if options.dry_run or waiting == stored.document:
-                return Deletion(record=stored.record, body=stored.body, removed=waiting is None)
-            try:
-                record = await self._commit(self._deletion(target, stored, waiting))
-            except StaleWrite:
-                continue
-            return Deletion(record=record, body=stored.body, removed=waiting is None)
+            draft = None if waiting is None else seal(target.kind, waiting, stored, self._sharing(target))
+            record = stored.record
+            if options.dry_run:
+                record = record if draft is None else draft.record(target.key, record.revision)
+            elif waiting != stored.document:
+                try:
+                    record = await self._commit(_deletion(target, stored, draft))
+                except StaleWrite:
+                    continue
+            return Deletion(record=record, body=stored.body, removed=draft is None)
         raise Conflict.object(target.subject)
 
     async def _deletable(self, target: Target, options: DeleteOptions) -> Stored:
@@ -177,21 +180,6 @@ class Objects:
             if marked(damaged, options, self._clock()) is not None:
                 raise
             return damaged
-
-    def _deletion(self, target: Target, stored: Stored, waiting: JsonObject | None) -> Write:
-        expected = stored.record.revision
-        if waiting is not None:
-            draft = seal(target.kind, waiting, stored, self._sharing(target))
-            return draft.write(target.key, expected=expected, known_body=stored.body)
-        return Write(
-            key=target.key,
-            expected=expected,
-            uid=stored.record.uid,
-            metadata=stored.record.metadata,
-            projection=stored.record.projection,
-            body=None,
-            deletes=True,
-        )
 
     async def _create(self, intent: Intent, document: JsonObject, octets: int, *, applied: bool = False) -> Outcome:
         target = intent.target
@@ -319,6 +307,21 @@ def _read(intent: Intent, octets: bytes) -> JsonObject:
     looking = intent.options.field_validation is not FieldValidation.IGNORE and not intent.target.kind.opaque
     duplicates = duplicate_fields(octets) if looking else ()
     return read_document(intent, document, [f'duplicate field "{path}"' for path in duplicates])
+
+
+def _deletion(target: Target, stored: Stored, waiting: Draft | None) -> Write:
+    expected = stored.record.revision
+    if waiting is not None:
+        return waiting.write(target.key, expected=expected, known_body=stored.body)
+    return Write(
+        key=target.key,
+        expected=expected,
+        uid=stored.record.uid,
+        metadata=stored.record.metadata,
+        projection=stored.record.projection,
+        body=None,
+        deletes=True,
+    )
 
 
 def _verify_namespace(target: Target, document: JsonObject) -> None:

@@ -158,7 +158,8 @@ class ResourceHandlers:
             return await answer(call, success_status(details), workers=self._workers)
         rendering = self._renderings.of(call, target.kind)
         octets = await rendering.object_document(deletion.record, deletion.body)
-        return await answer(call, octets, workers=self._workers, content_type=rendering.content_type)
+        status = 202 if options.cascades else 200
+        return await answer(call, octets, workers=self._workers, status=status, content_type=rendering.content_type)
 
     async def _delete_collection(self, call: Call, target: Target) -> web.StreamResponse:
         rendering = self._renderings.of(call, target.kind)

@@ -101,6 +101,26 @@ def test_dry_run_deletes_nothing(api, flunders):
     assert api.get(f"{flunders}/a").status == 200
 
 
+def test_dry_run_shows_what_would_wait_for_finalizers(api, flunders):
+    api.create(flunders, flunder("a", metadata={"finalizers": ["x/y", "orphan"]}))
+
+    shown = api.delete(f"{flunders}/a", dryRun="All", propagationPolicy="Foreground").document["metadata"]
+
+    assert shown["finalizers"] == ["x/y", "foregroundDeletion"]
+    assert (shown["generation"], "deletionTimestamp" in shown) == (2, True)
+    kept = api.get(f"{flunders}/a").document["metadata"]
+    assert (kept["finalizers"], "deletionTimestamp" in kept) == (["x/y", "orphan"], False)
+
+
+def test_who_asks_for_dependents_to_go_is_told_that_the_object_is_not_gone_yet(api, flunders):
+    api.create(flunders, flunder("a", metadata={"finalizers": ["x/y"]}))
+    api.create(flunders, flunder("b"))
+
+    assert api.delete(f"{flunders}/a", {"orphanDependents": False}).status == 202
+    assert api.delete(f"{flunders}/a", {"propagationPolicy": "Background"}).status == 200
+    assert api.delete(f"{flunders}/b", {"orphanDependents": False}).status == 200
+
+
 def test_broken_options_are_refused(api, flunders):
     api.create(flunders, flunder("a"))
 

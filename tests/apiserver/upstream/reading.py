@@ -207,6 +207,9 @@ def watches(player: Player) -> None:
         player.watch(**query)
 
 
+_POLICIES = ("Orphan", "Foreground", "Background", "Bogus", "")
+
+
 def deletions(player: Player) -> None:
     path = f"{player.widgets}/a"
     held = widget(metadata={"finalizers": ["x/y"]})
@@ -224,17 +227,22 @@ def deletions(player: Player) -> None:
     player.patch(path, {"spec": {"count": 8}})
     player.patch(path, {"metadata": {"finalizers": []}}, texts=False)
     player.get(path)
-    for policy in ("Orphan", "Foreground", "Background", "Bogus", ""):
+    for policy in _POLICIES:  # after each of which their garbage collector may be quicker than the next request
         player.create(held)
         player.delete(path, propagationPolicy=policy)
-        player.delete(path, propagationPolicy="Foreground")
-        player.delete(path, {"propagationPolicy": "Orphan"})
+        player.delete(path, propagationPolicy="Foreground", texts=False)
+        player.delete(path, {"propagationPolicy": "Orphan"}, texts=False)
         player.patch(path, {"metadata": {"finalizers": None}}, texts=False)
         player.get(path)
+    for finalizer in ("orphan", "foregroundDeletion"):
+        player.create(widget(finalizer.lower(), metadata={"finalizers": ["x/y", finalizer]}))
+        for policy in _POLICIES:
+            player.delete(f"{player.widgets}/{finalizer.lower()}", propagationPolicy=policy, dryRun="All")
     for orphan in ("true", "false", "x", ""):
-        player.create(widget())
+        player.create(held)
         player.delete(path, orphanDependents=orphan)
         player.patch(path, {"metadata": {"finalizers": None}}, texts=False)
+        player.delete(path, texts=False)
 
 
 def options_of_deletions(player: Player) -> None:
