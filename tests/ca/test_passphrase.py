@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ca.ambient import Secrets
-from ca.errors import LooseFileMode, PassphraseLost
+from ca.errors import LooseFileMode, Misconfigured, PassphraseLost
 from ca.passphrase import find_passphrase
 from ca.settings import ServeSettings
 from certs.errors import PassphraseRequired, WrongPassphrase
@@ -84,7 +84,7 @@ def test_lost_passphrase_says_where_it_was_looked_for(premises: Premises, tmp_pa
 def test_directory_in_place_of_the_passphrase_is_told(premises: Premises, tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir(mode=0o600)
 
-    with pytest.raises(PassphraseLost, match="is a directory"), premises.open(passphrase_file=tmp_path / "secret"):
+    with pytest.raises(Misconfigured, match="is a directory"), premises.open(passphrase_file=tmp_path / "secret"):
         pass
 
 
