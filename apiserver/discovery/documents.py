@@ -115,7 +115,7 @@ def _resource(kind: Kind) -> Mapping[str, object]:
 def _aggregated(catalogue: Catalogue, version: str) -> Document:
     items = [
         {
-            "metadata": {"name": name, "creationTimestamp": None},
+            "metadata": {"name": name},
             "versions": [
                 {
                     "version": one,

@@ -5,7 +5,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import cast
 
 import orjson
 
@@ -14,6 +13,7 @@ from apiserver.kinds.catalogue import Catalogue
 from apiserver.kinds.kind import Kind
 from apiserver.openapi.definitions import META_DEFINITIONS, PREFIX, Json, ref
 from apiserver.openapi.operations import path_items
+from apiserver.openapi.publishing import published_object
 from apiserver.openapi.version2 import swagger
 
 _JSON = "application/json"
@@ -65,18 +65,16 @@ def _document(catalogue: Catalogue, group: str, version: str, program_version: s
 
 
 def _object_schema(kind: Kind) -> Json:
-    schema = dict(kind.openapi)
-    properties = cast("Json", dict(cast("Json", schema.get("properties", {}))))
-    properties["metadata"] = {
-        "description": "What every object has.",
-        "allOf": [ref("ObjectMeta")],
-        "default": {},
+    return {
+        **published_object(kind.openapi),
+        "x-kubernetes-group-version-kind": [_gvk(kind, kind.names.kind)],
+        **_selectable(kind),
     }
-    properties.setdefault("apiVersion", {"type": "string", "description": "Version of the schema of this object."})
-    properties.setdefault("kind", {"type": "string", "description": "Kind of this object."})
-    schema["properties"] = properties
-    schema["x-kubernetes-group-version-kind"] = [_gvk(kind, kind.names.kind)]
-    return schema
+
+
+def _selectable(kind: Kind) -> Json:
+    paths = [{"fieldPath": path.removeprefix(".")} for path in kind.selectable_fields]
+    return {"x-kubernetes-selectable-fields": paths} if paths else {}
 
 
 def _list_schema(kind: Kind, name: str) -> Json:
@@ -87,7 +85,7 @@ def _list_schema(kind: Kind, name: str) -> Json:
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema of this list."},
             "kind": {"type": "string", "description": "Kind of this list."},
-            "metadata": ref("ListMeta"),
+            "metadata": {"description": "What every list has.", "allOf": [ref("ListMeta")]},
             "items": {
                 "type": "array",
                 "description": "The objects.",
@@ -95,6 +93,7 @@ def _list_schema(kind: Kind, name: str) -> Json:
             },
         },
         "x-kubernetes-group-version-kind": [_gvk(kind, kind.names.list_kind)],
+        **_selectable(kind),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import Executor
 
+import orjson
 from aiohttp import web
 
 from apiserver.discovery.documents import DiscoveryDocuments, Document
@@ -30,6 +31,7 @@ class PathHandlers:
             "/openapi/v2": self._openapi_2,
             "/openapi/v3": self._openapi_3,
             "/version": self._tell_version,
+            "/": self._tell_paths,
         }
         self._prefixes: dict[str, PathHandler] = {"/openapi/v3/": self._openapi_3_version}
 
@@ -72,6 +74,11 @@ class PathHandlers:
             )
         for_ever = {"Cache-Control": "public, immutable"} if asked else {}
         return await answer_document(call, document, workers=self._workers, more=for_ever)
+
+    async def _tell_paths(self, call: Call) -> web.StreamResponse:
+        verify_reading(call)
+        octets = orjson.dumps({"paths": sorted({*self._exact, *self._prefixes} - {"/"})})
+        return await answer(call, octets, workers=self._workers)
 
     async def _tell_version(self, call: Call) -> web.StreamResponse:
         verify_reading(call)

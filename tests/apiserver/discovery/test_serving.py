@@ -67,6 +67,16 @@ def test_discovery_is_only_read(api, path):
     assert (posted.status, posted.reason, posted.headers["Allow"]) == (405, "MethodNotAllowed", "GET, HEAD")
 
 
+def test_paths_are_told_to_whoever_asks_for_the_root(api):
+    answer = api.get("/")
+
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    paths = answer.document["paths"]
+    assert paths == sorted(paths)
+    assert {"/apis", "/apis/wardle.example.com/v1alpha1", "/livez", "/metrics", "/openapi/v3", "/version"} <= {*paths}
+    assert "/" not in paths
+
+
 def test_the_version_is_that_of_the_kubernetes_api_with_ours_as_build_metadata(api):
     told = api.get("/version").document
 

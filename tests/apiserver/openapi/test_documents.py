@@ -131,9 +131,38 @@ def test_definitions_are_named_after_the_group_backwards(documents):
 def test_schemas_are_told_as_they_were_written(documents):
     schema = version3(documents())["components"]["schemas"]["com.example.v1.Thing"]
 
-    assert schema["properties"]["spec"] == RICH["properties"]["spec"]
+    spec, written = schema["properties"]["spec"], RICH["properties"]["spec"]
+    assert {**spec, "properties": {**spec["properties"], "template": written["properties"]["template"]}} == written
     assert schema["x-kubernetes-validations"] == RICH["x-kubernetes-validations"]
     assert schema["required"] == ["spec"]
+
+
+def test_extensions_are_said_in_words_of_openapi_too(documents):
+    """For clients that do not know them, as kube-apiserver does."""
+    metadata = {"description": "What every object has.", "allOf": [{"$ref": f"#/components/schemas/{META}.ObjectMeta"}]}
+    kept = {"x-kubernetes-preserve-unknown-fields": True}
+    whole = {"type": "object", "x-kubernetes-embedded-resource": True, "required": ["spec"], **kept}
+    either = {"x-kubernetes-int-or-string": True}
+    fields = {"ports": {"type": "array", "items": either}, "others": {"type": "object", "additionalProperties": whole}}
+    described = manifest(versions=[version(schema={"type": "object", "properties": fields})])
+
+    told = version3(documents(described))["components"]["schemas"]["com.example.v1.Thing"]["properties"]
+
+    assert told["ports"]["items"] == {**either, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    embedded = told["others"]["additionalProperties"]
+    assert embedded["required"] == ["spec", "kind", "apiVersion"]
+    assert embedded["properties"].keys() == {"apiVersion", "kind", "metadata"}
+    assert embedded["properties"]["metadata"] == metadata
+
+
+def test_fields_that_select_are_told(documents):
+    schema = {"type": "object", "properties": {"color": {"type": "string"}}}
+    described = manifest(versions=[version(schema=schema, selectableFields=[{"jsonPath": ".color"}])])
+
+    schemas = version3(documents(described))["components"]["schemas"]
+
+    for name in ("Thing", "ThingList"):
+        assert schemas[f"com.example.v1.{name}"]["x-kubernetes-selectable-fields"] == [{"fieldPath": "color"}]
 
 
 def test_every_object_has_a_kind_a_version_and_metadata(documents):
@@ -223,9 +252,9 @@ def test_version_2_leaves_out_what_it_cannot_say_and_nothing_else(documents):
     assert spec["properties"]["nullable"] == {"type": "string"}
     assert spec["properties"]["port"] == {"x-kubernetes-int-or-string": True}
     assert spec["default"] == {"nullable": "yes", "not": "no"}
-    assert {name: spec["properties"][name] for name in ("not", "properties", "ports", "template", "labels")} == {
-        name: RICH["properties"]["spec"]["properties"][name]
-        for name in ("not", "properties", "ports", "template", "labels")
+    same = ("not", "properties", "ports", "anything", "labels")
+    assert {name: spec["properties"][name] for name in same} == {
+        name: RICH["properties"]["spec"]["properties"][name] for name in same
     }
 
 
