@@ -170,7 +170,7 @@ def _json(document: Mapping[str, object]) -> Document:
 
 def _storage_version_hash(kind: Kind) -> str:
     """Changes when objects are stored as another kind (k8s.io/apiserver discovery.StorageVersionHash)."""
-    digest = hashlib.sha256(f"{kind.group}/{kind.version}/{kind.names.kind}".encode()).digest()
+    digest = hashlib.sha256(f"{kind.group}/{kind.storage_version}/{kind.names.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 

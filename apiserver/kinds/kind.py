@@ -46,7 +46,8 @@ class Kind:
 
     `maximum_octets` bounds a request body. `status` says that there is a /status subresource. `opaque` are the top-level fields
     that are stored as they come (x-kubernetes-preserve-unknown-fields and x-kubernetes-map-type: atomic, nothing declared below).
-    `selectable_fields` are JSONPaths (`.spec.color`) that field selectors may name.
+    `selectable_fields` are JSONPaths (`.spec.color`) that field selectors may name. `storage_version` is which of the resource's
+    versions is said to be stored.
     """
 
     group: str
@@ -54,6 +55,7 @@ class Kind:
     names: Names
     namespaced: bool
     storage: str
+    storage_version: str
     schema: Schema
     accepts: Callable[[JsonObject], bool]
     openapi: Mapping[str, object]

@@ -75,6 +75,8 @@ def _kinds(document: JsonObject, faults: Faults) -> list[Kind]:
         faults.add("spec.scope", "must be Namespaced or Cluster")
     _verify_conversion(spec, faults)
     annotations = _annotations(metadata, resource, faults)
+    versions = list(_versions(spec, group, names.kind, faults))
+    stored = next((one.name for one in versions if one is not None and one.stored), "")
     made = [
         Kind(
             group=group,
@@ -82,6 +84,7 @@ def _kinds(document: JsonObject, faults: Faults) -> list[Kind]:
             names=names,
             namespaced=scope == "Namespaced",
             storage=annotations.stored_as,
+            storage_version=stored,
             schema=version.schema,
             accepts=compile_acceptor(version.schema),
             openapi=version.openapi,
@@ -94,7 +97,7 @@ def _kinds(document: JsonObject, faults: Faults) -> list[Kind]:
             description=version.schema.description,
             annotations=annotations.all,
         )
-        for version in _versions(spec, group, names.kind, faults)
+        for version in versions
         if version is not None and version.served
     ]
     return [] if faults.found else made

@@ -56,6 +56,7 @@ class Version:
 
     name: str
     served: bool
+    stored: bool
     openapi: JsonObject
     schema: Schema
     columns: tuple[Column, ...]
@@ -70,7 +71,7 @@ def read_version(version: JsonObject, path: str, deprecation: str, faults: Fault
     name = faults.text(version, "name", path)
     for fault in rfc1035_faults(name) if name else ():
         faults.add(f"{path}.name", fault)
-    served, _ = faults.truth(version, "served", path), faults.truth(version, "storage", path)
+    served, stored = faults.truth(version, "served", path), faults.truth(version, "storage", path)
     document = faults.object(faults.object(version, "schema", path), "openAPIV3Schema", f"{path}.schema")
     subresources = faults.object(version, "subresources", path, optional=True)
     faults.unknown(f"{path}.subresources", subresources, {"status"})
@@ -82,6 +83,7 @@ def read_version(version: JsonObject, path: str, deprecation: str, faults: Fault
     return Version(
         name=name,
         served=served,
+        stored=stored,
         openapi=document,
         schema=schema,
         columns=columns,

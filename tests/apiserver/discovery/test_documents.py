@@ -166,3 +166,14 @@ def test_the_hash_of_a_stored_version_tells_kinds_apart(documents):
 
     assert first == hashes(manifest(), manifest("others", "Other"))
     assert len(set(first)) == 2
+
+
+def test_all_versions_of_a_kind_have_the_hash_of_the_one_that_is_stored(two_groups):
+    (stored,) = {
+        one["storageVersionHash"]
+        for version in ("v1", "v1beta1", "v2alpha1")
+        for one in read(two_groups, f"/apis/example.com/{version}")["resources"]
+        if "/" not in one["name"]
+    }
+    (other,) = read(two_groups, "/apis/other.org/v1")["resources"]
+    assert other["storageVersionHash"] != stored
