@@ -13,11 +13,12 @@ import structlog
 from ca.ambient import Clock
 from ca.audit import Action, audit_event
 from ca.calls import Call
-from ca.cluster.rate_limits import Buckets
 from ca.errors import PermissionDenied
-from ca.holder_limits import REFUSALS_PER_CALLER
+from ca.token_buckets import Buckets, Rate
 from store.audit import AuditTrail
 from store.errors import StoreError
+
+REFUSALS_PER_CALLER = Rate(burst=100, seconds=10)
 
 _CALLERS_REMEMBERED = 65536
 

@@ -1,10 +1,8 @@
-"""How often the holder of a pod's certificate may have others by it, and be refused on record: token buckets, one for each pod.
+"""How often the holder of a pod's certificate may have others by it: a token bucket for each pod.
 
 - Whoever has taken over one pod must not fill the database with its certificates, all of which its release would have to revoke in
-  one transaction, nor the audit trail with what it was refused. Other callers have no such limit: they are people, or who serves
-  many.
+  one transaction. Other callers have no such limit: they are people, or who serves many.
 - By the pod, and not by the certificate: each renewal gives another one of those.
-- In memory, as those of enrollment (`ca.cluster.rate_limits`): replicas multiply them, a restart forgets them.
 """
 
 import asyncio
@@ -13,12 +11,11 @@ from collections.abc import Callable
 
 from ca.ambient import Clock
 from ca.calls import Call
-from ca.cluster.rate_limits import Buckets, Rate
 from ca.errors import Overloaded
+from ca.token_buckets import Buckets, Rate
 
 PER_HOLDER = Rate(burst=20, seconds=30)
 """An agent needs one for each half life of a certificate, and one for each rotation."""
-REFUSALS_PER_CALLER = Rate(burst=100, seconds=10)
 
 _CAPACITY = 65536
 

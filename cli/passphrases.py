@@ -11,8 +11,8 @@ import click
 
 from cli import ambient
 from cli.errors import InputInvalid, InputMissing, SecretMissing
+from cli.inputs import STANDARD_INPUT
 
-STANDARD_INPUT = Path("-")
 _MAXIMUM_OCTETS = 16_384
 _LINE_BREAKS = b"\r\n"
 """Not part of a secret at its ends: the same Secret of a cluster may be a file here and a variable there."""

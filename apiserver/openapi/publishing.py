@@ -8,19 +8,19 @@ from typing import cast
 
 from apiserver.openapi.definitions import Json, ref
 
-INT_OR_STRING: list[Json] = [{"type": "integer"}, {"type": "string"}]
+_INT_OR_STRING: list[Json] = [{"type": "integer"}, {"type": "string"}]
 
 _OF_OBJECTS: Mapping[str, Json] = {
     "apiVersion": {"type": "string", "description": "Version of the schema of this object."},
     "kind": {"type": "string", "description": "Kind of this object."},
 }
-METADATA: Json = {"description": "What every object has.", "allOf": [ref("ObjectMeta")]}
+_METADATA: Json = {"description": "What every object has.", "allOf": [ref("ObjectMeta")]}
 
 
 def published_object(schema: Mapping[str, object]) -> Json:
     """That of a kind: with the fields that every object has."""
     told = published(schema)
-    properties = {**_OF_OBJECTS, **cast("Json", told.get("properties", {})), "metadata": METADATA}
+    properties = {**_OF_OBJECTS, **cast("Json", told.get("properties", {})), "metadata": _METADATA}
     return {**told, "properties": properties}
 
 
@@ -28,9 +28,9 @@ def published(schema: Mapping[str, object]) -> Json:
     """That of a value, and of all below it."""
     told = {name: _below(name, value) for name, value in schema.items()}
     if schema.get("x-kubernetes-int-or-string") is True:
-        told.setdefault("anyOf", INT_OR_STRING)
+        told.setdefault("anyOf", _INT_OR_STRING)
     if schema.get("x-kubernetes-embedded-resource") is True:
-        told["properties"] = {**cast("Json", told.get("properties", {})), **_OF_OBJECTS, "metadata": METADATA}
+        told["properties"] = {**cast("Json", told.get("properties", {})), **_OF_OBJECTS, "metadata": _METADATA}
         required = cast("list[str]", told.get("required", []))
         told["required"] = [*required, *(name for name in ("kind", "apiVersion") if name not in required)]
     return told

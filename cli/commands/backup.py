@@ -8,9 +8,10 @@ from apiserver.settings import ApiServerSettings
 from cli import ambient
 from cli.default_command import DefaultGroup
 from cli.errors import OutputExists
+from cli.identity import STANDARD_OUTPUT
 from cli.options import ANY_PATH, DIRECTORY, FILE
 from cli.output import notice
-from cli.passphrases import STANDARD_INPUT, read_secret
+from cli.passphrases import read_secret
 from cli.server_settings import gather, read_settings, settings_options
 
 
@@ -61,7 +62,7 @@ def backup_authority(destination: Path, backup_passphrase_file: Path | None, **g
     maker = BackupMaker(
         settings=read_settings(given), secrets=ambient.secrets(), clock=ambient.clock, entropy=ambient.entropy
     )
-    if destination == STANDARD_INPUT:
+    if destination == STANDARD_OUTPUT:
         raise click.UsageError("a backup is not written to standard output; name a file")
     if destination.exists():
         raise OutputExists(f"{destination} exists; name another file")

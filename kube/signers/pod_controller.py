@@ -106,7 +106,7 @@ class PodRequestController:
             services=self._parts.lookups.services(asked.services) if isinstance(asked, Asked) else {},
         )
 
-    def _look_at_policy(self) -> "_PolicySeen":
+    def _look_at_policy(self) -> _PolicySeen:
         now, seen = self._parts.clock(), self._seen
         if seen is not None and timedelta() <= now - seen.at < POLICY_HOLDS:
             return seen

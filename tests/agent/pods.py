@@ -85,10 +85,10 @@ class Pod:
     def failures(self) -> list[StepFailed]:
         return [event for event in self.events if isinstance(event, StepFailed)]
 
-    def enrollment(self) -> Enrollment:
+    def enrollment(self, authority: Authority | None = None) -> Enrollment:
         """What gets a certificate and publishes nothing, as an agent that dies as soon as it has it."""
         return Enrollment(
-            Authority(self.line, bootstrap=self.bootstrap),
+            authority or Authority(self.line, bootstrap=self.bootstrap),
             token_file=self.token_file,
             token_keys=TokenKeys(self.directory),
             lifetime=None,
@@ -101,9 +101,10 @@ class Pod:
         )
 
     def _start(self) -> Workload:
+        authority = Authority(self.line, bootstrap=self.bootstrap)
         return Workload(
-            authority=Authority(self.line, bootstrap=self.bootstrap),
-            enrollment=self.enrollment(),
+            authority=authority,
+            enrollment=self.enrollment(authority),
             publication=Publication(
                 directory=self.directory,
                 formats=self.formats,

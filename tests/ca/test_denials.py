@@ -2,9 +2,8 @@
 
 import pytest
 
-from ca.denials import DenialLog
+from ca.denials import REFUSALS_PER_CALLER, DenialLog
 from ca.errors import CallerRevoked, InvalidArgument, NotTheOwner, PolicyDenied
-from ca.holder_limits import REFUSALS_PER_CALLER
 from ca.office import Office
 from tests.ca.offices import Premises, call_of, workload
 

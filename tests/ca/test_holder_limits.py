@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from ca.calls import Call
-from ca.cluster.rate_limits import Rate
 from ca.errors import Overloaded
 from ca.holder_limits import HolderLimits
+from ca.token_buckets import Rate
 from tests.ca.offices import FixedClock, call_of, workload
 
 PODS = {"a1": "pod-a", "a2": "pod-a", "b1": "pod-b", "registrar": ""}

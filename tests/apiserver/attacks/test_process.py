@@ -4,7 +4,6 @@ import contextlib
 import resource
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,9 +35,8 @@ def test_killed_while_it_writes_large_bodies_it_has_everything_that_it_acknowled
                 _in_background(_write, server.client(), f"{attempt}-{worker}", acknowledged) for worker in range(4)
             ]
             watching = _in_background(_follow, server.client(), seen)
-            before = len(acknowledged)
-            eventually(lambda before=before: len(acknowledged) > before + 3)
-            time.sleep(0.7)
+            wanted = len(acknowledged) + 4 * (attempt + 1)
+            eventually(lambda wanted=wanted: len(acknowledged) >= wanted, 60)
             server.kill()
             join(*workers, watching)
             newest = max([newest, *seen, *(revision for _, revision in acknowledged.values())])

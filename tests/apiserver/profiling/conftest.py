@@ -2,10 +2,10 @@
 
 import sys
 import threading
-import time
 
 import pytest
 
+from tests.apiserver.client import eventually
 from tests.apiserver.profiling.reading import Pprof
 from tests.servers.go import find_go
 
@@ -43,8 +43,7 @@ def busy():
     for thread in threads:
         thread.start()
     for thread, place in zip(threads, (works_hard, threading.Condition.wait), strict=True):
-        while place.__code__ not in codes_of(thread):
-            time.sleep(0.001)
+        eventually(lambda thread=thread, place=place: place.__code__ in codes_of(thread), 60)
     yield threads[0]
     stopping.set()
     for thread in threads:

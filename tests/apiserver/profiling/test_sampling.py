@@ -19,7 +19,7 @@ def test_who_runs_has_cpu_time_and_who_waits_has_not(busy):
     begun, worked = time.monotonic(), _thread_clock(busy.native_id)
 
     def pause(seconds):
-        """Until it has run for long enough on whatever else the machine has to do."""
+        """The rest between two looks; the last is when it has run for long enough, whatever else the machine has to do."""
         time.sleep(seconds)
         return time.monotonic() - begun > 0.4 and _thread_clock(busy.native_id) - worked > 0.2e9
 

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from ca.cluster.rate_limits import EnrollmentLimits, Rate
+from ca.cluster.rate_limits import EnrollmentLimits
 from ca.errors import Overloaded
 from ca.orders import PodCredential
+from ca.token_buckets import Rate
 from tests.ca.offices import FixedClock
 
 PER_POD, PER_NODE = Rate(burst=3, seconds=10), Rate(burst=5, seconds=1)
